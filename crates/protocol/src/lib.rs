@@ -1,1 +1,4 @@
-//! placeholder
+//! What servers say to each other (sealed datagrams, message encoding) and the control API that commands use.
+//! Pure: no sockets, files or clocks. Who sends and receives stands in `daemon` and `services`.
+
+pub mod control;

@@ -1,0 +1,220 @@
+//! The control API: what commands and the console ask of the local engine, as one JSON value a line on a root-only unix socket.
+//!
+//! Every request has exactly one reply. The status view is the only picture of the cluster that leaves the engine; text
+//! layouts are made from it elsewhere (`cli`). Names, not numbers, stand in every message.
+
+use serde::{Deserialize, Serialize};
+
+/// Version of this API; raised when a field changes its meaning.
+pub const CONTROL_VERSION: u32 = 1;
+
+/// Longest request or reply line in bytes: a status of 32 servers and 1 000 groups fits many times.
+pub const CONTROL_LINE_MAX: usize = 8 * 1024 * 1024;
+
+/// A question or an order to the engine of one server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+pub enum Request {
+    /// The whole status view.
+    Status,
+    /// The recorded cause chain of a group, newest last.
+    Why {
+        /// Name of the group.
+        group: String,
+    },
+    /// Start a group (all groups of the cluster that can start when `group` is absent).
+    GroupStart {
+        /// Name of the group, or every group.
+        group: Option<String>,
+        /// Server on which to start; absent = the one that the request reached.
+        server: Option<String>,
+    },
+    /// Stop a group (every group active on `server` when `group` is absent).
+    GroupStop {
+        /// Name of the group, or every group.
+        group: Option<String>,
+        /// Only if it is active on this server.
+        server: Option<String>,
+    },
+    /// Move a group to another server.
+    GroupMove {
+        /// Name of the group, or every group active on `from`.
+        group: Option<String>,
+        /// Only groups active here; absent = the server that the request reached.
+        from: Option<String>,
+        /// Destination; absent = the next server of the failover policy.
+        to: Option<String>,
+    },
+    /// Stop the cluster service on this server: its groups are stopped, or fail over when other servers run.
+    StopService {
+        /// What follows the stop.
+        then: AfterStop,
+        /// True when every server stops at the same time (nothing fails over).
+        all: bool,
+    },
+    /// Suspend monitoring and heartbeats' consequences on every server; groups go on.
+    Suspend,
+    /// End the suspension.
+    Resume,
+}
+
+/// What a server does once its cluster service has stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AfterStop {
+    /// The operating system keeps running.
+    Nothing,
+    /// The operating system is shut down.
+    Shutdown,
+    /// The operating system is rebooted.
+    Reboot,
+}
+
+/// The engine's reply to one request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    /// The effect asked for is true on every server that must carry it.
+    Done {
+        /// One sentence a server or group that was acted upon.
+        details: Vec<String>,
+    },
+    /// Nothing, or not everything, was done.
+    Refused {
+        /// What and why, naming the object.
+        reason: String,
+        /// What the operator can do.
+        remedy: String,
+    },
+    /// The name does not exist; these do.
+    Unknown {
+        /// `server`, `group`, …
+        kind: String,
+        /// The name given.
+        name: String,
+        /// The names that exist.
+        known: Vec<String>,
+    },
+    /// The status view.
+    Status(Box<ClusterStatus>),
+    /// The cause chain asked for by [`Request::Why`].
+    Why {
+        /// Oldest first.
+        chain: Vec<Cause>,
+    },
+}
+
+/// One link of a cause chain.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cause {
+    /// Wall-clock time, local, `YYYY/MM/DD hh:mm:ss.mmm`.
+    pub time: String,
+    /// Server that recorded it.
+    pub server: String,
+    /// What happened or was decided, with the values that decided.
+    pub text: String,
+}
+
+/// The cluster as one server sees it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClusterStatus {
+    /// [`CONTROL_VERSION`].
+    pub version: u32,
+    /// Name of the cluster.
+    pub cluster: String,
+    /// Comment of the cluster.
+    pub comment: String,
+    /// True while the cluster is suspended.
+    pub suspended: bool,
+    /// Server whose view this is.
+    pub local: String,
+    /// Coordinator of the committed view, if there is one.
+    pub coordinator: Option<String>,
+    /// Whether this server holds the right to act, and why not.
+    pub right: String,
+    /// By priority.
+    pub servers: Vec<ServerStatus>,
+    /// In the order of the file.
+    pub groups: Vec<GroupStatus>,
+    /// In the order of the file.
+    pub monitors: Vec<MonitorStatus>,
+}
+
+/// One server in the status view.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServerStatus {
+    /// Host name.
+    pub name: String,
+    /// Comment from the configuration.
+    pub comment: String,
+    /// `Online`, `Offline`, `Caution`, `Unknown` (clpstat-formats section 7), plus a detail in `note`.
+    pub status: String,
+    /// Why it is so, empty when Online.
+    pub note: String,
+    /// Heartbeat and partition-resolution resources, heartbeats first, each by priority.
+    pub paths: Vec<PathStatus>,
+}
+
+/// One heartbeat or partition-resolution resource of one server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PathStatus {
+    /// Such as `lanhb1`.
+    pub name: String,
+    /// Such as `lanhb`, `pingnp`.
+    pub kind: String,
+    /// `Normal`, `Caution`, `Error`, `Offline`, `Unused`, `Unknown`: this path of this server, merged over its peers.
+    pub status: String,
+    /// For `-n`: status between this server and each server in order of priority (itself: `Normal`); `Unused` where not configured.
+    pub peers: Vec<String>,
+    /// Such as `kernel-mode form not available: realtime thread`.
+    pub note: String,
+}
+
+/// One group in the status view.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupStatus {
+    /// Name.
+    pub name: String,
+    /// Comment from the configuration.
+    pub comment: String,
+    /// `failover`, `cluster`, …
+    pub kind: String,
+    /// `Online`, `Offline`, `Online Pending`, `Offline Pending`, `Online Failure`, `Offline Failure`, `Unknown`.
+    pub status: String,
+    /// Server on which it is (or was last seen) active.
+    pub current: Option<String>,
+    /// The group's resources in the order of the file.
+    pub resources: Vec<ResourceStatus>,
+    /// Why it is not running although it should, empty otherwise.
+    pub note: String,
+}
+
+/// One resource in the status view.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ResourceStatus {
+    /// Name.
+    pub name: String,
+    /// Such as `fip`.
+    pub kind: String,
+    /// Comment from the configuration.
+    pub comment: String,
+    /// Words as for groups.
+    pub status: String,
+}
+
+/// One monitor in the status view.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MonitorStatus {
+    /// Name.
+    pub name: String,
+    /// Such as `diskw`.
+    pub kind: String,
+    /// Comment from the configuration.
+    pub comment: String,
+    /// Merged over the servers: `Normal`, `Caution`, `Error`, `Suspend`, `Offline`, `Unknown`.
+    pub status: String,
+    /// For every server in order of priority: `Online`, `Offline`, `Online Failure`, `Suspend`, `Unused`, `Unknown`.
+    pub servers: Vec<String>,
+    /// Last failure, empty when normal.
+    pub note: String,
+}
