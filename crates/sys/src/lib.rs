@@ -1,1 +1,11 @@
-//! placeholder
+//! The kernel as the product sees it: processes, mounts, addresses, links, serial lines, watchdog, power, clocks.
+//!
+//! A fence: the only crate with `unsafe`, each block with its reason. It does what it is told and decides nothing.
+
+pub mod direct_io;
+pub mod icmp;
+pub mod link;
+pub mod power;
+pub mod realtime;
+pub mod serial;
+pub mod watchdog;
