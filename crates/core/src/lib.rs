@@ -1,1 +1,22 @@
-//! placeholder
+//! The decisions of the cluster: who is alive, who may act, where each group runs, in what order, and what follows a failure.
+//!
+//! Fence: pure. No clock, thread, file, socket or random source; time is an argument, everything that happens is an
+//! [`event::Event`], everything to be done is an [`action::Action`]. The daemon and the simulator drive the same
+//! [`cluster::Cluster`]. Start reading at `event.rs` and `action.rs`; the rules are those of `docs/safety.md` (R0-R12).
+
+pub mod action;
+pub mod cluster;
+pub mod command;
+pub mod contact;
+pub mod event;
+mod govern;
+pub mod ids;
+pub mod local;
+pub mod message;
+pub mod partition;
+pub mod placement;
+pub mod plan;
+pub mod recovery;
+pub mod status;
+pub mod time;
+pub mod view;

@@ -1,0 +1,136 @@
+//! Everything the core can ask of the world.
+
+use crate::ids::{GroupId, MonitorId, ResourceId, ServerId};
+use crate::message::{Answer, Factor, Frame, Message};
+use crate::plan::AfterStop;
+
+/// Something to be done.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// Send the heartbeat to every server on every path.
+    Beat(Frame),
+    /// Send a message to one server on its best LAN path.
+    Send {
+        /// Receiver.
+        to: ServerId,
+        /// What.
+        message: Message,
+    },
+    /// Ask the partition resolution; answer with [`crate::event::Event::Verdict`].
+    AskPartition {
+        /// Number of the question.
+        ask: u64,
+    },
+    /// Act on a resource; answer with [`crate::event::Event::ResourceDone`].
+    Resource {
+        /// Number of the operation.
+        op: u64,
+        /// Which resource.
+        resource: ResourceId,
+        /// What to do.
+        work: Work,
+    },
+    /// At once: remove all addresses, then end processes, shut file systems, make devices read-only; answer with
+    /// [`crate::event::Event::EmergencyDone`].
+    Emergency {
+        /// Why.
+        reason: String,
+    },
+    /// Start or stop the checks of a monitor here.
+    Monitor {
+        /// Which.
+        monitor: MonitorId,
+        /// Run it.
+        run: bool,
+    },
+    /// Tell the operators.
+    Alert(Alert),
+    /// A link of a group's cause chain was recorded.
+    Cause {
+        /// Which group.
+        group: GroupId,
+        /// Text.
+        text: String,
+    },
+    /// The answer to an operator's command.
+    Answer {
+        /// Number of the command.
+        id: u64,
+        /// The answer.
+        answer: Answer,
+    },
+    /// The engine has nothing more to do: end the service, then this.
+    Exit {
+        /// What follows.
+        then: AfterStop,
+        /// False when something may still be active: the parent must not treat it as a clean end.
+        clean: bool,
+    },
+}
+
+/// Work on a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// Make sure that nothing of an earlier life is left; make devices read-only.
+    Verify,
+    /// Activate.
+    Activate {
+        /// Scripts see FAILOVER in place of START.
+        after_failure: bool,
+    },
+    /// Deactivate.
+    Deactivate {
+        /// Why.
+        factor: Factor,
+    },
+    /// The deactivation failed: detach so that nothing more can be written or answered, then verify.
+    Detach,
+}
+
+/// A fact for operators; the shell turns it into a catalogue entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each variant's fields are the names in its sentence")]
+pub enum Alert {
+    /// A server joined.
+    ServerUp { server: ServerId },
+    /// A server is gone: silent, or with a farewell.
+    ServerDown { server: ServerId, reason: String },
+    /// A heartbeat path to a server is silent.
+    PathDown { server: ServerId, path: usize },
+    /// It is heard again.
+    PathUp { server: ServerId, path: usize },
+    /// This server lost its right to act.
+    RightLost { reason: String },
+    /// A group started to be activated here.
+    GroupStarting { group: GroupId },
+    /// A group is online here.
+    GroupOnline { group: GroupId },
+    /// A group is being deactivated here.
+    GroupStopping { group: GroupId },
+    /// A group is off here.
+    GroupOffline { group: GroupId },
+    /// A group failed here.
+    GroupFailed { group: GroupId, reason: String },
+    /// The coordinator fails a group over.
+    GroupFailover { group: GroupId, to: ServerId, reason: String },
+    /// The coordinator moves a group.
+    GroupMove { group: GroupId, to: ServerId },
+    /// A group that should run can run nowhere.
+    GroupStranded { group: GroupId, reason: String },
+    /// A group was found active on two servers.
+    DoubleOwner { group: GroupId, first: ServerId, second: ServerId },
+    /// Activation failed for good.
+    ActivateFailed { resource: ResourceId, reason: String },
+    /// Deactivation failed for good.
+    DeactivateFailed { resource: ResourceId, reason: String },
+    /// A monitor found an error.
+    MonitorError { monitor: MonitorId, reason: String },
+    /// A monitor is normal again.
+    MonitorNormal { monitor: MonitorId },
+    /// A step of the recovery ladder.
+    Recovery { monitor: MonitorId, step: String },
+    /// The cluster was suspended or resumed.
+    Suspended { on: bool },
+    /// A final action is carried out.
+    FinalAction { what: String, reason: String },
+}

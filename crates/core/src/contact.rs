@@ -1,0 +1,447 @@
+//! Presence and the right to act: who was heard, who hears whom, which of my frames were acknowledged (rules R0, R3, R4, R6).
+//!
+//! Presence is for showing and accusing; the right comes only from acknowledgements, proofs and verdicts.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::ids::{ServerId, ServerSet};
+use crate::message::{Ack, Carried, Epoch, Frame, Mode, NEVER, Row};
+use crate::partition::Partition;
+use crate::plan::Timing;
+use crate::time::{Time, micros};
+
+/// What is known of one other server.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Newest life heard; 0 before the first frame.
+    pub incarnation: u64,
+    /// Boot id digest of that life.
+    pub boot: u64,
+    /// Newest frame seen.
+    pub seq: u64,
+    /// What it said it does.
+    pub mode: Mode,
+    /// Epochs and report version of its newest frame.
+    pub promised: Epoch,
+    /// Committed view of its newest frame.
+    pub view: Epoch,
+    /// Version of its own report, as announced.
+    pub report: u64,
+    /// Version of my report that it holds.
+    pub report_acked: u64,
+    /// When each path brought a new frame last.
+    pub paths: Vec<Option<Time>>,
+    /// When any path did.
+    pub heard: Option<Time>,
+    /// When a LAN path did.
+    pub heard_lan: Option<Time>,
+    /// Newest sign, direct or told by others; my own start at first (rule R1: a server that boots counts the absent as seen then).
+    pub sign: Time,
+    /// Send time of my newest frame that it acknowledged.
+    pub acked: Option<Time>,
+    path_seq: Vec<u64>,
+    row: Row,
+    row_at: Time,
+    /// Acknowledgements it last gave, to carry for others.
+    acks: Vec<Ack>,
+}
+
+/// What a frame changed besides times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Heard {
+    /// A life not heard before.
+    pub new_life: bool,
+    /// That life began with a reboot: everything of the former life is proven gone.
+    pub rebooted: bool,
+    /// The frame's mode differs from the one before.
+    pub mode_changed: bool,
+    /// The path was silent before.
+    pub path_up: bool,
+}
+
+/// Why the right is not held.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NoRight {
+    /// The server that is not covered.
+    pub server: ServerId,
+    /// Age of its last acknowledgement.
+    pub age: Duration,
+}
+
+/// All contact with all servers.
+#[derive(Debug, Clone)]
+pub struct Contact {
+    me: ServerId,
+    incarnation: u64,
+    boot: u64,
+    start: Time,
+    timing: Timing,
+    peers: Vec<Peer>,
+    seq: u64,
+    sent: VecDeque<(u64, Time)>,
+    /// Whom my promises let me acknowledge; everybody before the first promise (rule R4).
+    acknowledged: ServerSet,
+}
+
+impl Contact {
+    /// Nobody heard yet.
+    pub fn new(me: ServerId, servers: usize, paths: usize, incarnation: u64, boot: u64, now: Time, timing: Timing) -> Self {
+        let peer = Peer {
+            incarnation: 0,
+            boot: 0,
+            seq: 0,
+            mode: Mode::Running,
+            promised: Epoch::default(),
+            view: Epoch::default(),
+            report: 0,
+            report_acked: 0,
+            paths: vec![None; paths],
+            heard: None,
+            heard_lan: None,
+            sign: now,
+            acked: None,
+            path_seq: vec![0; paths],
+            row: Row::default(),
+            row_at: now,
+            acks: Vec::new(),
+        };
+        Contact {
+            me,
+            incarnation,
+            boot,
+            start: now,
+            timing,
+            peers: vec![peer; servers],
+            seq: 0,
+            sent: VecDeque::new(),
+            acknowledged: ServerSet::all(servers),
+        }
+    }
+
+    /// What is known of a server.
+    pub fn peer(&self, server: ServerId) -> &Peer {
+        &self.peers[server.index()]
+    }
+
+    /// All configured servers but me.
+    pub fn others(&self) -> impl Iterator<Item = ServerId> + use<> {
+        let me = self.me;
+        (0..self.peers.len()).map(ServerId::at).filter(move |server| *server != me)
+    }
+
+    /// Rule R4: from now on only these are acknowledged.
+    pub fn acknowledge_only(&mut self, members: ServerSet) {
+        self.acknowledged = members;
+    }
+
+    /// A frame arrived. None: late, repeated, or of an older life, so that nothing changes (rule R8).
+    pub fn hear(&mut self, now: Time, from: ServerId, path: usize, lan: bool, frame: &Frame, covered: bool) -> Option<Heard> {
+        let timeout = self.timing.timeout;
+        if from == self.me || from.index() >= self.peers.len() {
+            return None;
+        }
+        let start = self.start;
+        let peer = &mut self.peers[from.index()];
+        if path >= peer.paths.len() || frame.incarnation < peer.incarnation {
+            return None;
+        }
+        let mut heard = Heard::default();
+        if frame.incarnation > peer.incarnation {
+            heard.new_life = true;
+            heard.rebooted = peer.incarnation != 0 && frame.boot != peer.boot;
+            peer.incarnation = frame.incarnation;
+            peer.boot = frame.boot;
+            peer.seq = 0;
+            peer.path_seq.fill(0);
+            peer.report = 0;
+            peer.report_acked = 0;
+            peer.mode = Mode::Running;
+            peer.acks.clear();
+        }
+        if frame.seq <= peer.path_seq[path] {
+            return None;
+        }
+        peer.path_seq[path] = frame.seq;
+        heard.path_up = peer.paths[path].is_none_or(|at| now.since(at) >= timeout);
+        peer.paths[path] = Some(now);
+        // A server that comes back after a covered silence may not act while it hears me; it gets one T_x to acknowledge
+        // me, so that its return does not cost me the right that I held without it. The same for a new life.
+        let was_absent = peer.heard.is_none_or(|at| now.since(at) >= timeout);
+        if covered && (was_absent || heard.new_life) {
+            peer.acked = Some(peer.acked.map_or(now, |at| at.max(now)));
+        }
+        if lan {
+            peer.heard_lan = Some(now);
+        }
+        peer.heard = Some(now);
+        peer.sign = peer.sign.max(now).max(start);
+        if frame.seq <= peer.seq {
+            return Some(heard);
+        }
+        peer.seq = frame.seq;
+        heard.mode_changed = peer.mode != frame.mode;
+        peer.mode = frame.mode;
+        peer.promised = frame.promised;
+        peer.view = frame.view;
+        peer.report = frame.report;
+        peer.acks.clone_from(&frame.acks);
+        let (me, life) = (self.me, self.incarnation);
+        for ack in frame.acks.iter().filter(|ack| ack.server == me && ack.incarnation == life) {
+            self.peers[from.index()].report_acked = ack.report;
+            self.acknowledged_by(from, ack.seq);
+        }
+        for carried in frame.carried.iter().filter(|c| c.of == me && c.incarnation == life) {
+            if carried.by.index() < self.peers.len() && carried.by != me {
+                self.acknowledged_by(carried.by, carried.seq);
+            }
+        }
+        for row in &frame.rows {
+            self.take_row(now, *row);
+        }
+        for (index, age) in frame.ages.iter().enumerate().take(self.peers.len()) {
+            if *age != NEVER && index != self.me.index() {
+                let seen = now - Duration::from_micros(*age);
+                let peer = &mut self.peers[index];
+                peer.sign = peer.sign.max(seen);
+            }
+        }
+        Some(heard)
+    }
+
+    /// Merge ages of last signs told in a promise: the youngest counts.
+    pub fn merge_ages(&mut self, now: Time, ages: &[u64]) {
+        for (index, age) in ages.iter().enumerate().take(self.peers.len()) {
+            if *age != NEVER && index != self.me.index() {
+                let peer = &mut self.peers[index];
+                peer.sign = peer.sign.max(now - Duration::from_micros(*age));
+            }
+        }
+    }
+
+    /// Ages of the last sign of every server, for a promise; my own is zero.
+    pub fn sign_ages(&self, now: Time) -> Vec<u64> {
+        self.peers
+            .iter()
+            .enumerate()
+            .map(|(index, peer)| if index == self.me.index() { 0 } else { micros(now.since(peer.sign)) })
+            .collect()
+    }
+
+    fn acknowledged_by(&mut self, server: ServerId, seq: u64) {
+        if seq == 0 {
+            return;
+        }
+        let Some(sent) = self.sent.iter().rev().find(|(number, _)| *number == seq).map(|(_, at)| *at) else { return };
+        let peer = &mut self.peers[server.index()];
+        peer.acked = Some(peer.acked.map_or(sent, |at| at.max(sent)));
+    }
+
+    fn take_row(&mut self, now: Time, row: Row) {
+        if row.server == self.me || row.server.index() >= self.peers.len() {
+            return;
+        }
+        let peer = &mut self.peers[row.server.index()];
+        if (row.incarnation, row.seq) > (peer.row.incarnation, peer.row.seq) {
+            peer.row = row;
+            peer.row_at = now;
+        }
+    }
+
+    /// The next frame, already counted as sent now.
+    pub fn frame(
+        &mut self,
+        now: Time,
+        mode: Mode,
+        promised: Epoch,
+        view: Epoch,
+        report: u64,
+        held_reports: &[u64],
+        generation: u64,
+    ) -> Frame {
+        self.seq += 1;
+        self.sent.push_back((self.seq, now));
+        let keep = self.timing.timeout.max(self.timing.right_timeout * 2);
+        while self.sent.front().is_some_and(|(_, at)| now.since(*at) > keep) {
+            self.sent.pop_front();
+        }
+        let acks = self
+            .others()
+            .filter(|server| self.peer(*server).incarnation != 0)
+            .map(|server| {
+                let peer = self.peer(server);
+                Ack {
+                    server,
+                    incarnation: peer.incarnation,
+                    seq: if self.acknowledged.has(server) { peer.seq } else { 0 },
+                    report: held_reports[server.index()],
+                }
+            })
+            .collect();
+        let mut rows = vec![self.own_row(now)];
+        rows.extend(self.others().map(|server| self.peer(server)).filter(|peer| self.row_fresh(now, peer)).map(|peer| peer.row));
+        Frame {
+            incarnation: self.incarnation,
+            boot: self.boot,
+            seq: self.seq,
+            mode,
+            promised,
+            view,
+            ages: self.peers.iter().map(|peer| peer.heard.map_or(NEVER, |at| micros(now.since(at)))).collect(),
+            acks,
+            rows,
+            carried: self.carried(now),
+            report,
+            generation,
+        }
+    }
+
+    /// Acknowledgements worth carrying: between servers that I hear and that do not hear each other.
+    fn carried(&self, now: Time) -> Vec<Carried> {
+        let direct: Vec<ServerId> = self.others().filter(|server| self.is_heard(now, *server, true)).collect();
+        let mut carried = Vec::new();
+        for by in &direct {
+            for ack in &self.peer(*by).acks {
+                let known = ack.server != self.me && direct.contains(&ack.server) && ack.seq != 0;
+                if known && !self.peer(ack.server).row.lan.has(*by) {
+                    carried.push(Carried { by: *by, of: ack.server, incarnation: ack.incarnation, seq: ack.seq });
+                }
+            }
+        }
+        carried
+    }
+
+    fn own_row(&self, now: Time) -> Row {
+        Row {
+            server: self.me,
+            incarnation: self.incarnation,
+            seq: self.seq,
+            lan: self.others().filter(|server| self.is_heard(now, *server, true)).collect(),
+            any: self.others().filter(|server| self.is_heard(now, *server, false)).collect(),
+        }
+    }
+
+    fn row_fresh(&self, now: Time, peer: &Peer) -> bool {
+        peer.row.seq != 0 && peer.row.incarnation == peer.incarnation && now.since(peer.row_at) < self.timing.timeout
+    }
+
+    /// Has a frame of this server come directly within the time-out?
+    pub fn is_heard(&self, now: Time, server: ServerId, lan_only: bool) -> bool {
+        let peer = self.peer(server);
+        let at = if lan_only { peer.heard_lan } else { peer.heard };
+        at.is_some_and(|at| now.since(at) < self.timing.timeout)
+    }
+
+    /// Is there any sign of this server within the time-out, direct or told?
+    pub fn is_alive(&self, now: Time, server: ServerId) -> bool {
+        server == self.me || (self.peer(server).incarnation != 0 && now.since(self.peer(server).sign) < self.timing.timeout)
+    }
+
+    /// The servers that can talk with me and among each other by LAN, over edges that both ends hear; those that said
+    /// farewell are not among them.
+    pub fn lan_part(&self, now: Time) -> ServerSet {
+        let rows: Vec<Option<ServerSet>> = (0..self.peers.len())
+            .map(ServerId::at)
+            .map(|server| {
+                if server == self.me {
+                    return Some(self.own_row(now).lan);
+                }
+                let peer = self.peer(server);
+                (peer.mode != Mode::Left && self.row_fresh(now, peer)).then_some(peer.row.lan)
+            })
+            .collect();
+        closure(self.me, &rows)
+    }
+
+    /// Do the others hold nothing of this server's former lives: it rebooted since, or said farewell?
+    pub fn is_left(&self, server: ServerId) -> bool {
+        let peer = self.peer(server);
+        peer.incarnation != 0 && peer.mode == Mode::Left
+    }
+
+    /// Rule R0 for one server, leaving the verdict aside: proven gone, or acknowledged within `limit`.
+    fn is_covered_by_contact(&self, now: Time, server: ServerId, limit: Duration) -> bool {
+        self.is_left(server) || self.peer(server).acked.is_some_and(|at| now.since(at) < limit)
+    }
+
+    /// Does the verdict cover this server? Only while it is silent: a server that I still hear and that does not
+    /// acknowledge me knows that it lives, so its side may act.
+    fn is_covered_by_verdict(&self, now: Time, server: ServerId, partition: &Partition) -> bool {
+        let peer = self.peer(server);
+        let heard = peer.heard.unwrap_or(self.start);
+        let silent = peer.heard.is_none_or(|at| now.since(at) >= self.timing.right_timeout);
+        silent && partition.covers(now, heard)
+    }
+
+    /// Rule R0: may this server start something now?
+    pub fn right(&self, now: Time, partition: &Partition) -> Result<(), NoRight> {
+        self.uncovered(now, self.timing.right_timeout, partition)
+    }
+
+    /// Must this server give up what it holds? Later than the loss of [`Contact::right`] by the arbiter's bound Q.
+    pub fn must_yield(&self, now: Time, partition: &Partition) -> Result<(), NoRight> {
+        self.uncovered(now, self.timing.right_timeout + self.timing.arbiter, partition)
+    }
+
+    /// May the watchdog be fed (K of the safety sum)?
+    pub fn may_feed(&self, now: Time, partition: &Partition) -> bool {
+        let limit = self.timing.watchdog_hold.max(self.timing.right_timeout + self.timing.arbiter);
+        self.uncovered(now, limit, partition).is_ok()
+    }
+
+    fn uncovered(&self, now: Time, limit: Duration, partition: &Partition) -> Result<(), NoRight> {
+        for server in self.others() {
+            if self.is_covered_by_contact(now, server, limit) || self.is_covered_by_verdict(now, server, partition) {
+                continue;
+            }
+            let acked = self.peer(server).acked.unwrap_or(self.start);
+            return Err(NoRight { server, age: now.since(acked) });
+        }
+        Ok(())
+    }
+
+    /// Must the partition question be asked (rule R2): is anybody unacknowledged for two intervals and not proven gone?
+    pub fn is_doubtful(&self, now: Time) -> bool {
+        let limit = self.timing.interval * 2;
+        self.others().any(|server| !self.is_covered_by_contact(now, server, limit))
+    }
+
+    /// The next instant at which silence alone changes something, after `now`.
+    pub fn next_expiry(&self, now: Time) -> Option<Time> {
+        let timing = &self.timing;
+        self.others()
+            .filter(|server| !self.is_left(*server))
+            .flat_map(|server| {
+                let peer = self.peer(server);
+                let acked = peer.acked.unwrap_or(self.start);
+                [
+                    peer.sign + timing.timeout,
+                    acked + timing.right_timeout,
+                    acked + timing.right_timeout + timing.arbiter,
+                    acked + timing.interval * 2,
+                ]
+            })
+            .filter(|at| *at > now)
+            .min()
+    }
+}
+
+/// Everybody that can be reached from `start` over edges that both ends report.
+pub fn closure(start: ServerId, rows: &[Option<ServerSet>]) -> ServerSet {
+    let mut reached = ServerSet::EMPTY;
+    let mut open = vec![start];
+    while let Some(server) = open.pop() {
+        if reached.has(server) {
+            continue;
+        }
+        reached.insert(server);
+        let Some(hears) = rows.get(server.index()).copied().flatten() else { continue };
+        for other in hears.iter() {
+            let mutual = rows.get(other.index()).copied().flatten().is_some_and(|row| row.has(server));
+            if mutual && !reached.has(other) {
+                open.push(other);
+            }
+        }
+    }
+    reached
+}

@@ -1,0 +1,71 @@
+//! Everything that can happen to a cluster, as the core hears of it.
+
+use crate::ids::{MonitorId, ResourceId, ServerId};
+use crate::message::{Command, Frame, Message};
+use crate::plan::AfterStop;
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// The deadline of [`crate::cluster::Cluster::next_deadline`] is here.
+    Deadline,
+    /// A heartbeat frame opened with the cluster's key arrived on a path.
+    Frame {
+        /// Sender.
+        from: ServerId,
+        /// Position of the path among the configured heartbeats.
+        path: usize,
+        /// True for a LAN, false for disk and COM.
+        lan: bool,
+        /// What it says.
+        frame: Frame,
+    },
+    /// A message opened with the cluster's key arrived.
+    Message {
+        /// Sender.
+        from: ServerId,
+        /// What it says.
+        message: Message,
+    },
+    /// The partition resolution answered the question with this number.
+    Verdict {
+        /// Number of the [`crate::action::Action::AskPartition`].
+        ask: u64,
+        /// This side may go on.
+        yes: bool,
+        /// What was measured.
+        reason: String,
+    },
+    /// An operation on a resource ended.
+    ResourceDone {
+        /// Number of the operation.
+        op: u64,
+        /// On which resource.
+        resource: ResourceId,
+        /// What the driver said; failures name cause and remedy.
+        result: Result<(), String>,
+    },
+    /// A check of a monitor ended.
+    MonitorResult {
+        /// Which monitor.
+        monitor: MonitorId,
+        /// None: normal.
+        failure: Option<String>,
+    },
+    /// An operator asks this server; the answer carries the same number.
+    Operator {
+        /// Number chosen by the shell.
+        id: u64,
+        /// What is asked.
+        command: Command,
+    },
+    /// An operator asks this server alone to stop its service.
+    StopService {
+        /// Number chosen by the shell.
+        id: u64,
+        /// What follows.
+        then: AfterStop,
+    },
+    /// All addresses, processes and file systems of this server's groups were given up after [`crate::action::Action::Emergency`].
+    EmergencyDone,
+}

@@ -1,0 +1,391 @@
+//! This server's resources: in which order they are activated and deactivated, and what each state of a group is made of.
+//!
+//! Independent resources go in parallel; a resource is activated only while all it depends on are online, and deactivated
+//! only when nothing that depends on it is left (invariant *ordered*). Who decides to start or stop stands in `govern.rs`.
+
+use crate::action::{Action, Work};
+use crate::ids::{GroupId, ResourceId};
+use crate::message::{Factor, FailedResource, GroupReport, Phase, ResourceState, WantedAway};
+use crate::plan::{FinalAction, Plan};
+
+/// What a group is meant to be here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// Off.
+    Off,
+    /// On.
+    On,
+}
+
+#[derive(Debug, Clone, Default)]
+struct LocalResource {
+    state: ResourceState,
+    tries: u32,
+    op: Option<u64>,
+    detaching: bool,
+    /// To be taken off and activated again.
+    cycle: bool,
+    /// Kept off by a final action although the group is on.
+    held_off: bool,
+}
+
+/// One group on this server.
+#[derive(Debug, Clone)]
+pub struct LocalGroup {
+    goal: Goal,
+    factor: Factor,
+    after_failure: bool,
+    resources: Vec<LocalResource>,
+    /// Serial of the last order taken.
+    pub order: u64,
+    /// Why it was refused.
+    pub refused: Option<String>,
+    /// The resource that stopped the activation.
+    pub failed: Option<FailedResource>,
+    /// A monitor's wish.
+    pub wanted_away: Option<WantedAway>,
+    /// The final action of the failed resource was carried out.
+    pub final_done: bool,
+    /// A final action stopped the group.
+    pub given_up: bool,
+}
+
+/// What an ended operation means beyond its resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// Nothing else.
+    Step,
+    /// An activation failed for good.
+    ActivateFailed(String),
+    /// A deactivation failed for good, detaching included.
+    DeactivateFailed(String),
+}
+
+/// All groups on this server.
+#[derive(Debug, Clone)]
+pub struct Executor {
+    groups: Vec<LocalGroup>,
+    next_op: u64,
+}
+
+impl Executor {
+    /// Nothing is verified yet: anything may be left from an earlier life (rule R5).
+    pub fn new(plan: &Plan) -> Self {
+        let groups = plan
+            .groups
+            .iter()
+            .map(|group| LocalGroup {
+                goal: Goal::Off,
+                factor: Factor::GroupStop,
+                after_failure: false,
+                resources: vec![
+                    LocalResource { state: ResourceState::Unverified, ..LocalResource::default() };
+                    group.resources.len()
+                ],
+                order: 0,
+                refused: None,
+                failed: None,
+                wanted_away: None,
+                final_done: false,
+                given_up: false,
+            })
+            .collect();
+        Executor { groups, next_op: 1 }
+    }
+
+    /// One group.
+    pub fn group(&self, id: GroupId) -> &LocalGroup {
+        &self.groups[id.index()]
+    }
+
+    /// One group, to change its notes.
+    pub fn group_mut(&mut self, id: GroupId) -> &mut LocalGroup {
+        &mut self.groups[id.index()]
+    }
+
+    /// State of the group as a whole.
+    pub fn phase(&self, id: GroupId) -> Phase {
+        self.group(id).phase()
+    }
+
+    /// State of one resource.
+    pub fn resource(&self, plan: &Plan, id: ResourceId) -> ResourceState {
+        let (group, position) = locate(plan, id);
+        self.group(group).resources[position].state
+    }
+
+    /// Does anything of any group still act, or may it?
+    pub fn holds_anything(&self) -> bool {
+        self.groups.iter().any(|group| group.phase().is_held())
+    }
+
+    /// Make sure that nothing is left from an earlier life.
+    pub fn verify_all(&mut self, plan: &Plan, out: &mut Vec<Action>) {
+        for group in plan.group_ids() {
+            for position in 0..self.group(group).resources.len() {
+                self.issue(plan, group, position, Work::Verify, out);
+            }
+        }
+    }
+
+    /// Activate the group.
+    pub fn start(&mut self, plan: &Plan, id: GroupId, after_failure: bool, out: &mut Vec<Action>) {
+        let group = self.group_mut(id);
+        group.goal = Goal::On;
+        group.after_failure = after_failure;
+        group.failed = None;
+        group.wanted_away = None;
+        group.final_done = false;
+        group.given_up = false;
+        for resource in &mut group.resources {
+            resource.tries = 0;
+            resource.cycle = false;
+            resource.held_off = false;
+        }
+        self.pump(plan, id, out);
+    }
+
+    /// Deactivate the group.
+    pub fn stop(&mut self, plan: &Plan, id: GroupId, factor: Factor, out: &mut Vec<Action>) {
+        let group = self.group_mut(id);
+        group.goal = Goal::Off;
+        group.factor = factor;
+        group.wanted_away = None;
+        for resource in &mut group.resources {
+            resource.cycle = false;
+            resource.held_off = false;
+            if resource.state == ResourceState::DeactivateFailed && resource.op.is_none() {
+                // Asked again: one more round of the ladder.
+                resource.state = ResourceState::On;
+                resource.tries = 0;
+                resource.detaching = false;
+            }
+        }
+        self.pump(plan, id, out);
+    }
+
+    /// Take these resources and all that depend on them off, then on again.
+    pub fn reactivate(&mut self, plan: &Plan, id: GroupId, from: &[ResourceId], out: &mut Vec<Action>) {
+        for position in with_dependents(plan, id, from) {
+            let resource = &mut self.group_mut(id).resources[position];
+            resource.cycle = true;
+            resource.tries = 0;
+        }
+        self.group_mut(id).factor = Factor::ResourceRestart;
+        self.pump(plan, id, out);
+    }
+
+    /// Take these resources and all that depend on them off and leave them so.
+    pub fn hold_off(&mut self, plan: &Plan, id: GroupId, from: &[ResourceId], out: &mut Vec<Action>) {
+        for position in with_dependents(plan, id, from) {
+            self.group_mut(id).resources[position].held_off = true;
+        }
+        self.pump(plan, id, out);
+    }
+
+    /// Everything is being given up at once: results of running operations no longer count.
+    pub fn emergency(&mut self) {
+        for group in &mut self.groups {
+            group.goal = Goal::Off;
+            group.wanted_away = None;
+            for resource in &mut group.resources {
+                resource.op = None;
+                resource.cycle = false;
+                if resource.state != ResourceState::Off {
+                    resource.state = ResourceState::Deactivating;
+                }
+            }
+        }
+    }
+
+    /// The emergency is over: everything is verified off.
+    pub fn emergency_done(&mut self) {
+        for resource in self.groups.iter_mut().flat_map(|group| &mut group.resources) {
+            *resource = LocalResource::default();
+        }
+    }
+
+    /// An operation ended; None when it is not the one that is waited for.
+    pub fn done(
+        &mut self,
+        plan: &Plan,
+        op: u64,
+        id: ResourceId,
+        result: Result<(), String>,
+        out: &mut Vec<Action>,
+    ) -> Option<(GroupId, Ended)> {
+        let (group_id, position) = locate(plan, id);
+        let planned = plan.resource(id);
+        let group = self.group_mut(group_id);
+        let resource = &mut group.resources[position];
+        if resource.op != Some(op) {
+            return None;
+        }
+        resource.op = None;
+        let mut ended = Ended::Step;
+        match (resource.state, result) {
+            (ResourceState::Activating, Ok(())) => {
+                resource.state = ResourceState::On;
+                resource.tries = 0;
+            }
+            (ResourceState::Activating, Err(_)) if group.goal == Goal::On && resource.tries < planned.activate_retry => {
+                resource.tries += 1;
+                resource.state = ResourceState::Off;
+            }
+            (ResourceState::Activating, Err(reason)) => {
+                resource.state = ResourceState::ActivateFailed;
+                if group.goal == Goal::On {
+                    let position = u16::try_from(position).expect("a group's list fits the plan's limits");
+                    group.failed = Some(FailedResource { position, reason: format!("{}: {reason}", planned.name) });
+                    ended = Ended::ActivateFailed(reason);
+                }
+            }
+            (ResourceState::Unverified | ResourceState::Deactivating, Ok(())) => {
+                resource.state = ResourceState::Off;
+                resource.tries = 0;
+                resource.detaching = false;
+            }
+            (ResourceState::Unverified, Err(reason)) => {
+                resource.state = ResourceState::DeactivateFailed;
+                ended = Ended::DeactivateFailed(reason);
+            }
+            (ResourceState::Deactivating, Err(_)) if resource.tries < planned.deactivate_retry => {
+                resource.tries += 1;
+                resource.state = ResourceState::On;
+            }
+            (ResourceState::Deactivating, Err(_)) if !resource.detaching => {
+                resource.detaching = true;
+                self.issue(plan, group_id, position, Work::Detach, out);
+            }
+            (ResourceState::Deactivating, Err(reason)) => {
+                resource.state = ResourceState::DeactivateFailed;
+                ended = Ended::DeactivateFailed(reason);
+            }
+            (state, _) => unreachable!("no operation runs on a resource that is {state:?}"),
+        }
+        self.pump(plan, group_id, out);
+        Some((group_id, ended))
+    }
+
+    /// Begin every operation that the order allows.
+    fn pump(&mut self, plan: &Plan, id: GroupId, out: &mut Vec<Action>) {
+        self.end_cycles(id);
+        let members = &plan.group(id).resources;
+        for (position, resource_id) in members.iter().enumerate() {
+            let group = self.group(id);
+            let resource = &group.resources[position];
+            if resource.op.is_some() {
+                continue;
+            }
+            let wants_on = group.goal == Goal::On && !resource.cycle && !resource.held_off;
+            let state = resource.state;
+            let ready = plan.resource(*resource_id).depends.iter().all(|needed| {
+                let (_, at) = locate(plan, *needed);
+                let goes_on = plan.resource(*needed).activate_action == FinalAction::NothingContinue;
+                let state = group.resources[at].state;
+                state == ResourceState::On || (state == ResourceState::ActivateFailed && goes_on)
+            });
+            let free = members.iter().enumerate().all(|(at, other)| {
+                !plan.resource(*other).depends.contains(resource_id) || group.resources[at].state == ResourceState::Off
+            });
+            if wants_on && state == ResourceState::Off && ready {
+                let after_failure = group.after_failure;
+                self.issue(plan, id, position, Work::Activate { after_failure }, out);
+            } else if !wants_on && matches!(state, ResourceState::On | ResourceState::ActivateFailed) && free {
+                let factor = group.factor;
+                self.issue(plan, id, position, Work::Deactivate { factor }, out);
+            }
+        }
+    }
+
+    /// A reactivation turns round once everything it covers is off.
+    fn end_cycles(&mut self, id: GroupId) {
+        let group = self.group_mut(id);
+        let turning = group.resources.iter().any(|resource| resource.cycle);
+        let all_off = group.resources.iter().all(|r| !r.cycle || (r.state == ResourceState::Off && r.op.is_none()));
+        if turning && all_off {
+            group.resources.iter_mut().for_each(|resource| resource.cycle = false);
+            group.factor = Factor::GroupStop;
+        }
+    }
+
+    fn issue(&mut self, plan: &Plan, id: GroupId, position: usize, work: Work, out: &mut Vec<Action>) {
+        let op = self.next_op;
+        self.next_op += 1;
+        let resource = &mut self.group_mut(id).resources[position];
+        resource.op = Some(op);
+        resource.state = match work {
+            Work::Verify => ResourceState::Unverified,
+            Work::Activate { .. } => ResourceState::Activating,
+            Work::Deactivate { .. } | Work::Detach => ResourceState::Deactivating,
+        };
+        out.push(Action::Resource { op, resource: plan.group(id).resources[position], work });
+    }
+}
+
+impl LocalGroup {
+    /// State as a whole.
+    pub fn phase(&self) -> Phase {
+        let any = |state| self.resources.iter().any(|resource| resource.state == state);
+        if any(ResourceState::DeactivateFailed) {
+            Phase::OfflineFailure
+        } else if any(ResourceState::Unverified) {
+            Phase::Possible
+        } else if self.goal == Goal::On {
+            if self.failed.is_some() {
+                Phase::OnlineFailure
+            } else if self
+                .resources
+                .iter()
+                .all(|r| !r.cycle && (r.state == ResourceState::On || (r.held_off && r.state == ResourceState::Off)))
+            {
+                Phase::On
+            } else {
+                Phase::Starting
+            }
+        } else if self.resources.iter().all(|resource| resource.state == ResourceState::Off) {
+            Phase::Off
+        } else {
+            Phase::Stopping
+        }
+    }
+
+    /// This group's part of the report.
+    pub fn report(&self) -> GroupReport {
+        GroupReport {
+            phase: self.phase(),
+            resources: self.resources.iter().map(|resource| resource.state).collect(),
+            order: self.order,
+            refused: self.refused.clone(),
+            failed: self.failed.clone(),
+            wanted_away: self.wanted_away.clone(),
+            final_done: self.final_done,
+            given_up: self.given_up,
+        }
+    }
+}
+
+/// The group of a resource and its position there.
+pub fn locate(plan: &Plan, id: ResourceId) -> (GroupId, usize) {
+    let group = plan.resource(id).group;
+    let position = plan.group(group).resources.iter().position(|member| *member == id);
+    (group, position.expect("the plan lists every resource in its group"))
+}
+
+/// Positions of these resources and of everything that depends on them.
+fn with_dependents(plan: &Plan, id: GroupId, from: &[ResourceId]) -> Vec<usize> {
+    let members = &plan.group(id).resources;
+    let mut chosen: Vec<bool> = members.iter().map(|member| from.contains(member)).collect();
+    loop {
+        let before = chosen.clone();
+        for (position, member) in members.iter().enumerate() {
+            let needs = &plan.resource(*member).depends;
+            if needs.iter().any(|needed| members.iter().position(|m| m == needed).is_some_and(|at| chosen[at])) {
+                chosen[position] = true;
+            }
+        }
+        if chosen == before {
+            return (0..members.len()).filter(|position| chosen[*position]).collect();
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The part of a configuration that decisions need: names become positions, units become durations.
+//!
+//! Made by the daemon from a checked configuration, by the simulator from a seed. Nothing here is read from a file.
+
+use std::time::Duration;
+
+use crate::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
+
+/// Everything a cluster was configured to be.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Names by priority, at most [`crate::ids::SERVERS_MAX`].
+    pub servers: Vec<String>,
+    /// The times of the safety sum.
+    pub timing: Timing,
+    /// How the question "may my side go on" is answered.
+    pub partition: PartitionMethod,
+    /// What a server does after it gave up its groups because its side may not go on.
+    pub partition_action: AfterStop,
+    /// Groups in the order of the file.
+    pub groups: Vec<GroupPlan>,
+    /// Resources of all groups.
+    pub resources: Vec<ResourcePlan>,
+    /// Monitors in the order of the file.
+    pub monitors: Vec<MonitorPlan>,
+}
+
+/// The times of the safety sum (names of `docs/safety.md`).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Timing {
+    /// h: between two heartbeat frames.
+    pub interval: Duration,
+    /// T_s: silence after which a server is taken as gone.
+    pub timeout: Duration,
+    /// T_x: age of the last acknowledgement after which a server gives up its right. Less than `timeout`.
+    pub right_timeout: Duration,
+    /// Q: longest wait for an answer of the partition resolution.
+    pub arbiter: Duration,
+    /// K: age of the last acknowledgement after which an uncovered server no longer feeds its watchdog.
+    pub watchdog_hold: Duration,
+    /// D for groups without shared data.
+    pub takeover_addresses: Duration,
+    /// D for groups with shared data and no proof of death.
+    pub takeover_data: Duration,
+    /// How long starting servers wait for each other.
+    pub sync_wait: Duration,
+}
+
+/// How the partition question is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartitionMethod {
+    /// Always Yes: both sides go on.
+    None,
+    /// The shell asks and answers with [`crate::event::Event::Verdict`].
+    Asked,
+}
+
+/// What follows when the cluster service stops on a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub enum AfterStop {
+    /// The service ends, the operating system goes on.
+    #[n(0)]
+    Nothing,
+    /// The operating system shuts down.
+    #[n(1)]
+    Shutdown,
+    /// The operating system reboots.
+    #[n(2)]
+    Reboot,
+}
+
+/// The last rung of a recovery ladder (clp-conf.md 13.4, 13.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FinalAction {
+    /// Nothing; for an activation failure the resources that depend on it go on all the same.
+    NothingContinue,
+    /// Nothing.
+    Nothing,
+    /// Stop the failed or monitored resource (and what depends on it).
+    StopResource,
+    /// Stop the group.
+    StopGroup,
+    /// Stop the cluster service of this server, then this.
+    StopService(AfterStop),
+}
+
+/// A failover group.
+#[derive(Debug, Clone)]
+pub struct GroupPlan {
+    /// Name.
+    pub name: String,
+    /// Servers on which it may run, best first.
+    pub policy: Vec<ServerId>,
+    /// Startup attribute: started with the cluster.
+    pub start_auto: bool,
+    /// Failover attribute: started elsewhere after a failure.
+    pub failover_auto: bool,
+    /// Failback attribute: returns to the first server of its policy when that server comes back.
+    pub failback_auto: bool,
+    /// Holds data that two servers could write.
+    pub shared_data: bool,
+    /// Its resources.
+    pub resources: Vec<ResourceId>,
+}
+
+/// A group resource.
+#[derive(Debug, Clone)]
+pub struct ResourcePlan {
+    /// Name.
+    pub name: String,
+    /// The group it belongs to.
+    pub group: GroupId,
+    /// Resources of the same group that must be online before it.
+    pub depends: Vec<ResourceId>,
+    /// Further tries after a failed activation.
+    pub activate_retry: u32,
+    /// Failovers after a failed activation before the final action.
+    pub activate_failover: u32,
+    /// Final action of a failed activation.
+    pub activate_action: FinalAction,
+    /// Further tries after a failed deactivation.
+    pub deactivate_retry: u32,
+    /// Final action of a failed deactivation.
+    pub deactivate_action: FinalAction,
+}
+
+/// What a monitor's recovery acts upon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecoveryTarget {
+    /// Every group that runs on this server.
+    LocalServer,
+    /// One group.
+    Group(GroupId),
+    /// One resource (and what depends on it); failover moves its group.
+    Resource(ResourceId),
+}
+
+/// A monitor resource.
+#[derive(Debug, Clone)]
+pub struct MonitorPlan {
+    /// Name.
+    pub name: String,
+    /// While-activated timing: runs where and while this resource is online. None: always.
+    pub target: Option<ResourceId>,
+    /// Servers on which it runs.
+    pub servers: ServerSet,
+    /// Failures in a row, beyond the first, before recovery begins.
+    pub retry: u32,
+    /// What recovery acts upon.
+    pub recovery: RecoveryTarget,
+    /// Reactivations before a failover.
+    pub restart_max: u32,
+    /// Failovers before the final action.
+    pub failover_max: u32,
+    /// Final action.
+    pub action: FinalAction,
+}
+
+impl Plan {
+    /// A group by identity.
+    pub fn group(&self, id: GroupId) -> &GroupPlan {
+        &self.groups[id.index()]
+    }
+
+    /// A resource by identity.
+    pub fn resource(&self, id: ResourceId) -> &ResourcePlan {
+        &self.resources[id.index()]
+    }
+
+    /// A monitor by identity.
+    pub fn monitor(&self, id: MonitorId) -> &MonitorPlan {
+        &self.monitors[id.index()]
+    }
+
+    /// Name of a server.
+    pub fn server(&self, id: ServerId) -> &str {
+        &self.servers[id.index()]
+    }
+
+    /// All groups.
+    pub fn group_ids(&self) -> impl Iterator<Item = GroupId> + use<> {
+        (0..self.groups.len()).map(GroupId::at)
+    }
+
+    /// All monitors.
+    pub fn monitor_ids(&self) -> impl Iterator<Item = MonitorId> + use<> {
+        (0..self.monitors.len()).map(MonitorId::at)
+    }
+
+    /// All servers.
+    pub fn server_ids(&self) -> impl Iterator<Item = ServerId> + use<> {
+        (0..self.servers.len()).map(ServerId::at)
+    }
+
+    /// D of the group: its takeover delay.
+    pub fn takeover_delay(&self, group: GroupId) -> Duration {
+        if self.group(group).shared_data { self.timing.takeover_data } else { self.timing.takeover_addresses }
+    }
+}

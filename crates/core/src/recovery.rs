@@ -1,0 +1,173 @@
+//! Monitors on this server: which of them run, when failures count, and which step of the ladder comes next
+//! (reactivation, failover, final action; invariant *ladder*).
+
+use crate::ids::{GroupId, MonitorId, ServerId};
+use crate::local::Executor;
+use crate::message::{MonitorReport, MonitorState, Phase, ResourceState};
+use crate::plan::{FinalAction, Plan, RecoveryTarget};
+
+/// Normal results in a row after which earlier recovery steps of a monitor no longer count.
+const NORMAL_TO_FORGET: u32 = 10;
+
+#[derive(Debug, Clone, Default)]
+struct Local {
+    running: bool,
+    state: MonitorState,
+    reason: String,
+    failures: u32,
+    normal: u32,
+    restarts: u32,
+    wishes: u64,
+    final_done: bool,
+}
+
+/// All monitors on this server.
+#[derive(Debug, Clone)]
+pub struct Monitors {
+    monitors: Vec<Local>,
+}
+
+/// What follows a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing.
+    None,
+    /// The monitor turned normal.
+    Recovered,
+    /// Error, but nothing to be done (group not here or in transition, or the ladder is at its end).
+    Error,
+    /// Reactivate the target; this is the given time.
+    Reactivate(u32),
+    /// Ask for a failover; the serial of the wish.
+    Failover(u64),
+    /// Carry out the final action.
+    Final(FinalAction),
+}
+
+/// Groups that a monitor's recovery acts upon here, with their phase.
+pub fn targets(plan: &Plan, monitor: MonitorId, executor: &Executor) -> Vec<(GroupId, Phase)> {
+    let groups: Vec<GroupId> = match plan.monitor(monitor).recovery {
+        RecoveryTarget::LocalServer => plan.group_ids().collect(),
+        RecoveryTarget::Group(group) => vec![group],
+        RecoveryTarget::Resource(resource) => vec![plan.resource(resource).group],
+    };
+    groups.into_iter().map(|group| (group, executor.phase(group))).filter(|(_, phase)| *phase != Phase::Off).collect()
+}
+
+impl Monitors {
+    /// None runs.
+    pub fn new(plan: &Plan) -> Self {
+        Monitors { monitors: vec![Local::default(); plan.monitors.len()] }
+    }
+
+    /// Which monitors must be started (true) or stopped (false) now.
+    pub fn sync(
+        &mut self,
+        plan: &Plan,
+        me: ServerId,
+        executor: &Executor,
+        suspended: bool,
+        leaving: bool,
+    ) -> Vec<(MonitorId, bool)> {
+        let mut changes = Vec::new();
+        for id in plan.monitor_ids() {
+            let planned = plan.monitor(id);
+            let timing = planned.target.is_none_or(|target| executor.resource(plan, target) == ResourceState::On);
+            let run = timing && !suspended && !leaving && planned.servers.has(me);
+            let local = &mut self.monitors[id.index()];
+            if run != local.running {
+                local.running = run;
+                local.failures = 0;
+                local.normal = 0;
+                local.reason.clear();
+                local.state = match (run, suspended && planned.servers.has(me)) {
+                    (true, _) => MonitorState::Normal,
+                    (false, true) => MonitorState::Suspended,
+                    (false, false) => MonitorState::Off,
+                };
+                changes.push((id, run));
+            } else if !run && local.state == MonitorState::Suspended && !suspended {
+                local.state = MonitorState::Off;
+            }
+        }
+        changes
+    }
+
+    /// A check ended. `failovers` is the number already counted for this monitor in the whole cluster.
+    pub fn result(&mut self, plan: &Plan, id: MonitorId, failure: Option<String>, executor: &Executor, failovers: u32) -> Step {
+        let planned = plan.monitor(id);
+        let here = targets(plan, id, executor);
+        let local = &mut self.monitors[id.index()];
+        if !local.running {
+            return Step::None;
+        }
+        let Some(reason) = failure else {
+            local.failures = 0;
+            local.normal += 1;
+            if local.normal >= NORMAL_TO_FORGET {
+                local.restarts = 0;
+                local.final_done = false;
+            }
+            local.reason.clear();
+            let was = std::mem::replace(&mut local.state, MonitorState::Normal);
+            return if was == MonitorState::Failed { Step::Recovered } else { Step::None };
+        };
+        local.normal = 0;
+        local.failures += 1;
+        local.reason = reason;
+        if local.failures <= planned.retry {
+            return Step::None;
+        }
+        local.state = MonitorState::Failed;
+        // The ladder waits while its group is in transition, and leaves groups alone that run elsewhere.
+        let settled = here.iter().all(|(_, phase)| *phase == Phase::On);
+        let on_server = planned.recovery == RecoveryTarget::LocalServer;
+        if !settled || (here.is_empty() && !on_server) {
+            return Step::Error;
+        }
+        local.failures = 0;
+        if !here.is_empty() && local.restarts < planned.restart_max {
+            local.restarts += 1;
+            Step::Reactivate(local.restarts)
+        } else if !here.is_empty() && failovers < planned.failover_max {
+            local.wishes += 1;
+            Step::Failover(local.wishes)
+        } else if !local.final_done {
+            local.final_done = true;
+            Step::Final(planned.action)
+        } else {
+            Step::Error
+        }
+    }
+
+    /// The operator acted on the group, or it went elsewhere: earlier steps no longer count.
+    pub fn forget(&mut self, plan: &Plan, group: GroupId) {
+        for id in plan.monitor_ids() {
+            let concerned = match plan.monitor(id).recovery {
+                RecoveryTarget::LocalServer => false,
+                RecoveryTarget::Group(target) => target == group,
+                RecoveryTarget::Resource(resource) => plan.resource(resource).group == group,
+            };
+            if concerned {
+                self.monitors[id.index()].restarts = 0;
+                self.monitors[id.index()].final_done = false;
+            }
+        }
+    }
+
+    /// What the last failure of a monitor said.
+    pub fn reason(&self, id: MonitorId) -> &str {
+        &self.monitors[id.index()].reason
+    }
+
+    /// The monitors' part of the report.
+    pub fn report(&self) -> Vec<MonitorReport> {
+        self.monitors
+            .iter()
+            .map(|local| MonitorReport {
+                state: local.state,
+                reason: if local.state == MonitorState::Failed { local.reason.clone() } else { String::new() },
+            })
+            .collect()
+    }
+}
