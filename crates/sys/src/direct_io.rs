@@ -29,11 +29,7 @@ impl AlignedBuffer {
         let length = length.clamp(1, BUFFER_MAX).next_multiple_of(ALIGNMENT);
         let storage = vec![0; length + ALIGNMENT];
         let start = storage.as_ptr().align_offset(ALIGNMENT);
-        AlignedBuffer {
-            storage,
-            start,
-            length,
-        }
+        AlignedBuffer { storage, start, length }
     }
 
     /// The bytes.
@@ -81,21 +77,11 @@ impl DirectFile {
                 Access::ReadWriteExclusive => OFlags::RDWR | OFlags::EXCL,
             };
         let descriptor = fs::open(path, flags, Mode::empty())?;
-        let is_device =
-            fs::FileType::from_raw_mode(fs::fstat(&descriptor)?.st_mode).is_block_device();
-        let block = if is_device {
-            fs::ioctl_blksszget(&descriptor)? as usize
-        } else {
-            ALIGNMENT
-        };
+        let is_device = fs::FileType::from_raw_mode(fs::fstat(&descriptor)?.st_mode).is_block_device();
+        let block = if is_device { fs::ioctl_blksszget(&descriptor)? as usize } else { ALIGNMENT };
         let mut file = std::fs::File::from(descriptor);
         let size = file.seek(SeekFrom::End(0))?;
-        Ok(DirectFile {
-            descriptor: file.into(),
-            block,
-            size,
-            is_device,
-        })
+        Ok(DirectFile { descriptor: file.into(), block, size, is_device })
     }
 
     /// The logical block size in bytes; offsets and lengths must be multiples of it.
@@ -117,23 +103,13 @@ impl DirectFile {
     ///
     /// # Errors
     /// The device's answer; `UnexpectedEof` behind its end; `InvalidInput` when not in whole blocks.
-    pub fn read_at(
-        &self,
-        buffer: &mut AlignedBuffer,
-        length: usize,
-        offset: u64,
-    ) -> io::Result<()> {
+    pub fn read_at(&self, buffer: &mut AlignedBuffer, length: usize, offset: u64) -> io::Result<()> {
         self.check(buffer, length, offset)?;
-        let read = retry(|| {
-            rustix::io::pread(&self.descriptor, &mut buffer.bytes_mut()[..length], offset)
-        })?;
+        let read = retry(|| rustix::io::pread(&self.descriptor, &mut buffer.bytes_mut()[..length], offset))?;
         if read == length {
             Ok(())
         } else {
-            Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the device ends before the block to read",
-            ))
+            Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the device ends before the block to read"))
         }
     }
 
@@ -143,15 +119,11 @@ impl DirectFile {
     /// The device's answer; `WriteZero` when not all was written; `InvalidInput` when not in whole blocks.
     pub fn write_at(&self, buffer: &AlignedBuffer, length: usize, offset: u64) -> io::Result<()> {
         self.check(buffer, length, offset)?;
-        let written =
-            retry(|| rustix::io::pwrite(&self.descriptor, &buffer.bytes()[..length], offset))?;
+        let written = retry(|| rustix::io::pwrite(&self.descriptor, &buffer.bytes()[..length], offset))?;
         if written == length {
             Ok(())
         } else {
-            Err(io::Error::new(
-                io::ErrorKind::WriteZero,
-                "the device took only a part of the block",
-            ))
+            Err(io::Error::new(io::ErrorKind::WriteZero, "the device took only a part of the block"))
         }
     }
 
@@ -160,10 +132,7 @@ impl DirectFile {
         if whole && length <= buffer.length {
             Ok(())
         } else {
-            Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "direct I/O needs whole blocks",
-            ))
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "direct I/O needs whole blocks"))
         }
     }
 }
@@ -191,22 +160,14 @@ mod tests {
         };
         let mut buffer = AlignedBuffer::new(ALIGNMENT);
         buffer.bytes_mut().fill(7);
-        direct
-            .write_at(&buffer, ALIGNMENT, ALIGNMENT as u64)
-            .expect("write");
+        direct.write_at(&buffer, ALIGNMENT, ALIGNMENT as u64).expect("write");
         buffer.bytes_mut().fill(0);
-        direct
-            .read_at(&mut buffer, ALIGNMENT, ALIGNMENT as u64)
-            .expect("read");
+        direct.read_at(&mut buffer, ALIGNMENT, ALIGNMENT as u64).expect("read");
         assert!(buffer.bytes().iter().all(|byte| *byte == 7));
         assert_eq!(direct.size(), 3 * ALIGNMENT as u64);
-        let behind = direct
-            .read_at(&mut buffer, ALIGNMENT, 3 * ALIGNMENT as u64)
-            .expect_err("behind the end");
+        let behind = direct.read_at(&mut buffer, ALIGNMENT, 3 * ALIGNMENT as u64).expect_err("behind the end");
         assert_eq!(behind.kind(), io::ErrorKind::UnexpectedEof);
-        let odd = direct
-            .read_at(&mut buffer, 100, 0)
-            .expect_err("no whole block");
+        let odd = direct.read_at(&mut buffer, 100, 0).expect_err("no whole block");
         assert_eq!(odd.kind(), io::ErrorKind::InvalidInput);
     }
 

@@ -2,10 +2,7 @@
 //!
 //! Measures only: who answered, to a request sent when. Whether that means anything is the caller's judgement. Names are
 //! not resolved, and link-local IPv6 targets, which need an interface, are not supported.
-#![allow(
-    unsafe_code,
-    reason = "the kernel's filter for ICMP types has no safe wrapper"
-)]
+#![allow(unsafe_code, reason = "the kernel's filter for ICMP types has no safe wrapper")]
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -83,11 +80,7 @@ pub fn ping_until(
             attempt += 1;
             next_attempt = now + pause;
         }
-        let wake = if attempt < ATTEMPTS {
-            next_attempt.min(deadline)
-        } else {
-            deadline
-        };
+        let wake = if attempt < ATTEMPTS { next_attempt.min(deadline) } else { deadline };
         round.wait(wake.saturating_duration_since(Instant::now()));
         round.receive_all();
     }
@@ -111,11 +104,7 @@ impl<'a> Round<'a> {
         let number = ROUNDS.fetch_add(1, Ordering::Relaxed);
         let nonce = (u64::from(std::process::id()) << 32) | u64::from(number);
         let open = |wanted: bool, is_v6: bool| {
-            if wanted {
-                raw_socket(is_v6).map(Some).map_err(PingError::Socket)
-            } else {
-                Ok(None)
-            }
+            if wanted { raw_socket(is_v6).map(Some).map_err(PingError::Socket) } else { Ok(None) }
         };
         Ok(Round {
             targets,
@@ -133,12 +122,8 @@ impl<'a> Round<'a> {
             let Some(socket) = (if target.is_ipv4() { &self.v4 } else { &self.v6 }) else {
                 continue;
             };
-            let request = echo_request(
-                target.is_ipv6(),
-                self.identifier,
-                (attempt as usize * TARGETS_MAX + index) as u16,
-                self.nonce,
-            );
+            let request =
+                echo_request(target.is_ipv6(), self.identifier, (attempt as usize * TARGETS_MAX + index) as u16, self.nonce);
             self.sent[index].push(Instant::now());
             // An address that cannot be reached now stays without an answer.
             let _ = socket.send_to(&request, &SockAddr::from(SocketAddr::new(*target, 0)));
@@ -147,15 +132,9 @@ impl<'a> Round<'a> {
 
     fn wait(&self, time: Duration) {
         let sockets = [self.v4.as_ref(), self.v6.as_ref()];
-        let mut ready: Vec<PollFd> = sockets
-            .iter()
-            .flatten()
-            .map(|socket| PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN))
-            .collect();
-        let time = Timespec {
-            tv_sec: time.as_secs() as _,
-            tv_nsec: time.subsec_nanos() as _,
-        };
+        let mut ready: Vec<PollFd> =
+            sockets.iter().flatten().map(|socket| PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)).collect();
+        let time = Timespec { tv_sec: time.as_secs() as _, tv_nsec: time.subsec_nanos() as _ };
         // Interrupted or not: what has arrived is read next.
         let _ = poll(&mut ready, Some(&time));
     }
@@ -172,29 +151,18 @@ impl<'a> Round<'a> {
                     break;
                 };
                 let arrived = Instant::now();
-                let message = if is_v6 {
-                    Some(&packet[..length])
-                } else {
-                    behind_ipv4_header(&packet[..length])
-                };
-                let Some((sequence, from)) = message
-                    .and_then(|message| parse_reply(message, is_v6, self.identifier, self.nonce))
-                    .zip(from)
+                let message = if is_v6 { Some(&packet[..length]) } else { behind_ipv4_header(&packet[..length]) };
+                let Some((sequence, from)) =
+                    message.and_then(|message| parse_reply(message, is_v6, self.identifier, self.nonce)).zip(from)
                 else {
                     continue;
                 };
-                let (attempt, index) = (
-                    usize::from(sequence) / TARGETS_MAX,
-                    usize::from(sequence) % TARGETS_MAX,
-                );
+                let (attempt, index) = (usize::from(sequence) / TARGETS_MAX, usize::from(sequence) % TARGETS_MAX);
                 let Some(sent) = self.sent.get(index).and_then(|sent| sent.get(attempt)) else {
                     continue;
                 };
                 if self.targets[index] == from && self.answers[index].is_none() {
-                    self.answers[index] = Some(Answer {
-                        sent: *sent,
-                        round_trip: arrived.saturating_duration_since(*sent),
-                    });
+                    self.answers[index] = Some(Answer { sent: *sent, round_trip: arrived.saturating_duration_since(*sent) });
                 }
             }
         }
@@ -203,19 +171,11 @@ impl<'a> Round<'a> {
 
 fn receive(socket: &Socket, packet: &mut [u8]) -> io::Result<(usize, Option<IpAddr>)> {
     let (length, _, from) = rustix::net::recvfrom(socket, packet, RecvFlags::empty())?;
-    Ok((
-        length,
-        from.and_then(|from| SocketAddr::try_from(from).ok())
-            .map(|from| from.ip()),
-    ))
+    Ok((length, from.and_then(|from| SocketAddr::try_from(from).ok()).map(|from| from.ip())))
 }
 
 fn raw_socket(is_v6: bool) -> io::Result<Socket> {
-    let (domain, protocol) = if is_v6 {
-        (Domain::IPV6, Protocol::ICMPV6)
-    } else {
-        (Domain::IPV4, Protocol::ICMPV4)
-    };
+    let (domain, protocol) = if is_v6 { (Domain::IPV6, Protocol::ICMPV6) } else { (Domain::IPV4, Protocol::ICMPV4) };
     let socket = Socket::new(domain, Type::RAW, Some(protocol))?;
     socket.set_nonblocking(true)?;
     only_replies(&socket, is_v6)?;
@@ -233,20 +193,8 @@ fn only_replies(socket: &Socket, is_v6: bool) -> io::Result<()> {
         (libc::SOL_RAW, ICMP_FILTER, size_of::<u32>())
     };
     // SAFETY: the kernel reads `size` bytes, which the array holds.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            level,
-            name,
-            filter.as_ptr().cast(),
-            size as libc::socklen_t,
-        )
-    };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, filter.as_ptr().cast(), size as libc::socklen_t) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// `ICMP_FILTER` of include/uapi/linux/icmp.h and `ICMPV6_FILTER` of include/uapi/linux/icmpv6.h.
@@ -272,10 +220,7 @@ fn echo_request(is_v6: bool, identifier: u16, sequence: u16, nonce: u64) -> [u8;
 }
 
 fn internet_checksum(bytes: &[u8]) -> u16 {
-    let sum: u32 = bytes
-        .chunks(2)
-        .map(|pair| u32::from(pair[0]) << 8 | u32::from(pair.get(1).copied().unwrap_or(0)))
-        .sum();
+    let sum: u32 = bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair.get(1).copied().unwrap_or(0))).sum();
     let folded = (sum & 0xFFFF) + (sum >> 16);
     !((folded & 0xFFFF) + (folded >> 16)) as u16
 }
@@ -286,8 +231,7 @@ fn behind_ipv4_header(packet: &[u8]) -> Option<&[u8]> {
 
 fn parse_reply(message: &[u8], is_v6: bool, identifier: u16, nonce: u64) -> Option<u16> {
     let is_reply = *message.first()? == if is_v6 { REPLY_V6 } else { REPLY_V4 };
-    let is_ours = message.get(4..6)? == identifier.to_be_bytes()
-        && message.get(8..16)? == nonce.to_be_bytes();
+    let is_ours = message.get(4..6)? == identifier.to_be_bytes() && message.get(8..16)? == nonce.to_be_bytes();
     (is_reply && is_ours).then(|| u16::from_be_bytes([message[6], message[7]]))
 }
 
@@ -301,42 +245,26 @@ mod tests {
             println!("skipped: needs root");
             return;
         }
-        let targets: Vec<IpAddr> = ["127.0.0.1", "127.0.0.77", "0.0.0.1", "::1"]
-            .iter()
-            .map(|text| text.parse().expect("address"))
-            .collect();
+        let targets: Vec<IpAddr> =
+            ["127.0.0.1", "127.0.0.77", "0.0.0.1", "::1"].iter().map(|text| text.parse().expect("address")).collect();
         let begin = Instant::now();
         let answers = ping(&targets, Duration::from_millis(300)).expect("raw sockets");
         assert!(begin.elapsed() < Duration::from_secs(3));
-        assert!(
-            answers[0].is_some_and(|answer| answer.sent >= begin) && answers[1].is_some(),
-            "{answers:?}"
-        );
+        assert!(answers[0].is_some_and(|answer| answer.sent >= begin) && answers[1].is_some(), "{answers:?}");
         assert!(answers[2].is_none(), "{answers:?}");
         if std::net::UdpSocket::bind("[::1]:0").is_ok() {
             assert!(answers[3].is_some(), "{answers:?}");
         }
         let begin = Instant::now();
-        let answers = ping_until(&targets, Duration::from_secs(20), |answers| {
-            answers[0].is_some()
-        })
-        .expect("raw sockets");
+        let answers = ping_until(&targets, Duration::from_secs(20), |answers| answers[0].is_some()).expect("raw sockets");
         assert!(answers[0].is_some() && begin.elapsed() < Duration::from_secs(10));
     }
 
     #[test]
     fn foreign_and_short_replies_are_ignored() {
         let mut reply = echo_request(false, 7, 9, 11);
-        assert_eq!(
-            internet_checksum(&reply),
-            0,
-            "a packet with its checksum sums to zero"
-        );
-        assert_eq!(
-            parse_reply(&reply, false, 7, 11),
-            None,
-            "a request is no reply"
-        );
+        assert_eq!(internet_checksum(&reply), 0, "a packet with its checksum sums to zero");
+        assert_eq!(parse_reply(&reply, false, 7, 11), None, "a request is no reply");
         reply[0] = REPLY_V4;
         assert_eq!(parse_reply(&reply, false, 7, 11), Some(9));
         assert_eq!(parse_reply(&reply, false, 8, 11), None);

@@ -41,9 +41,7 @@ pub enum LinkError {
     #[error("there is no network interface {0}; name one that `ip link` shows")]
     NoInterface(String),
     /// The kernel could not be asked.
-    #[error(
-        "cannot ask the kernel about the network interface {interface}: {cause}; check the kernel log"
-    )]
+    #[error("cannot ask the kernel about the network interface {interface}: {cause}; check the kernel log")]
     Kernel {
         /// The interface.
         interface: String,
@@ -58,42 +56,26 @@ pub enum LinkError {
 /// # Errors
 /// See [`LinkError`].
 pub fn carrier(interface: &str) -> Result<Carrier, LinkError> {
-    let failed = |cause| LinkError::Kernel {
-        interface: interface.to_string(),
-        cause,
-    };
+    let failed = |cause| LinkError::Kernel { interface: interface.to_string(), cause };
     let mut socket = Socket::new(NETLINK_ROUTE).map_err(failed)?;
     socket.bind_auto().map_err(failed)?;
     let mut question = LinkMessage::default();
-    question
-        .attributes
-        .push(LinkAttribute::IfName(interface.to_string()));
+    question.attributes.push(LinkAttribute::IfName(interface.to_string()));
     let mut header = NetlinkHeader::default();
     header.flags = NLM_F_REQUEST;
-    let mut message = NetlinkMessage::new(
-        header,
-        NetlinkPayload::from(RouteNetlinkMessage::GetLink(question)),
-    );
+    let mut message = NetlinkMessage::new(header, NetlinkPayload::from(RouteNetlinkMessage::GetLink(question)));
     message.finalize();
     let mut bytes = vec![0; message.buffer_len()];
     message.serialize(&mut bytes);
-    socket
-        .send_to(&bytes, &SocketAddr::new(0, 0), 0)
-        .map_err(failed)?;
+    socket.send_to(&bytes, &SocketAddr::new(0, 0), 0).map_err(failed)?;
     if !wait_readable(socket.as_fd(), ANSWER_LIMIT).map_err(failed)? {
         return Err(failed(io::ErrorKind::TimedOut.into()));
     }
     let (answer, _) = socket.recv_from_full().map_err(failed)?;
-    let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer).map_err(|error| {
-        failed(io::Error::new(
-            io::ErrorKind::InvalidData,
-            error.to_string(),
-        ))
-    })?;
+    let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer)
+        .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error.to_string())))?;
     match answer.payload {
-        NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
-            Ok(carrier_of(link.header.flags))
-        }
+        NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => Ok(carrier_of(link.header.flags)),
         NetlinkPayload::Error(error) => {
             let cause = error.to_io();
             if cause.raw_os_error() == Some(rustix::io::Errno::NODEV.raw_os_error()) {
@@ -102,10 +84,7 @@ pub fn carrier(interface: &str) -> Result<Carrier, LinkError> {
                 Err(failed(cause))
             }
         }
-        _ => Err(failed(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "an answer to another question",
-        ))),
+        _ => Err(failed(io::Error::new(io::ErrorKind::InvalidData, "an answer to another question"))),
     }
 }
 
@@ -161,11 +140,7 @@ impl LinkNews {
             match self.socket.recv_from_full() {
                 Ok(_) if news == News::None => news = News::Changed,
                 Ok(_) => {}
-                Err(error)
-                    if error.raw_os_error() == Some(rustix::io::Errno::NOBUFS.raw_os_error()) =>
-                {
-                    news = News::Overrun
-                }
+                Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NOBUFS.raw_os_error()) => news = News::Overrun,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(news),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -186,15 +161,19 @@ impl AsFd for LinkNews {
     }
 }
 
+/// Puts the calling thread, and processes it starts, into a new network namespace that ends with them. For tests.
+///
+/// # Errors
+/// Not root.
+#[allow(unsafe_code, reason = "unshare can be unsound for file descriptors and signals, but not for the network")]
+pub fn isolate_this_thread() -> io::Result<()> {
+    // SAFETY: a new network namespace changes neither the file descriptor table nor anything of another thread.
+    Ok(unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }?)
+}
+
 fn wait_readable(descriptor: BorrowedFd<'_>, time: Duration) -> io::Result<bool> {
-    let time = Timespec {
-        tv_sec: time.as_secs() as _,
-        tv_nsec: time.subsec_nanos() as _,
-    };
-    match poll(
-        &mut [PollFd::from_borrowed_fd(descriptor, PollFlags::IN)],
-        Some(&time),
-    ) {
+    let time = Timespec { tv_sec: time.as_secs() as _, tv_nsec: time.subsec_nanos() as _ };
+    match poll(&mut [PollFd::from_borrowed_fd(descriptor, PollFlags::IN)], Some(&time)) {
         Ok(count) => Ok(count > 0),
         Err(rustix::io::Errno::INTR) => Ok(false),
         Err(error) => Err(error.into()),
@@ -209,9 +188,7 @@ mod tests {
     #[test]
     fn loopback_is_known_and_an_unknown_name_is_named() {
         assert!(matches!(carrier("lo"), Ok(Carrier::Up | Carrier::SetDown)));
-        assert!(
-            matches!(carrier("nosuchif0"), Err(LinkError::NoInterface(name)) if name == "nosuchif0")
-        );
+        assert!(matches!(carrier("nosuchif0"), Err(LinkError::NoInterface(name)) if name == "nosuchif0"));
     }
 
     /// Runs in a thread with a network namespace of its own, which ends with the thread.
@@ -222,24 +199,9 @@ mod tests {
             return;
         }
         let test = std::thread::spawn(|| {
-            // This thread only: the test's files are not affected.
-            #[expect(
-                unsafe_code,
-                reason = "only the network namespace of this thread changes"
-            )]
-            // SAFETY: no file descriptor table or other thread is affected by a new network namespace.
-            unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }
-                .expect("own network namespace");
-            let ip = |words: &str| {
-                assert!(
-                    Command::new("ip")
-                        .args(words.split(' '))
-                        .status()
-                        .expect("ip")
-                        .success(),
-                    "ip {words}"
-                )
-            };
+            isolate_this_thread().expect("own network namespace");
+            let ip =
+                |words: &str| assert!(Command::new("ip").args(words.split(' ')).status().expect("ip").success(), "ip {words}");
             ip("link add a0 type veth peer name b0");
             ip("link set a0 up");
             ip("link set b0 up");

@@ -3,10 +3,7 @@
 //! Does not decide when: that is the core's. Refuses in the machine's first process-id namespace unless the installed
 //! package's marker or a kernel boot argument allows it, so that a build or a test never takes down the machine it runs on.
 //! In a namespace of its own reboot(2) ends only that namespace. Orderly calls do not stop groups; do that before.
-#![allow(
-    unsafe_code,
-    reason = "reboot(2) has no safe wrapper that keeps the choice not to write caches back"
-)]
+#![allow(unsafe_code, reason = "reboot(2) has no safe wrapper that keeps the choice not to write caches back")]
 
 use std::{
     fs, io,
@@ -70,8 +67,7 @@ pub enum PowerError {
 
 /// Says whether this process runs in the machine's first process-id namespace; in doubt (no `/proc`) the answer is yes.
 pub fn is_first_pid_namespace() -> bool {
-    fs::metadata("/proc/self/ns/pid")
-        .map_or(true, |namespace| namespace.ino() == FIRST_PID_NAMESPACE)
+    fs::metadata("/proc/self/ns/pid").map_or(true, |namespace| namespace.ino() == FIRST_PID_NAMESPACE)
 }
 
 /// Says whether the machine itself is ours to reset: the package's marker below `root`, or the boot argument.
@@ -101,10 +97,7 @@ pub fn permission(root: &Path, what: &'static str) -> Result<Permission, PowerEr
     if !is_first_pid_namespace() {
         return Ok(Permission::OwnNamespace);
     }
-    machine_is_ours(root).ok_or_else(|| PowerError::Refused {
-        what,
-        marker: root.join(MARKER_FILE),
-    })
+    machine_is_ours(root).ok_or_else(|| PowerError::Refused { what, marker: root.join(MARKER_FILE) })
 }
 
 /// Shuts the operating system down in order and turns the server off; returns once the request is accepted.
@@ -148,12 +141,7 @@ fn at_once(root: &Path, what: &'static str, request: &[u8]) -> Result<(), PowerE
     call_kernel(what, libc::RB_AUTOBOOT)
 }
 
-fn orderly(
-    root: &Path,
-    what: &'static str,
-    verb: &str,
-    command: libc::c_int,
-) -> Result<(), PowerError> {
+fn orderly(root: &Path, what: &'static str, verb: &str, command: libc::c_int) -> Result<(), PowerError> {
     let permission = permission(root, what)?;
     if Path::new("/run/systemd/system").is_dir() && service_manager_accepts(verb) {
         return Ok(());
@@ -187,12 +175,10 @@ fn service_manager_accepts(verb: &str) -> bool {
 fn write_back_caches() {
     let (done, finished) = mpsc::channel();
     // Owner: nobody; it ends with the sync or with the machine.
-    let started = thread::Builder::new()
-        .name("write-back".into())
-        .spawn(move || {
-            rustix::fs::sync();
-            let _ = done.send(());
-        });
+    let started = thread::Builder::new().name("write-back".into()).spawn(move || {
+        rustix::fs::sync();
+        let _ = done.send(());
+    });
     if started.is_ok() {
         let _ = finished.recv_timeout(SYNC_LIMIT);
     }
@@ -203,10 +189,7 @@ fn call_kernel(what: &'static str, command: libc::c_int) -> Result<(), PowerErro
     if unsafe { libc::reboot(command) } == 0 {
         Ok(())
     } else {
-        Err(PowerError::Kernel {
-            what,
-            cause: io::Error::last_os_error(),
-        })
+        Err(PowerError::Kernel { what, cause: io::Error::last_os_error() })
     }
 }
 
@@ -220,44 +203,26 @@ mod tests {
     fn a_machine_that_is_not_ours_is_refused() {
         let root = tempfile::tempdir().expect("temporary directory");
         if !is_first_pid_namespace() || machine_is_ours(root.path()).is_some() {
-            println!(
-                "skipped: not in the first process-id namespace of a machine that is not ours"
-            );
+            println!("skipped: not in the first process-id namespace of a machine that is not ours");
             return;
         }
         // The question first: only when it is refused are the calls tried.
-        assert!(matches!(
-            permission(root.path(), "reset"),
-            Err(PowerError::Refused { .. })
-        ));
+        assert!(matches!(permission(root.path(), "reset"), Err(PowerError::Refused { .. })));
         for call in [reset, reboot, shutdown, panic] {
             assert!(matches!(call(root.path()), Err(PowerError::Refused { .. })));
         }
         fs::create_dir(root.path().join("etc")).expect("etc");
         fs::write(root.path().join(MARKER_FILE), "source tree\n").expect("marker");
-        let refused =
-            permission(root.path(), "reset").expect_err("a marker without the package's line");
-        assert!(
-            refused.to_string().contains("first process-id namespace"),
-            "{refused}"
-        );
+        let refused = permission(root.path(), "reset").expect_err("a marker without the package's line");
+        assert!(refused.to_string().contains("first process-id namespace"), "{refused}");
     }
 
     #[test]
     fn marker_or_boot_argument_make_the_machine_ours() {
         assert_eq!(judge_machine("", ""), None);
-        assert_eq!(
-            judge_machine("# package\n package x\n", "quiet mainstay.power=10"),
-            None
-        );
-        assert_eq!(
-            judge_machine("made by\npackage mainstay 3.0.0\n", ""),
-            Some(Permission::InstalledPackage)
-        );
-        assert_eq!(
-            judge_machine("", "quiet mainstay.power=1 panic=1"),
-            Some(Permission::BootArgument)
-        );
+        assert_eq!(judge_machine("# package\n package x\n", "quiet mainstay.power=10"), None);
+        assert_eq!(judge_machine("made by\npackage mainstay 3.0.0\n", ""), Some(Permission::InstalledPackage));
+        assert_eq!(judge_machine("", "quiet mainstay.power=1 panic=1"), Some(Permission::BootArgument));
         assert_eq!(judge_machine("", "quiet -- mainstay.power=1"), None);
     }
 
@@ -278,11 +243,7 @@ mod tests {
                 .status()
                 .expect("unshare");
             // unshare(1) ends by the signal that ended the namespace's first process.
-            assert_eq!(
-                status.signal().or(status.code().map(|code| code - 128)),
-                Some(signal),
-                "{call}: {status:?}"
-            );
+            assert_eq!(status.signal().or(status.code().map(|code| code - 128)), Some(signal), "{call}: {status:?}");
         }
     }
 
@@ -294,16 +255,10 @@ mod tests {
         };
         assert!(!is_first_pid_namespace());
         let root = tempfile::tempdir().expect("temporary directory");
-        assert_eq!(
-            permission(root.path(), "reset").expect("allowed"),
-            Permission::OwnNamespace
-        );
+        assert_eq!(permission(root.path(), "reset").expect("allowed"), Permission::OwnNamespace);
         // A service manager of the machine must not be asked from here.
         if Path::new("/run/systemd/system").is_dir() {
-            Command::new("mount")
-                .args(["-t", "tmpfs", "none", "/run"])
-                .status()
-                .expect("mount");
+            Command::new("mount").args(["-t", "tmpfs", "none", "/run"]).status().expect("mount");
         }
         match call.as_str() {
             "reset" => reset(root.path()),

@@ -4,10 +4,7 @@
 //! kernel's limit on uninterrupted real-time run time is set: past the soft limit the thread is put back to ordinary
 //! priority. The hard limit stays as it was: lowered, it could not be lifted again for child processes without
 //! CAP_SYS_RESOURCE.
-#![allow(
-    unsafe_code,
-    reason = "scheduling class and signal action have no safe wrapper"
-)]
+#![allow(unsafe_code, reason = "scheduling class and signal action have no safe wrapper")]
 
 use rustix::{
     mm::MlockAllFlags,
@@ -43,12 +40,11 @@ pub struct RealtimeError {
 /// Not root, or the limit on locked memory is too low.
 pub fn lock_memory() -> Result<(), RealtimeError> {
     // On-fault: without it every thread's whole stack would be made resident.
-    rustix::mm::mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT)
-        .map_err(|cause| RealtimeError {
-            what: "lock the daemon's memory",
-            cause: cause.into(),
-            remedy: "run as root or raise LimitMEMLOCK",
-        })
+    rustix::mm::mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT).map_err(|cause| RealtimeError {
+        what: "lock the daemon's memory",
+        cause: cause.into(),
+        remedy: "run as root or raise LimitMEMLOCK",
+    })
 }
 
 /// Gives the calling thread real-time priority (round robin, 1 to 99), not handed on to child processes.
@@ -74,13 +70,7 @@ pub fn has_been_demoted() -> bool {
 /// Fit to be called between fork and exec (only plain system calls); locked memory is not inherited.
 pub fn reset_in_child() -> io::Result<()> {
     let maximum = rustix::process::getrlimit(Resource::Rttime).maximum;
-    rustix::process::setrlimit(
-        Resource::Rttime,
-        Rlimit {
-            current: maximum,
-            maximum,
-        },
-    )?;
+    rustix::process::setrlimit(Resource::Rttime, Rlimit { current: maximum, maximum })?;
     // SAFETY: restores the default action; no handler code is involved.
     unsafe { libc::signal(libc::SIGXCPU, libc::SIG_DFL) };
     schedule(libc::SCHED_OTHER, 0)
@@ -92,27 +82,12 @@ fn schedule(policy: libc::c_int, priority: libc::c_int) -> io::Result<()> {
     parameters.sched_priority = priority;
     // The system call itself: some C libraries refuse their wrapper. Thread 0 is the calling thread.
     // SAFETY: the kernel reads the struct during the call only.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_sched_setscheduler,
-            0,
-            policy,
-            &parameters as *const libc::sched_param,
-        )
-    };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    let result = unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, policy, &parameters as *const libc::sched_param) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 fn limit_runaways(soft: Duration) -> Result<(), RealtimeError> {
-    let failed = |cause: io::Error| RealtimeError {
-        what: "limit runaway real-time threads",
-        cause,
-        remedy: "run as root",
-    };
+    let failed = |cause: io::Error| RealtimeError { what: "limit runaway real-time threads", cause, remedy: "run as root" };
     // SAFETY: the handler makes one system call and one atomic store, both allowed in a signal handler; the struct is
     // plain data for which zero is a valid value.
     let result = unsafe {
@@ -126,10 +101,7 @@ fn limit_runaways(soft: Duration) -> Result<(), RealtimeError> {
     }
     let maximum = rustix::process::getrlimit(Resource::Rttime).maximum;
     let soft = (soft.as_micros() as u64).min(maximum.unwrap_or(u64::MAX));
-    let limit = Rlimit {
-        current: Some(soft),
-        maximum,
-    };
+    let limit = Rlimit { current: Some(soft), maximum };
     rustix::process::setrlimit(Resource::Rttime, limit).map_err(|cause| failed(cause.into()))
 }
 
@@ -167,10 +139,7 @@ mod tests {
                 println!("skipped: {error}");
                 return;
             }
-            assert_eq!(
-                policy_of_this_thread() & !libc::SCHED_RESET_ON_FORK,
-                libc::SCHED_RR
-            );
+            assert_eq!(policy_of_this_thread() & !libc::SCHED_RESET_ON_FORK, libc::SCHED_RR);
             let deadline = Instant::now() + Duration::from_secs(5);
             while !has_been_demoted() && Instant::now() < deadline {
                 std::hint::spin_loop();

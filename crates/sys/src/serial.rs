@@ -32,11 +32,7 @@ impl SerialLine {
     /// # Errors
     /// The kernel's answer; a file that is no terminal gives `ENOTTY`.
     pub fn open(tty: &Path) -> io::Result<SerialLine> {
-        let descriptor = open(
-            tty,
-            OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?;
+        let descriptor = open(tty, OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?;
         let mut settings = tcgetattr(&descriptor)?;
         settings.make_raw();
         settings.control_modes |= ControlModes::CLOCAL | ControlModes::CREAD;
@@ -49,38 +45,35 @@ impl SerialLine {
         Ok(SerialLine { descriptor })
     }
 
-    /// Waits at most `time` until the line can be read, or also written if `to_write`; returns (readable, writable).
+    /// Waits at most `time` until there is something to read; says whether there is.
     ///
     /// # Errors
     /// The line has gone (`BrokenPipe`), or the kernel's answer.
-    pub fn wait(&self, to_write: bool, time: Duration) -> io::Result<(bool, bool)> {
-        let flags = if to_write {
-            PollFlags::IN | PollFlags::OUT
-        } else {
-            PollFlags::IN
-        };
-        let mut ready = [PollFd::new(&self.descriptor, flags)];
-        let time = Timespec {
-            tv_sec: time.as_secs() as _,
-            tv_nsec: time.subsec_nanos() as _,
-        };
+    pub fn wait_readable(&self, time: Duration) -> io::Result<bool> {
+        self.wait(PollFlags::IN, time)
+    }
+
+    /// Waits at most `time` until the line takes more; says whether it does.
+    ///
+    /// # Errors
+    /// As [`SerialLine::wait_readable`].
+    pub fn wait_writable(&self, time: Duration) -> io::Result<bool> {
+        self.wait(PollFlags::OUT, time)
+    }
+
+    fn wait(&self, wanted: PollFlags, time: Duration) -> io::Result<bool> {
+        let mut ready = [PollFd::new(&self.descriptor, wanted)];
+        let time = Timespec { tv_sec: time.as_secs() as _, tv_nsec: time.subsec_nanos() as _ };
         match poll(&mut ready, Some(&time)) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
         let events = ready[0].revents();
-        if events.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL)
-            && !events.contains(PollFlags::IN)
-        {
-            return Err(io::Error::new(
-                io::ErrorKind::BrokenPipe,
-                "the serial line has hung up",
-            ));
+        let has_gone = events.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL);
+        if has_gone && !events.contains(PollFlags::IN) {
+            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the serial line has hung up"));
         }
-        Ok((
-            events.contains(PollFlags::IN),
-            events.contains(PollFlags::OUT),
-        ))
+        Ok(events.intersects(wanted))
     }
 
     /// Reads what has come; 0 when nothing has.
@@ -89,10 +82,7 @@ impl SerialLine {
     /// The line has gone, or the kernel's answer.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match read(&self.descriptor, buffer) {
-            Ok(0) => Err(io::Error::new(
-                io::ErrorKind::BrokenPipe,
-                "the serial line has hung up",
-            )),
+            Ok(0) => Err(io::Error::new(io::ErrorKind::BrokenPipe, "the serial line has hung up")),
             Ok(length) => Ok(length),
             Err(Errno::AGAIN | Errno::INTR) => Ok(0),
             Err(error) => Err(error.into()),
@@ -127,11 +117,7 @@ pub fn encode(frame: &[u8]) -> Option<Vec<u8>> {
     encoded.push(0);
     let mut code_at = encoded.len();
     encoded.push(1);
-    for byte in frame
-        .iter()
-        .copied()
-        .chain(crc32c::crc32c(frame).to_le_bytes())
-    {
+    for byte in frame.iter().copied().chain(crc32c::crc32c(frame).to_le_bytes()) {
         if byte != 0 {
             encoded.push(byte);
             encoded[code_at] += 1;
@@ -214,15 +200,7 @@ mod tests {
             self.0
         }
         fn bytes(&mut self, length: usize) -> Vec<u8> {
-            (0..length)
-                .map(|_| {
-                    if self.next().is_multiple_of(4) {
-                        0
-                    } else {
-                        self.next() as u8
-                    }
-                })
-                .collect()
+            (0..length).map(|_| if self.next().is_multiple_of(4) { 0 } else { self.next() as u8 }).collect()
         }
     }
 
@@ -275,10 +253,7 @@ mod tests {
         for bit in 0..encoded.len() * 8 {
             let mut damaged = encoded.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
-            assert!(
-                decoded(&damaged).iter().all(|found| *found == frame),
-                "bit {bit}"
-            );
+            assert!(decoded(&damaged).iter().all(|found| *found == frame), "bit {bit}");
         }
     }
 }

@@ -84,39 +84,20 @@ impl Watchdog {
     /// # Errors
     /// [`WatchdogError`]; after an error behind the open the device is closed in order, so it does not bite.
     pub fn open(device: &Path, timeout: Duration, root: &Path) -> Result<Watchdog, WatchdogError> {
-        let failed = |what: &'static str, cause: io::Error| WatchdogError::Device {
-            what,
-            device: device.to_path_buf(),
-            cause,
-        };
-        let kind = std::fs::metadata(device)
-            .map_err(|cause| failed("find", cause))?
-            .file_type();
+        let failed = |what: &'static str, cause: io::Error| WatchdogError::Device { what, device: device.to_path_buf(), cause };
+        let kind = std::fs::metadata(device).map_err(|cause| failed("find", cause))?.file_type();
         if kind.is_char_device() && crate::power::machine_is_ours(root).is_none() {
-            return Err(WatchdogError::Refused {
-                device: device.to_path_buf(),
-            });
+            return Err(WatchdogError::Refused { device: device.to_path_buf() });
         }
-        let file = OpenOptions::new()
-            .write(true)
-            .custom_flags(libc::O_CLOEXEC)
-            .open(device)
-            .map_err(|cause| {
-                if cause.raw_os_error() == Some(libc::EBUSY) {
-                    WatchdogError::InUse {
-                        device: device.to_path_buf(),
-                    }
-                } else {
-                    failed("open", cause)
-                }
-            })?;
-        let mut watchdog = Watchdog {
-            device: device.to_path_buf(),
-            file,
-            timeout,
-            identity: String::new(),
-            stops_on_close: false,
-        };
+        let file = OpenOptions::new().write(true).custom_flags(libc::O_CLOEXEC).open(device).map_err(|cause| {
+            if cause.raw_os_error() == Some(libc::EBUSY) {
+                WatchdogError::InUse { device: device.to_path_buf() }
+            } else {
+                failed("open", cause)
+            }
+        })?;
+        let mut watchdog =
+            Watchdog { device: device.to_path_buf(), file, timeout, identity: String::new(), stops_on_close: false };
         match watchdog.prepare(timeout) {
             Ok(()) => Ok(watchdog),
             Err(error) => {
@@ -127,17 +108,9 @@ impl Watchdog {
     }
 
     fn prepare(&mut self, timeout: Duration) -> Result<(), WatchdogError> {
-        let mut information = WatchdogInfo {
-            options: 0,
-            firmware_version: 0,
-            identity: [0; 32],
-        };
+        let mut information = WatchdogInfo { options: 0, firmware_version: 0, identity: [0; 32] };
         self.ioctl("identify", WDIOC_GETSUPPORT, &mut information)?;
-        let end = information
-            .identity
-            .iter()
-            .position(|byte| *byte == 0)
-            .unwrap_or(information.identity.len());
+        let end = information.identity.iter().position(|byte| *byte == 0).unwrap_or(information.identity.len());
         self.identity = String::from_utf8_lossy(&information.identity[..end]).into_owned();
         self.stops_on_close = information.options & MAGIC_CLOSE != 0;
         let mut seconds = timeout.min(TIMEOUT_MAX).as_millis().div_ceil(1000).max(1) as libc::c_int;
@@ -175,31 +148,16 @@ impl Watchdog {
     /// # Errors
     /// The device did not take the closing letter; it may still reset the server.
     pub fn close(mut self) -> Result<(), WatchdogError> {
-        self.file
-            .write_all(b"V")
-            .map_err(|cause| WatchdogError::Device {
-                what: "stop",
-                device: self.device.clone(),
-                cause,
-            })
+        self.file.write_all(b"V").map_err(|cause| WatchdogError::Device { what: "stop", device: self.device.clone(), cause })
     }
 
-    fn ioctl<T>(
-        &self,
-        what: &'static str,
-        request: libc::c_ulong,
-        value: &mut T,
-    ) -> Result<(), WatchdogError> {
+    fn ioctl<T>(&self, what: &'static str, request: libc::c_ulong, value: &mut T) -> Result<(), WatchdogError> {
         // SAFETY: each request number is built from the size of the value it is used with, so the kernel writes within it.
         let result = unsafe { libc::ioctl(self.file.as_raw_fd(), request as _, value as *mut T) };
         if result == 0 {
             return Ok(());
         }
-        Err(WatchdogError::Device {
-            what,
-            device: self.device.clone(),
-            cause: io::Error::last_os_error(),
-        })
+        Err(WatchdogError::Device { what, device: self.device.clone(), cause: io::Error::last_os_error() })
     }
 }
 
@@ -224,10 +182,7 @@ mod tests {
         }
         // Any character device will do: the refusal comes before the open.
         let refused = Watchdog::open(Path::new("/dev/null"), Duration::from_secs(5), root.path());
-        assert!(
-            matches!(refused, Err(WatchdogError::Refused { .. })),
-            "{refused:?}"
-        );
+        assert!(matches!(refused, Err(WatchdogError::Refused { .. })), "{refused:?}");
     }
 
     #[test]
@@ -235,27 +190,10 @@ mod tests {
         let root = tempfile::tempdir().expect("temporary directory");
         let file = root.path().join("watchdog");
         std::fs::write(&file, "").expect("file");
-        let refused = Watchdog::open(&file, Duration::from_secs(5), root.path())
-            .expect_err("a plain file has no ioctl");
-        assert!(
-            matches!(
-                refused,
-                WatchdogError::Device {
-                    what: "identify",
-                    ..
-                }
-            ),
-            "{refused}"
-        );
+        let refused = Watchdog::open(&file, Duration::from_secs(5), root.path()).expect_err("a plain file has no ioctl");
+        assert!(matches!(refused, WatchdogError::Device { what: "identify", .. }), "{refused}");
         assert_eq!(std::fs::read(&file).expect("file"), b"V");
-        let missing = Watchdog::open(
-            &root.path().join("none"),
-            Duration::from_secs(5),
-            root.path(),
-        );
-        assert!(matches!(
-            missing,
-            Err(WatchdogError::Device { what: "find", .. })
-        ));
+        let missing = Watchdog::open(&root.path().join("none"), Duration::from_secs(5), root.path());
+        assert!(matches!(missing, Err(WatchdogError::Device { what: "find", .. })));
     }
 }
