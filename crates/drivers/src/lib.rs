@@ -3,4 +3,5 @@
 //! One file per type. Drivers report what they did or saw; what follows from it is decided in the core.
 
 pub mod heartbeats;
+pub mod monitors;
 pub mod partition;

@@ -2,6 +2,7 @@
 
 pub use super::udp::UdpPath;
 use super::{Sink, udp};
+use clp_sys::realtime;
 use std::{io, net::IpAddr};
 
 /// Opens the path number `path` from `my_address` to the `peers`, listed by server index; `None` where a server has no
@@ -10,7 +11,12 @@ use std::{io, net::IpAddr};
 /// # Errors
 /// No thread could be started. Everything about the network shows in the status instead.
 pub fn open(path: usize, my_address: IpAddr, port: u16, peers: &[Option<IpAddr>], sink: Sink) -> io::Result<UdpPath> {
-    udp::open(udp::Opening { kind: "lanhb", path, my_address, port, peers, sink, prepare: || None })
+    udp::open(udp::Opening { kind: "lanhb", path, my_address, port, peers, sink, prepare: become_realtime })
+}
+
+/// The receiving thread waits on nothing else, so it may go before all others; the path works without.
+fn become_realtime() -> Option<String> {
+    realtime::promote_this_thread(realtime::HEARTBEAT_PRIORITY).err().map(|error| format!("ordinary priority: {error}"))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ pub mod lanhb;
 pub mod lankhb;
 mod pending;
 #[cfg(test)]
-mod tests_support;
+pub(crate) mod tests_support;
 mod udp;
 
 use std::{
