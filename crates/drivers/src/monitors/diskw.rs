@@ -36,6 +36,13 @@ pub struct Diskw {
 }
 
 impl Diskw {
+    /// From the configuration.
+    pub(super) fn configured(parameters: &clp_config::schema::monitors::diskw::Diskw) -> Result<Diskw, UnusableMonitor> {
+        let path = |text: &String| (!text.is_empty()).then(|| PathBuf::from(text));
+        let size = usize::try_from(parameters.size).unwrap_or(usize::MAX);
+        Diskw::new(method_of(parameters.method)?, path(&parameters.object), path(&parameters.rawdevice), size)
+    }
+
     /// Watches `device` (for [`Method::ReadRaw`]: the block device behind `raw_device`) by reading `size` bytes from its
     /// start, rounded up to whole blocks.
     ///
@@ -59,6 +66,26 @@ impl Diskw {
             remedy: "name the block device in parameters/object".into(),
         })?;
         Ok(Diskw { method, device, size: size.max(1) })
+    }
+}
+
+/// The codes of parameters/method (clp-conf.md section 17).
+fn method_of(code: u32) -> Result<Method, UnusableMonitor> {
+    match code {
+        1 => Ok(Method::DummyRead),
+        2 => Ok(Method::Read),
+        3 => Ok(Method::ReadRaw),
+        _ => {
+            let name = match code {
+                0 => "TUR",
+                4 => "READ(VXVM)",
+                _ => "unknown",
+            };
+            Err(UnusableMonitor::new(
+                format!("the method {name} (code {code}) of the disk monitor is not in this version"),
+                "set parameters/method to 1 (dummy read), 2 (READ) or 3 (READ(RAW))",
+            ))
+        }
     }
 }
 

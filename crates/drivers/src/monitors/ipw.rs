@@ -14,6 +14,15 @@ pub struct Ipw {
 }
 
 impl Ipw {
+    /// From the configuration.
+    pub(super) fn configured(addresses: &[String]) -> Result<Ipw, UnusableMonitor> {
+        let parse = |text: &String| {
+            let remedy = "write addresses, not names, in parameters/list";
+            text.trim().parse().map_err(|_| UnusableMonitor::new(format!("{text} is no IP address"), remedy))
+        };
+        Ipw::new(addresses.iter().map(parse).collect::<Result<_, _>>()?)
+    }
+
     /// Watches `addresses`.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! miiw: tells whether a network interface has a link, at once by the kernel's news and besides by asking.
 
-use super::{CheckFailed, MonitorDriver};
+use super::{CheckFailed, MonitorDriver, UnusableMonitor};
 use clp_sys::link::{Carrier, LinkNews, News, carrier};
 use std::{
     thread,
@@ -17,6 +17,14 @@ pub struct Miiw {
 }
 
 impl Miiw {
+    /// From the configuration.
+    pub(super) fn configured(parameters: &clp_config::schema::monitors::miiw::Miiw) -> Result<Miiw, UnusableMonitor> {
+        if parameters.object.is_empty() {
+            return Err(UnusableMonitor::new("no interface to monitor is named", "name it in parameters/object, as eth0"));
+        }
+        Ok(Miiw::new(&parameters.object))
+    }
+
     /// Watches `interface`, in the network namespace of the calling thread.
     pub fn new(interface: &str) -> Miiw {
         Miiw { interface: interface.to_string(), news: LinkNews::subscribe().ok(), last_seen: None }

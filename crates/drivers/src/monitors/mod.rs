@@ -9,8 +9,32 @@ pub mod miiw;
 pub mod pidw;
 pub mod userw;
 
-use std::{thread, time::Duration};
+use clp_config::{Monitor, MonitorKind};
+use std::{path::PathBuf, thread, time::Duration};
 use thiserror::Error;
+
+/// What a driver needs to know besides its parameters.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    /// The process that the target exec resource left running (for pidw).
+    pub resident_pid: Option<u32>,
+    /// A folder of this program for files that come and go (for userw).
+    pub work: PathBuf,
+}
+
+/// Makes the driver of a configured monitor; the calling thread's network namespace is the one that is watched.
+///
+/// # Errors
+/// The parameters do not name something that can be watched.
+pub fn driver(monitor: &Monitor, context: &Context) -> Result<Box<dyn MonitorDriver>, UnusableMonitor> {
+    Ok(match &monitor.kind {
+        MonitorKind::Userw(parameters) => Box::new(userw::Userw::configured(parameters, &context.work)?),
+        MonitorKind::Diskw(parameters) => Box::new(diskw::Diskw::configured(parameters)?),
+        MonitorKind::Miiw(parameters) => Box::new(miiw::Miiw::configured(parameters)?),
+        MonitorKind::Ipw { addresses } => Box::new(ipw::Ipw::configured(addresses)?),
+        MonitorKind::Pidw => Box::new(pidw::Pidw::new(context.resident_pid)),
+    })
+}
 
 /// A monitor resource that runs.
 pub trait MonitorDriver: Send {
@@ -61,6 +85,12 @@ impl CheckFailed {
     }
 }
 
+impl UnusableMonitor {
+    fn new(what: impl Into<String>, remedy: impl Into<String>) -> UnusableMonitor {
+        UnusableMonitor { what: what.into(), remedy: remedy.into() }
+    }
+}
+
 /// Why a monitor resource cannot run as it is configured.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{what}; {remedy}")]
@@ -69,4 +99,46 @@ pub struct UnusableMonitor {
     pub what: String,
     /// What to change.
     pub remedy: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clp_config::{Configuration, Document};
+
+    fn configured(kind: &str, parameters: &str) -> Result<Box<dyn MonitorDriver>, String> {
+        let text = format!(
+            "<?xml version=\"1.0\" encoding=\"ASCII\"?><root><cluster><name>c</name></cluster>\
+             <server name=\"server1\"><priority>0</priority></server><monitor><types name=\"{kind}\"/>\
+             <{kind} name=\"m\"><parameters>{parameters}</parameters></{kind}></monitor></root>"
+        );
+        let document = Document::read(text.as_bytes()).expect("document");
+        // What the configuration's own check refuses never gets here; either answer is right.
+        let configuration = Configuration::from_document(&document).map_err(|problems| format!("{problems:?}"))?;
+        driver(&configuration.monitors[0], &Context::default()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_type_is_made_from_its_parameters_and_refused_with_a_remedy() {
+        let refused = |kind: &str, parameters: &str, word: &str| match configured(kind, parameters) {
+            Ok(_) => panic!("{kind} {parameters} was accepted"),
+            Err(error) => assert!(error.to_uppercase().contains(&word.to_uppercase()), "{error}"),
+        };
+        for (method, word) in [(0, "TUR"), (4, "VXVM")] {
+            refused("diskw", &format!("<method>{method}</method><object>/dev/null</object>"), word);
+        }
+        refused("diskw", "", "parameters/object");
+        refused("miiw", "", "parameters/object");
+        refused("ipw", "<list id=\"0\"><ip>gateway</ip></list>", "gateway");
+        refused("userw", "<method>ipmi</method>", "ipmi");
+        for method in 1..=3 {
+            configured("diskw", &format!("<method>{method}</method><object>/dev/null</object>")).expect("diskw");
+        }
+        for (kind, parameters) in
+            [("userw", ""), ("userw", "<method>keepalive</method>"), ("miiw", "<object>lo</object>"), ("pidw", "")]
+        {
+            configured(kind, parameters).unwrap_or_else(|error| panic!("{kind}: {error}"));
+        }
+        configured("ipw", "<list id=\"0\"><ip>127.0.0.1</ip></list><list id=\"1\"><ip>::1</ip></list>").expect("ipw");
+    }
 }

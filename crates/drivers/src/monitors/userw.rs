@@ -4,7 +4,7 @@
 //! The watchdog is fed by the engine; a failure here is a reason not to. Works in a thread of its own: what stalls is the
 //! work, not the monitor.
 
-use super::{CheckFailed, MonitorDriver, bounded};
+use super::{CheckFailed, MonitorDriver, UnusableMonitor, bounded};
 use std::{
     fs::{self, File},
     io::Write,
@@ -38,6 +38,19 @@ pub struct Userw {
 }
 
 impl Userw {
+    /// From the configuration; the method names who resets the server, the work here is the same for all.
+    pub(super) fn configured(
+        parameters: &clp_config::schema::monitors::userw::Userw,
+        folder: &Path,
+    ) -> Result<Userw, UnusableMonitor> {
+        if !matches!(parameters.method.as_str(), "softdog" | "keepalive" | "none" | "") {
+            let what = format!("the method {} of the user space monitor is not in this version", parameters.method);
+            return Err(UnusableMonitor::new(what, "set parameters/method to softdog or keepalive"));
+        }
+        let write = usize::try_from(parameters.writesize).ok().filter(|_| parameters.repwrite);
+        Ok(Userw::new(Extras { open_file: parameters.repopen, write, make_thread: parameters.mkthread }, folder))
+    }
+
     /// Tries what `extras` say; files are made in `folder`.
     pub fn new(extras: Extras, folder: &Path) -> Userw {
         Userw { extras, folder: folder.to_path_buf() }
