@@ -1,1 +1,19 @@
-//! placeholder
+//! clp.conf: every parameter declared once; read, write, check, compare.
+//!
+//! Fence: pure. Bytes in, bytes out; who reads and writes files stands elsewhere. `document.rs` keeps a file as it was
+//! written, `schema/` declares its parameters, `configuration.rs` is what is in force, `rules.rs` what must fit together.
+
+pub mod configuration;
+pub mod document;
+pub mod problem;
+pub mod rules;
+pub mod safety;
+pub mod schema;
+pub mod value;
+
+pub use configuration::{
+    Configuration, Device, DeviceKind, Group, GroupKind, Heartbeat, HeartbeatKind, Monitor, MonitorKind, Partition,
+    PartitionKind, Pingnp, RecoveryTarget, Resource, ResourceKind, Server,
+};
+pub use document::{Document, ReadError};
+pub use problem::Problem;

@@ -2,3 +2,4 @@
 //! Pure: no sockets, files or clocks. Who sends and receives stands in `daemon` and `services`.
 
 pub mod control;
+pub mod datagram;

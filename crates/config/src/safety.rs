@@ -1,0 +1,100 @@
+//! The safety sum (docs/safety.md): the times that follow from heartbeat interval and time-out.
+//!
+//! A row of the protocol's profile table gives its own values; other settings are derived in the same proportions.
+
+use std::time::Duration;
+
+use crate::configuration::Cluster;
+
+/// All times of the sum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delays {
+    /// T_x.
+    pub right_timeout: Duration,
+    /// Q.
+    pub arbiter: Duration,
+    /// K.
+    pub watchdog_hold: Duration,
+    /// W.
+    pub watchdog: Duration,
+    /// r: the watchdog's granularity and the reset itself.
+    pub watchdog_grain: Duration,
+    /// D for groups without shared data.
+    pub takeover_addresses: Duration,
+    /// D for groups with shared data.
+    pub takeover_data: Duration,
+}
+
+/// Clock drift that is allowed for, in millionths.
+const DRIFT_PPM: u32 = 200;
+
+const fn ms(value: u64) -> Duration {
+    Duration::from_millis(value)
+}
+
+/// Rows of the profile table: T_s up to this, T_x and K in hundredths of T_s, W and r.
+const PROFILES: &[(Duration, u32, u32, Duration, Duration)] = &[
+    (ms(200), 60, 40, ms(1000), ms(50)),
+    (ms(2000), 60, 30, ms(1000), ms(100)),
+    (ms(20_000), 60, 30, ms(2000), ms(500)),
+    (Duration::MAX, 67, 33, ms(30_000), ms(5000)),
+];
+
+/// The times in force for a cluster.
+pub fn delays(cluster: &Cluster) -> Delays {
+    let timeout = cluster.heartbeat_timeout;
+    let interval = cluster.heartbeat_interval;
+    let row = PROFILES.iter().find(|row| timeout <= row.0).expect("the last row fits everything");
+    let right_timeout = timeout * row.1 / 100;
+    let watchdog_hold = timeout * row.2 / 100;
+    // The answer must be there before T_s, so that neither side of a cut is ahead of the other.
+    let arbiter = timeout.saturating_sub(right_timeout).saturating_sub(interval).min(Duration::from_secs(3));
+    let reset = cluster.self_fence.unwrap_or(watchdog_hold + interval + row.3 + row.4);
+    let addresses = right_timeout + interval + arbiter;
+    let delay = |bound: Duration| (bound + bound * (2 * DRIFT_PPM) / 1_000_000).saturating_sub(timeout);
+    Delays {
+        right_timeout,
+        arbiter,
+        watchdog_hold,
+        watchdog: row.3,
+        watchdog_grain: row.4,
+        // Without the kernel's address gate this bound is best effort (grade: timed, ungated), and drift is not added to it.
+        takeover_addresses: cluster.takeover_delay.unwrap_or(addresses.saturating_sub(timeout)),
+        takeover_data: cluster.takeover_delay.unwrap_or(delay(reset.max(addresses))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::Document;
+    use crate::problem::Problem;
+
+    fn cluster(timeout: u64, interval: u64) -> Cluster {
+        let text = format!(
+            "<root><cluster><name>c</name><heartbeat><timeout>{timeout}</timeout><interval>{interval}</interval></heartbeat></cluster></root>"
+        );
+        let document = Document::read(text.as_bytes()).expect("well-formed");
+        let mut problems: Vec<Problem> = Vec::new();
+        Cluster::read(document.root(), &mut problems)
+    }
+
+    #[test]
+    fn profiles_have_the_values_of_the_table() {
+        let table = [
+            (50, 10, 30, 20, 1000, 0, 1100),
+            (1000, 100, 600, 300, 1000, 0, 600),
+            (5000, 500, 3000, 1500, 2000, 0, 0),
+            (90_000, 3000, 60_300, 29_700, 30_000, 0, 0),
+        ];
+        for (timeout, interval, right, hold, watchdog, addresses, data) in table {
+            let delays = delays(&cluster(timeout, interval));
+            assert_eq!(delays.right_timeout, ms(right), "T_x of {timeout}");
+            assert_eq!(delays.watchdog_hold, ms(hold), "K of {timeout}");
+            assert_eq!(delays.watchdog, ms(watchdog), "W of {timeout}");
+            assert_eq!(delays.takeover_addresses, ms(addresses), "D addresses of {timeout}");
+            let difference = delays.takeover_data.abs_diff(ms(data));
+            assert!(difference <= ms(60), "D data of {timeout}: {:?}", delays.takeover_data);
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What all resources and all monitors have (clp-conf.md sections 9 and 11).
+
+use crate::section;
+use crate::value::{Code, Count, Flag, Seconds, Text};
+
+section! {
+    /// Parameters of every group resource.
+    pub struct ResourceCommon {
+        /// Comment.
+        comment: Text, path "comment", default "", range 0..=255, apply UploadOnly;
+        /// Further tries after a failed activation.
+        act_retry: Count, path "act/retry", default "0", range 0..=99, apply UploadOnly;
+        /// Failovers after a failed activation before the final action.
+        act_failover: Count, path "act/fo", default "1", range 0..=99, apply UploadOnly;
+        /// Final action of a failed activation (clp-conf.md 13.4).
+        act_action: Code, path "act/action", default "1", range 0..=15, apply UploadOnly;
+        /// Seconds after which an activation counts as stalled; empty: script time and 180 s.
+        act_timeout: Text, path "act/timeout", default "", range 0..=5, apply UploadOnly;
+        /// Further tries after a failed deactivation.
+        deact_retry: Count, path "deact/retry", default "0", range 0..=99, apply UploadOnly;
+        /// Final action of a failed deactivation (clp-conf.md 13.4).
+        deact_action: Code, path "deact/action", default "4", range 0..=15, apply UploadOnly;
+        /// Seconds after which a deactivation counts as stalled; empty: script time and 180 s.
+        deact_timeout: Text, path "deact/timeout", default "", range 0..=5, apply UploadOnly;
+    }
+}
+
+section! {
+    /// Parameters of every monitor resource.
+    pub struct MonitorCommon {
+        /// Comment.
+        comment: Text, path "comment", default "", range 0..=255, apply UploadOnly;
+        /// Resource whose activation switches the monitor on.
+        target: Text, path "target", default "", range 0..=31, apply SuspendMonitor;
+        /// Time between two checks.
+        interval: Seconds, path "polling/interval", default "30", range 1..=999, apply SuspendMonitor;
+        /// Time one check may take before it counts as failed.
+        timeout: Seconds, path "polling/timeout", default "60", range 1..=9999, apply SuspendMonitor;
+        /// Failures in a row, beyond the first, before recovery begins.
+        retry: Count, path "polling/reconfirmation", default "0", range 0..=999, apply SuspendMonitor;
+        /// 0 always, 1 while the target is active.
+        timing: Code, path "polling/timing", default "0", range 0..=1, apply SuspendMonitor;
+        /// Wait after the start before the first check.
+        start_wait: Seconds, path "firstmonwait", default "0", range 0..=9999, apply SuspendMonitor;
+        /// Kind of the recovery target: cls, grp or rsc.
+        recovery_type: Text, path "relation/type", default "cls", range 0..=15, apply SuspendMonitor;
+        /// Name of the recovery target.
+        recovery_name: Text, path "relation/name", default "LocalServer", range 0..=31, apply SuspendMonitor;
+        /// Reactivations before a failover; empty: 3, with LocalServer 0.
+        restart_threshold: Text, path "emergency/threshold/restart", default "", range 0..=2, apply SuspendMonitor;
+        /// Failovers before the final action; empty: 1, with LocalServer 0.
+        failover_threshold: Text, path "emergency/threshold/fo", default "", range 0..=2, apply SuspendMonitor;
+        /// Final action (clp-conf.md 13.5).
+        action: Code, path "emergency/action", default "1", range 1..=16, apply SuspendMonitor;
+        /// Run a script before the final action.
+        preaction: Flag, path "emergency/preaction/use", default "0", range 0..=1, apply SuspendMonitor;
+    }
+}

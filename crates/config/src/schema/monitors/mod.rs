@@ -1,0 +1,17 @@
+//! Monitor resource types that can run; other types are kept in the file and named.
+
+pub mod diskw;
+pub mod miiw;
+pub mod userw;
+
+/// Defaults of the common parameters that differ by type (defaults.csv).
+pub fn common_defaults(kind: &str) -> &'static [(&'static str, &'static str)] {
+    match kind {
+        "userw" => &[("polling/interval", "30"), ("polling/timeout", "300")],
+        "diskw" => &[("polling/interval", "60"), ("polling/timeout", "120")],
+        "ipw" => &[("polling/interval", "30"), ("polling/timeout", "30")],
+        "miiw" => &[("polling/interval", "10"), ("polling/timeout", "60")],
+        "pidw" => &[("polling/interval", "5"), ("polling/timeout", "60"), ("polling/timing", "1")],
+        _ => &[],
+    }
+}

@@ -1,0 +1,16 @@
+//! Network partition resolution (clp-conf.md sections 7 and 17).
+
+use crate::section;
+use crate::value::{Count, Millis};
+
+section! {
+    /// Times of a ping resolution.
+    pub struct PingTimes {
+        /// Time between two looks at the targets for their status.
+        interval: Millis, path "interval", default "5000", range 10..=999000, apply SuspendCluster;
+        /// Wait for an answer.
+        timeout: Millis, path "timeout", default "3000", range 10..=999000, apply SuspendCluster;
+        /// Tries without an answer before a target counts as dead.
+        retry: Count, path "retry", default "3", range 1..=999, apply SuspendCluster;
+    }
+}

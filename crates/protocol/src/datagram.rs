@@ -1,0 +1,84 @@
+//! Bodies of sealed datagrams: heartbeat frames and messages as CBOR with numbered fields.
+
+use clp_core::message::{Frame, Message};
+
+/// Kind byte of a heartbeat frame.
+pub const KIND_FRAME: u8 = 1;
+/// Kind byte of a message.
+pub const KIND_MESSAGE: u8 = 2;
+/// Longest datagram in bytes that one UDP packet carries with its seal.
+pub const DATAGRAM_MAX: usize = 60_000;
+
+/// An opened body.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Datagram {
+    /// A heartbeat.
+    Frame(Frame),
+    /// A message.
+    Message(Message),
+}
+
+/// The body is not what its kind byte says.
+#[derive(Debug, thiserror::Error)]
+#[error("a datagram of kind {kind} cannot be read: {cause}")]
+pub struct UnreadableDatagram {
+    /// Kind byte.
+    pub kind: u8,
+    /// What the decoder found.
+    pub cause: String,
+}
+
+/// Body of a heartbeat.
+pub fn frame_body(frame: &Frame) -> Vec<u8> {
+    minicbor::to_vec(frame).expect("encoding into memory cannot fail")
+}
+
+/// Body of a message.
+pub fn message_body(message: &Message) -> Vec<u8> {
+    minicbor::to_vec(message).expect("encoding into memory cannot fail")
+}
+
+/// Read an opened body.
+///
+/// # Errors
+/// [`UnreadableDatagram`] when it is malformed or of an unknown kind; a newer version's extra fields are skipped.
+pub fn read_body(kind: u8, body: &[u8]) -> Result<Datagram, UnreadableDatagram> {
+    let unreadable = |cause: minicbor::decode::Error| UnreadableDatagram { kind, cause: cause.to_string() };
+    match kind {
+        KIND_FRAME => minicbor::decode(body).map(Datagram::Frame).map_err(unreadable),
+        KIND_MESSAGE => minicbor::decode(body).map(Datagram::Message).map_err(unreadable),
+        _ => Err(UnreadableDatagram { kind, cause: "unknown kind".into() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clp_core::ids::ServerId;
+    use clp_core::message::{Ack, Epoch, Mode};
+
+    #[test]
+    fn a_frame_comes_back_as_it_was() {
+        let frame = Frame {
+            incarnation: 7,
+            boot: 99,
+            seq: 12,
+            mode: Mode::Leaving,
+            promised: Epoch { counter: 3, server: ServerId(1) },
+            ages: vec![0, u64::MAX],
+            acks: vec![Ack { server: ServerId(1), incarnation: 4, seq: 8, report: 2 }],
+            ..Frame::default()
+        };
+        let read = read_body(KIND_FRAME, &frame_body(&frame)).expect("own encoding");
+        assert_eq!(read, Datagram::Frame(frame));
+    }
+
+    #[test]
+    fn truncated_bodies_are_refused_not_believed() {
+        let body = message_body(&Message::TooOld { promised: Epoch { counter: 3, server: ServerId(1) } });
+        for length in 0..body.len() {
+            assert!(read_body(KIND_MESSAGE, &body[..length]).is_err(), "length {length}");
+        }
+        assert!(read_body(9, &body).is_err());
+    }
+}
