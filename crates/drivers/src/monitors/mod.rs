@@ -27,7 +27,11 @@ pub struct Context {
 /// # Errors
 /// The parameters do not name something that can be watched.
 pub fn driver(monitor: &Monitor, context: &Context) -> Result<Box<dyn MonitorDriver>, UnusableMonitor> {
-    Ok(match &monitor.kind {
+    kind_driver(&monitor.kind, context)
+}
+
+fn kind_driver(kind: &MonitorKind, context: &Context) -> Result<Box<dyn MonitorDriver>, UnusableMonitor> {
+    Ok(match kind {
         MonitorKind::Userw(parameters) => Box::new(userw::Userw::configured(parameters, &context.work)?),
         MonitorKind::Diskw(parameters) => Box::new(diskw::Diskw::configured(parameters)?),
         MonitorKind::Miiw(parameters) => Box::new(miiw::Miiw::configured(parameters)?),
@@ -104,41 +108,48 @@ pub struct UnusableMonitor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clp_config::{Configuration, Document};
+    use clp_config::{
+        Document,
+        document::Element,
+        schema::monitors::{diskw::Diskw, miiw::Miiw, userw::Userw},
+    };
 
-    fn configured(kind: &str, parameters: &str) -> Result<Box<dyn MonitorDriver>, String> {
-        let text = format!(
-            "<?xml version=\"1.0\" encoding=\"ASCII\"?><root><cluster><name>c</name></cluster>\
-             <server name=\"server1\"><priority>0</priority></server><monitor><types name=\"{kind}\"/>\
-             <{kind} name=\"m\"><parameters>{parameters}</parameters></{kind}></monitor></root>"
-        );
+    /// The kind with these parameters, whatever the configuration's own check would say of it.
+    fn made(parameters: &str, kind: fn(&Element) -> MonitorKind) -> Result<Box<dyn MonitorDriver>, String> {
+        let text = format!("<?xml version=\"1.0\" encoding=\"ASCII\"?><root><parameters>{parameters}</parameters></root>");
         let document = Document::read(text.as_bytes()).expect("document");
-        // What the configuration's own check refuses never gets here; either answer is right.
-        let configuration = Configuration::from_document(&document).map_err(|problems| format!("{problems:?}"))?;
-        driver(&configuration.monitors[0], &Context::default()).map_err(|error| error.to_string())
+        kind_driver(&kind(document.root()), &Context::default()).map_err(|error| error.to_string())
+    }
+
+    fn userw(element: &Element) -> MonitorKind {
+        MonitorKind::Userw(Userw::read(element, "", &[], &mut Vec::new()))
+    }
+    fn diskw(element: &Element) -> MonitorKind {
+        MonitorKind::Diskw(Diskw::read(element, "", &[], &mut Vec::new()))
+    }
+    fn miiw(element: &Element) -> MonitorKind {
+        MonitorKind::Miiw(Miiw::read(element, "", &[], &mut Vec::new()))
     }
 
     #[test]
     fn every_type_is_made_from_its_parameters_and_refused_with_a_remedy() {
-        let refused = |kind: &str, parameters: &str, word: &str| match configured(kind, parameters) {
-            Ok(_) => panic!("{kind} {parameters} was accepted"),
-            Err(error) => assert!(error.to_uppercase().contains(&word.to_uppercase()), "{error}"),
+        let refused = |made: Result<Box<dyn MonitorDriver>, String>, word: &str| match made {
+            Ok(_) => panic!("accepted in spite of {word}"),
+            Err(error) => assert!(error.contains(word), "{error}"),
         };
-        for (method, word) in [(0, "TUR"), (4, "VXVM")] {
-            refused("diskw", &format!("<method>{method}</method><object>/dev/null</object>"), word);
-        }
-        refused("diskw", "", "parameters/object");
-        refused("miiw", "", "parameters/object");
-        refused("ipw", "<list id=\"0\"><ip>gateway</ip></list>", "gateway");
-        refused("userw", "<method>ipmi</method>", "ipmi");
+        refused(made("<method>0</method><object>/dev/null</object>", diskw), "TUR");
+        refused(made("<method>4</method><object>/dev/null</object>", diskw), "VXVM");
+        refused(made("", diskw), "parameters/object");
+        refused(made("", miiw), "parameters/object");
+        refused(made("<method>ipmi</method>", userw), "ipmi");
         for method in 1..=3 {
-            configured("diskw", &format!("<method>{method}</method><object>/dev/null</object>")).expect("diskw");
+            made(&format!("<method>{method}</method><object>/dev/null</object>"), diskw).expect("diskw");
         }
-        for (kind, parameters) in
-            [("userw", ""), ("userw", "<method>keepalive</method>"), ("miiw", "<object>lo</object>"), ("pidw", "")]
-        {
-            configured(kind, parameters).unwrap_or_else(|error| panic!("{kind}: {error}"));
-        }
-        configured("ipw", "<list id=\"0\"><ip>127.0.0.1</ip></list><list id=\"1\"><ip>::1</ip></list>").expect("ipw");
+        made("", userw).expect("userw");
+        made("<method>keepalive</method>", userw).expect("userw");
+        made("<object>lo</object>", miiw).expect("miiw");
+        made("", |_| MonitorKind::Pidw).expect("pidw");
+        refused(made("", |_| MonitorKind::Ipw { addresses: vec!["gateway".into()] }), "gateway");
+        made("", |_| MonitorKind::Ipw { addresses: vec!["127.0.0.1".into(), "::1".into()] }).expect("ipw");
     }
 }
