@@ -49,7 +49,8 @@ pub fn delays(cluster: &Cluster) -> Delays {
     let watchdog_hold = timeout * row.2 / 100;
     // The answer must be there before T_s, so that neither side of a cut is ahead of the other.
     let arbiter = timeout.saturating_sub(right_timeout).saturating_sub(interval).min(Duration::from_secs(3));
-    let reset = cluster.self_fence.unwrap_or(watchdog_hold + interval + row.3 + row.4);
+    // One interval until the frame after the last acknowledged one, one until the loss is evaluated.
+    let reset = cluster.self_fence.unwrap_or(watchdog_hold + interval * 2 + row.3 + row.4);
     let addresses = right_timeout + interval + arbiter;
     let delay = |bound: Duration| (bound + bound * (2 * DRIFT_PPM) / 1_000_000).saturating_sub(timeout);
     Delays {
@@ -94,7 +95,7 @@ mod tests {
             assert_eq!(delays.watchdog, ms(watchdog), "W of {timeout}");
             assert_eq!(delays.takeover_addresses, ms(addresses), "D addresses of {timeout}");
             let difference = delays.takeover_data.abs_diff(ms(data));
-            assert!(difference <= ms(60), "D data of {timeout}: {:?}", delays.takeover_data);
+            assert!(difference <= ms(80), "D data of {timeout}: {:?}", delays.takeover_data);
         }
     }
 }

@@ -5,3 +5,4 @@
 pub mod heartbeats;
 pub mod monitors;
 pub mod partition;
+pub mod resources;

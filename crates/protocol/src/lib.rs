@@ -3,3 +3,4 @@
 
 pub mod control;
 pub mod datagram;
+pub mod seal;

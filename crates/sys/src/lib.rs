@@ -2,10 +2,19 @@
 //!
 //! A fence: the only crate with `unsafe`, each block with its reason. It does what it is told and decides nothing.
 
+pub mod address;
+pub mod arp;
+pub mod block;
+pub mod cgroup;
+pub mod clock;
 pub mod direct_io;
 pub mod icmp;
+pub mod identity;
 pub mod link;
+pub mod mount;
+pub mod paths;
 pub mod power;
+pub mod process;
 pub mod realtime;
 pub mod serial;
 pub mod watchdog;

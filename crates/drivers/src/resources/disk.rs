@@ -1,0 +1,276 @@
+//! disk: a partition of a shared disk, with a file system or raw. Writable only on its owner, never mounted twice.
+
+use super::{Context, Outcome, ResourceDriver, ResourceError, Status};
+use clp_config::schema::resources::disk::Disk;
+use clp_sys::process::{self, Program};
+use clp_sys::{block, mount};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Exit codes of fsck up to this one mean that the file system is good now (fsck(8)).
+const FSCK_CORRECTED: i32 = 1;
+
+/// A partition of a shared disk.
+pub struct DiskDriver {
+    parameters: Disk,
+}
+
+impl DiskDriver {
+    /// With its parameters.
+    pub fn new(parameters: Disk) -> Self {
+        DiskDriver { parameters }
+    }
+
+    /// The block device; a raw device is a name for it.
+    fn device(&self) -> PathBuf {
+        let named = if self.parameters.device.is_empty() { &self.parameters.rawdevice } else { &self.parameters.device };
+        PathBuf::from(named)
+    }
+
+    fn is_raw(&self) -> bool {
+        self.parameters.disktype == "raw"
+    }
+
+    fn point(&self) -> PathBuf {
+        PathBuf::from(&self.parameters.mount_point)
+    }
+
+    fn set_read_only(&self, read_only: bool) -> Result<(), ResourceError> {
+        let device = self.device();
+        block::set_read_only(&device, read_only).map_err(|cause| {
+            let word = if read_only { "read-only" } else { "writable" };
+            ResourceError::new(format!("{} cannot be made {word}: {cause}", device.display()), "check the device and its path to the disk")
+        })
+    }
+
+    fn run(&self, argv: &[&str], limit: Duration) -> process::Outcome {
+        process::run(&Program {
+            argv: argv.iter().map(ToString::to_string).collect(),
+            env: vec![("PATH".into(), "/usr/sbin:/usr/bin:/sbin:/bin".into()), ("LANG".into(), "C".into())],
+            limit,
+            ..Program::default()
+        })
+    }
+
+    /// Is it mounted by us, in the right place and writable?
+    fn is_mounted(&self) -> bool {
+        let number = mount::device_number(&self.device());
+        mount::at_point(&self.point()).is_some_and(|mounted| number.as_ref() == Some(&mounted.device) && mounted.is_writable())
+    }
+
+    fn check(&self) -> Result<(), ResourceError> {
+        let parameters = &self.parameters;
+        let device = self.device().to_string_lossy().into_owned();
+        let mut argv = vec![];
+        let program = format!("fsck.{}", parameters.fs);
+        if parameters.fs == "xfs" {
+            // fsck.xfs does nothing by design; mounting replays the log.
+            return Ok(());
+        }
+        argv.push(program.as_str());
+        argv.extend(parameters.fsck_option.split_whitespace());
+        argv.push(&device);
+        match self.run(&argv, parameters.fsck_timeout) {
+            process::Outcome::Exited { code, .. } if code <= FSCK_CORRECTED => Ok(()),
+            other => Err(ResourceError::new(
+                format!("file system check of {device}: {}", other.words()),
+                format!("check it by hand: fsck.{} {device}", parameters.fs),
+            )),
+        }
+    }
+
+    fn mount_once(&self) -> Result<(), ResourceError> {
+        let parameters = &self.parameters;
+        let (device, point) = (self.device(), self.point());
+        let (device_text, point_text) = (device.to_string_lossy().into_owned(), point.to_string_lossy().into_owned());
+        let argv = ["mount", "-t", &parameters.fs, "-o", &parameters.mount_option, &device_text, &point_text];
+        let outcome = self.run(&argv, parameters.mount_timeout);
+        if !outcome.is_success() {
+            return Err(ResourceError::new(
+                format!("{device_text} cannot be mounted on {point_text}: {}", outcome.words()),
+                "check file system type, mount options and the disk",
+            ));
+        }
+        // A write-protected device is mounted read-only with success: the result counts, not the exit code.
+        let wants_write = !parameters.mount_option.split(',').any(|option| option == "ro");
+        if wants_write && !self.is_mounted() {
+            let _ = self.run(&["umount", &point_text], parameters.umount_timeout);
+            return Err(ResourceError::new(format!("{device_text} was mounted read-only"), "check the write protection of the disk"));
+        }
+        Ok(())
+    }
+
+    fn mount(&self) -> Result<(), ResourceError> {
+        let parameters = &self.parameters;
+        if parameters.fsck_timing == 1 {
+            self.check()?;
+        }
+        let mut tries = 0;
+        let mut checked = parameters.fsck_timing == 1 || parameters.mount_action == 0;
+        loop {
+            match self.mount_once() {
+                Ok(()) => return Ok(()),
+                Err(error) if tries >= parameters.mount_retry => return Err(error),
+                Err(_) => {
+                    tries += 1;
+                    if !checked {
+                        checked = true;
+                        self.check()?;
+                    }
+                }
+            }
+        }
+    }
+
+    fn unmount(&self, context: &Context) -> Result<(), ResourceError> {
+        let parameters = &self.parameters;
+        let point = self.point();
+        let point_text = point.to_string_lossy().into_owned();
+        let mut tries = 0;
+        loop {
+            let outcome = self.run(&["umount", &point_text], parameters.umount_timeout);
+            if mount::of_device(&self.device()).is_empty() {
+                return Ok(());
+            }
+            if parameters.umount_action == "kill" {
+                self.kill_own_holders(context);
+            }
+            if tries >= parameters.umount_retry {
+                let holders: Vec<String> =
+                    mount::holders(&point).into_iter().map(|holder| format!("{} (pid {})", holder.name, holder.pid)).collect();
+                let holders = if holders.is_empty() { "nobody that can be seen".to_string() } else { holders.join(", ") };
+                return Err(ResourceError::new(
+                    format!("{point_text} cannot be unmounted: {}; held by {holders}", outcome.words()),
+                    "end these processes; only the group's own are killed",
+                ));
+            }
+            tries += 1;
+            std::thread::sleep(if tries == 1 { Duration::from_millis(100) } else { parameters.umount_interval });
+        }
+    }
+
+    /// Only what belongs to this group's own control groups is ever killed.
+    fn kill_own_holders(&self, context: &Context) {
+        let holders = mount::holders(&self.point());
+        for holder in holders {
+            let text = std::fs::read_to_string(format!("/proc/{}/cgroup", holder.pid)).unwrap_or_default();
+            let inside = text.lines().any(|line| line.contains(&format!("/mainstay/{}/", context.group)));
+            if let (true, Some(pid)) = (inside, i32::try_from(holder.pid).ok().and_then(rustix::process::Pid::from_raw)) {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        }
+    }
+}
+
+impl ResourceDriver for DiskDriver {
+    fn activate(&self, context: &Context) -> Result<Outcome, ResourceError> {
+        let device = self.device();
+        if !block::is_block_device(&device) {
+            return Err(ResourceError::new(
+                format!("{} is not a block device", device.display()),
+                "check parameters/device and the path to the disk",
+            ));
+        }
+        if self.is_raw() {
+            let before = block::is_read_only(&device).unwrap_or(true);
+            self.set_read_only(false)?;
+            return Ok(if before { Outcome::Changed } else { Outcome::AlreadyDone });
+        }
+        let point = self.point();
+        let ours = context.root.run().join("active").join(&context.resource);
+        let elsewhere = mount::of_device(&device);
+        if self.is_mounted() && ours.exists() {
+            return Ok(Outcome::AlreadyDone);
+        }
+        if let Some(mounted) = elsewhere.first() {
+            return Err(ResourceError::new(
+                format!("{} is already mounted on {}", device.display(), mounted.point),
+                format!("it was mounted by hand: umount {}", mounted.point),
+            ));
+        }
+        std::fs::create_dir_all(&point).map_err(|cause| {
+            ResourceError::new(format!("mount point {} cannot be made: {cause}", point.display()), "make the directory on every server")
+        })?;
+        if let Some(mounted) = mount::at_point(&point) {
+            return Err(ResourceError::new(
+                format!("{} is already mounted on {}", mounted.source, point.display()),
+                format!("it was mounted by hand: umount {}", point.display()),
+            ));
+        }
+        self.set_read_only(false)?;
+        let _ = ours.parent().map(std::fs::create_dir_all);
+        let _ = std::fs::write(&ours, "");
+        if let Err(error) = self.mount() {
+            let undone = self.set_read_only(true);
+            let _ = std::fs::remove_file(&ours);
+            let more = undone.err().map_or(String::new(), |undo| format!("; undoing it failed too: {undo}"));
+            return Err(ResourceError::new(format!("{}{more}", error.what), error.remedy));
+        }
+        Ok(Outcome::Changed)
+    }
+
+    fn deactivate(&self, context: &Context) -> Result<Outcome, ResourceError> {
+        if !block::is_block_device(&self.device()) {
+            return Ok(Outcome::AlreadyDone);
+        }
+        let mounted = !self.is_raw() && !mount::of_device(&self.device()).is_empty();
+        if mounted {
+            self.unmount(context)?;
+        }
+        self.set_read_only(true)?;
+        let _ = std::fs::remove_file(context.root.run().join("active").join(&context.resource));
+        Ok(if mounted { Outcome::Changed } else { Outcome::AlreadyDone })
+    }
+
+    fn status(&self, context: &Context) -> Status {
+        let device = self.device();
+        if !block::is_block_device(&device) {
+            return Status::Offline;
+        }
+        if !self.is_raw() {
+            let ours = context.root.run().join("active").join(&context.resource);
+            return if !mount::of_device(&device).is_empty() && ours.exists() { Status::Online } else { Status::Offline };
+        }
+        match block::is_read_only(&device) {
+            Ok(true) => Status::Offline,
+            Ok(false) => Status::Online,
+            Err(cause) => Status::Unknown(format!("{}: {cause}", device.display())),
+        }
+    }
+
+    fn emergency(&self, context: &Context) -> Result<Outcome, ResourceError> {
+        let device = self.device();
+        if !block::is_block_device(&device) {
+            return Ok(Outcome::AlreadyDone);
+        }
+        let mounted = mount::of_device(&device);
+        let mut refused = None;
+        for place in &mounted {
+            let point = Path::new(&place.point);
+            if let Err(cause) = mount::shut_down(point) {
+                refused = Some(format!("{} cannot be shut down: {cause}", place.point));
+            }
+        }
+        self.set_read_only(true)?;
+        for place in &mounted {
+            if let Err(cause) = mount::detach(Path::new(&place.point)) {
+                refused = Some(format!("{} cannot be detached: {cause}", place.point));
+            }
+        }
+        let _ = std::fs::remove_file(context.root.run().join("active").join(&context.resource));
+        match refused {
+            None => Ok(if mounted.is_empty() { Outcome::AlreadyDone } else { Outcome::Changed }),
+            Some(what) => Err(ResourceError::new(what, "only a reset of the server ends its writes now")),
+        }
+    }
+
+    /// Read-only for this server until the group is started here; a file system that is mounted by hand is left alone.
+    fn fence_at_start(&self, context: &Context) -> Result<(), ResourceError> {
+        let device = self.device();
+        let by_hand = !self.is_raw() && !mount::of_device(&device).is_empty() && self.status(context) == Status::Offline;
+        if !block::is_block_device(&device) || by_hand || self.status(context) == Status::Online {
+            return Ok(());
+        }
+        self.set_read_only(true)
+    }
+}

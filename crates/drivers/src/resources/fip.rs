@@ -1,0 +1,152 @@
+//! fip: a floating address. Looked for before it is added, announced when it is, gone at once when it must go.
+
+use super::{Context, Outcome, ResourceDriver, ResourceError, Status};
+use clp_config::schema::resources::fip::Fip;
+use clp_sys::address::{self, Assigned};
+use clp_sys::arp::{Arp, Mac};
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+
+/// How long another holder has time to answer; one lost frame does not hide it, the question goes out three times.
+const DUPLICATE_WAIT: Duration = Duration::from_millis(250);
+/// The same when a failed server's address is taken over: a host of the same LAN answers within a millisecond.
+const TAKEOVER_WAIT: Duration = Duration::from_millis(4);
+/// How long a lost server that still answers may take to be reset by its watchdog.
+const LAST_HOLDER_WAIT: Duration = Duration::from_secs(8);
+/// Between two questions meanwhile.
+const HOLDER_PAUSE: Duration = Duration::from_millis(20);
+/// Announcements after a takeover: some switches drop the first.
+const ANNOUNCEMENTS: u32 = 5;
+/// Between them.
+const ANNOUNCE_PAUSE: Duration = Duration::from_millis(200);
+
+/// A floating address.
+pub struct FipDriver {
+    parameters: Fip,
+}
+
+impl FipDriver {
+    /// With its parameters.
+    pub fn new(parameters: Fip) -> Self {
+        FipDriver { parameters }
+    }
+
+    fn address(&self) -> Result<IpAddr, ResourceError> {
+        let text = self.parameters.ip.split('%').next().unwrap_or_default();
+        text.parse().map_err(|_| ResourceError::new(format!("{text:?} is not an address"), "correct parameters/ip"))
+    }
+
+    fn present(&self, address: IpAddr) -> Result<Vec<Assigned>, ResourceError> {
+        let all = list()?;
+        Ok(all.into_iter().filter(|assigned| assigned.address == address).collect())
+    }
+
+    /// Who still has the address. After a failure the question is short, because the outage lasts meanwhile; an answer is a
+    /// sign of life of the lost server, which then has the time of its watchdog to go.
+    fn remaining_holder(&self, arp: &Arp, address: Ipv4Addr, after_failure: bool) -> std::io::Result<Option<Mac>> {
+        if !after_failure {
+            return arp.holder(address, DUPLICATE_WAIT);
+        }
+        let until = Instant::now() + LAST_HOLDER_WAIT;
+        loop {
+            let holder = arp.holder(address, TAKEOVER_WAIT)?;
+            if holder.is_none() || Instant::now() >= until {
+                return Ok(holder);
+            }
+            std::thread::sleep(HOLDER_PAUSE);
+        }
+    }
+
+    fn remove(&self) -> Result<Outcome, ResourceError> {
+        let address = self.address()?;
+        let mut outcome = Outcome::AlreadyDone;
+        for assigned in self.present(address)? {
+            let removed = address::remove(assigned).map_err(|cause| {
+                ResourceError::new(format!("address {address} cannot be removed: {cause}"), "remove it with ip address del")
+            })?;
+            if removed {
+                outcome = Outcome::Changed;
+            }
+        }
+        if self.present(address)?.is_empty() {
+            Ok(outcome)
+        } else {
+            Err(ResourceError::new(format!("address {address} is still there after its removal"), "remove it with ip address del"))
+        }
+    }
+}
+
+fn list() -> Result<Vec<Assigned>, ResourceError> {
+    address::list().map_err(|cause| ResourceError::new(format!("the kernel does not list addresses: {cause}"), "see the kernel log"))
+}
+
+impl ResourceDriver for FipDriver {
+    fn activate(&self, context: &Context) -> Result<Outcome, ResourceError> {
+        let address = self.address()?;
+        let existing = list()?;
+        if existing.iter().any(|assigned| assigned.address == address) {
+            if let IpAddr::V4(v4) = address {
+                announce(v4, &existing);
+            }
+            return Ok(Outcome::AlreadyDone);
+        }
+        let Some(assigned) = address::network_of(address, &existing) else {
+            return Err(ResourceError::new(
+                format!("no interface of this server is in the network of {address}"),
+                "check parameters/ip and the addresses of the interfaces (ip address)",
+            ));
+        };
+        let down = |cause: std::io::Error| {
+            ResourceError::new(format!("the interface for {address} cannot be used: {cause}"), "check that it is up (ip link)")
+        };
+        if let IpAddr::V4(v4) = address {
+            let arp = Arp::open(assigned.interface).map_err(down)?;
+            if let Some(mac) = self.remaining_holder(&arp, v4, context.after_failure).map_err(down)? {
+                let mac: Vec<String> = mac.iter().map(|byte| format!("{byte:02x}")).collect();
+                return Err(ResourceError::new(
+                    format!("address {address} is in use by {}", mac.join(":")),
+                    "find that machine and remove the address there, or choose another",
+                ));
+            }
+        }
+        address::add(assigned).map_err(|cause| {
+            ResourceError::new(format!("address {address} cannot be added: {cause}"), "see the kernel log")
+        })?;
+        if let IpAddr::V4(v4) = address {
+            announce(v4, &[assigned]);
+        }
+        Ok(Outcome::Changed)
+    }
+
+    fn deactivate(&self, _context: &Context) -> Result<Outcome, ResourceError> {
+        self.remove()
+    }
+
+    fn status(&self, _context: &Context) -> Status {
+        match self.address().and_then(|address| self.present(address)) {
+            Ok(present) if present.is_empty() => Status::Offline,
+            Ok(_) => Status::Online,
+            Err(error) => Status::Unknown(error.to_string()),
+        }
+    }
+
+    fn emergency(&self, _context: &Context) -> Result<Outcome, ResourceError> {
+        self.remove()
+    }
+}
+
+/// The first announcement goes out at once, the others from a thread that ends when the address has gone.
+fn announce(address: Ipv4Addr, where_it_is: &[Assigned]) {
+    let Some(assigned) = where_it_is.iter().find(|a| address::same_network(a.address, address.into(), a.prefix)) else { return };
+    let Ok(arp) = Arp::open(assigned.interface) else { return };
+    let _ = arp.announce(address);
+    std::thread::spawn(move || {
+        for _ in 1..ANNOUNCEMENTS {
+            std::thread::sleep(ANNOUNCE_PAUSE);
+            let still = address::list().is_ok_and(|all| all.iter().any(|assigned| assigned.address == IpAddr::V4(address)));
+            if !still || arp.announce(address).is_err() {
+                return;
+            }
+        }
+    });
+}

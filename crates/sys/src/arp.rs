@@ -1,0 +1,160 @@
+//! ARP on one interface: who answers for an address, and announcing that it is here now (RFC 826, RFC 5227).
+
+#![allow(unsafe_code, reason = "link-layer socket addresses have no safe constructor")]
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, Socket, Type};
+
+/// A hardware address.
+pub type Mac = [u8; 6];
+
+const FRAME: usize = 42;
+const BROADCAST: Mac = [0xff; 6];
+const REQUEST: u8 = 1;
+const REPLY: u8 = 2;
+
+/// Name of an interface by its number.
+///
+/// # Errors
+/// There is no such interface.
+pub fn interface_name(index: u32) -> io::Result<String> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+    Ok(rustix::net::netdevice::index_to_name(&socket, index)?)
+}
+
+/// Hardware address of an interface.
+///
+/// # Errors
+/// No such interface, or none of Ethernet's kind.
+pub fn own_mac(name: &str) -> io::Result<Mac> {
+    let text = std::fs::read_to_string(format!("/sys/class/net/{name}/address")).or_else(|_| link_address(name))?;
+    let bytes: Vec<u8> = text.trim().split(':').filter_map(|part| u8::from_str_radix(part, 16).ok()).collect();
+    bytes.try_into().map_err(|_| io::Error::other(format!("interface {name} has no Ethernet address")))
+}
+
+/// By ioctl, where `/sys` shows another namespace.
+fn link_address(name: &str) -> io::Result<String> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+    // SAFETY: ifreq is plain data for which zero is valid; the kernel fills it during the call.
+    let mac = unsafe {
+        let mut request: libc::ifreq = std::mem::zeroed();
+        for (place, byte) in request.ifr_name.iter_mut().zip(name.bytes().take(15)) {
+            *place = byte as libc::c_char;
+        }
+        if libc::ioctl(std::os::fd::AsRawFd::as_raw_fd(&socket), libc::SIOCGIFHWADDR as _, &mut request) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        request.ifr_ifru.ifru_hwaddr.sa_data
+    };
+    Ok(mac[..6].iter().map(|byte| format!("{:02x}", *byte as u8)).collect::<Vec<_>>().join(":"))
+}
+
+/// A socket for ARP on one interface.
+#[derive(Debug)]
+pub struct Arp {
+    socket: Socket,
+    address: SockAddr,
+    mac: Mac,
+}
+
+impl Arp {
+    /// Open it.
+    ///
+    /// # Errors
+    /// Not root, or no such interface.
+    pub fn open(interface: u32) -> io::Result<Arp> {
+        let name = interface_name(interface)?;
+        let protocol = i32::from(u16::to_be(0x0806));
+        let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(protocol)))?;
+        let address = link_socket_address(interface);
+        socket.bind(&address)?;
+        Ok(Arp { socket, address, mac: link_address(&name).or_else(|_| own_mac(&name).map(|m| m.map(|b| format!("{b:02x}")).join(":"))).and_then(|t| parse_mac(&t))? })
+    }
+
+    /// Our own hardware address.
+    pub fn mac(&self) -> Mac {
+        self.mac
+    }
+
+    fn send(&self, operation: u8, sender: Ipv4Addr, target_mac: Mac, target: Ipv4Addr) -> io::Result<()> {
+        let mut frame = [0u8; FRAME];
+        frame[..6].copy_from_slice(&BROADCAST);
+        frame[6..12].copy_from_slice(&self.mac);
+        frame[12..22].copy_from_slice(&[0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, operation]);
+        frame[22..28].copy_from_slice(&self.mac);
+        frame[28..32].copy_from_slice(&sender.octets());
+        frame[32..38].copy_from_slice(&target_mac);
+        frame[38..42].copy_from_slice(&target.octets());
+        self.socket.send_to(&frame, &self.address).map(drop)
+    }
+
+    /// Tell everybody that the address is here: as a request and as a reply, since some listen to one only.
+    ///
+    /// # Errors
+    /// The interface is down.
+    pub fn announce(&self, address: Ipv4Addr) -> io::Result<()> {
+        self.send(REQUEST, address, [0; 6], address)?;
+        self.send(REPLY, address, BROADCAST, address)
+    }
+
+    /// Ask who has the address, without claiming it: the first other hardware address that answers within `wait`. The
+    /// question is repeated, since one frame may be lost.
+    ///
+    /// # Errors
+    /// The interface is down.
+    pub fn holder(&self, address: Ipv4Addr, wait: Duration) -> io::Result<Option<Mac>> {
+        let until = Instant::now() + wait;
+        let again = wait / 3;
+        let mut next = Instant::now();
+        let mut buffer = [MaybeUninit::<u8>::uninit(); 128];
+        loop {
+            let now = Instant::now();
+            if now >= until {
+                return Ok(None);
+            }
+            if now >= next {
+                self.send(REQUEST, Ipv4Addr::UNSPECIFIED, [0; 6], address)?;
+                next = now + again;
+            }
+            let pause = next.min(until).saturating_duration_since(now).max(Duration::from_millis(1));
+            self.socket.set_read_timeout(Some(pause))?;
+            match self.socket.recv(&mut buffer) {
+                Ok(length) if length >= FRAME => {
+                    // SAFETY: the kernel initialised the first `length` bytes.
+                    let frame: Vec<u8> = buffer[..length].iter().map(|byte| unsafe { byte.assume_init() }).collect();
+                    let sender: Mac = frame[22..28].try_into().unwrap_or_default();
+                    let claims = frame[28..32] == address.octets() && sender != self.mac;
+                    if frame[12..14] == [0x08, 0x06] && claims {
+                        return Ok(Some(sender));
+                    }
+                }
+                Ok(_) => {}
+                Err(cause) if matches!(cause.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted) => {}
+                Err(cause) => return Err(cause),
+            }
+        }
+    }
+}
+
+fn parse_mac(text: &str) -> io::Result<Mac> {
+    let bytes: Vec<u8> = text.trim().split(':').filter_map(|part| u8::from_str_radix(part, 16).ok()).collect();
+    bytes.try_into().map_err(|_| io::Error::other("no Ethernet address"))
+}
+
+fn link_socket_address(interface: u32) -> SockAddr {
+    let mut storage = SockAddrStorage::zeroed();
+    // SAFETY: sockaddr_ll is plain data and smaller than the storage that it is written into.
+    unsafe {
+        let link = storage.view_as::<libc::sockaddr_ll>();
+        link.sll_family = libc::AF_PACKET as u16;
+        link.sll_protocol = u16::to_be(0x0806);
+        link.sll_ifindex = i32::try_from(interface).unwrap_or(0);
+        link.sll_halen = 6;
+        link.sll_addr[..6].copy_from_slice(&BROADCAST);
+        SockAddr::new(storage, libc::socklen_t::try_from(std::mem::size_of::<libc::sockaddr_ll>()).unwrap_or(0))
+    }
+}
