@@ -114,6 +114,11 @@ impl Cluster {
         &self.partition.reason
     }
 
+    /// What is wished for a group, as far as this server knows.
+    pub fn wish(&self, group: GroupId) -> &crate::message::Intent {
+        &self.document.groups[group.index()]
+    }
+
     /// State of a group on this server.
     pub fn local_phase(&self, group: GroupId) -> Phase {
         self.executor.phase(group)

@@ -1,0 +1,277 @@
+//! The checkers: they look at the world, not at what servers believe. Invariants *single-owner*, *no-orphan*, *ordered*,
+//! *ladder*, and that a farewell or clean end is only said when nothing is active any more.
+
+use clp_core::action::{Alert, Work};
+use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId};
+use clp_core::message::{Frame, Mode, Phase};
+use clp_core::plan::FinalAction;
+
+use crate::options::{Arbiter, Options};
+use crate::world::World;
+
+/// Good checks after which a ladder begins anew (the guide's behaviour as `core` has it).
+const GOOD_CHECKS: u32 = 10;
+
+/// What the checkers remember.
+#[derive(Debug, Default)]
+pub struct Checker {
+    /// Found so far.
+    pub violations: Vec<String>,
+    /// Stage of the healing.
+    pub stage: usize,
+    /// Until when it must be well.
+    pub stage_until: u64,
+    double_since: Vec<Option<u64>>,
+    /// For each pair: when it could last run both copies, as the method allows.
+    excused: Vec<Option<u64>>,
+    /// For each pair: which of them reached the target since they lost each other.
+    apart: Vec<Option<(bool, bool)>>,
+    tries: Vec<u32>,
+    finals: Vec<u32>,
+    good: Vec<u32>,
+}
+
+impl Checker {
+    /// Nothing found yet.
+    pub fn new(options: &Options) -> Self {
+        let servers = options.plan.servers.len();
+        Checker {
+            double_since: vec![None; options.plan.groups.len()],
+            excused: vec![None; servers * servers],
+            apart: vec![None; servers * servers],
+            tries: vec![0; servers * options.plan.resources.len()],
+            finals: vec![0; servers * options.plan.monitors.len()],
+            good: vec![0; servers * options.plan.monitors.len()],
+            ..Checker::default()
+        }
+    }
+
+    /// A monitor looked.
+    pub fn checked(&mut self, host: usize, monitor: MonitorId, bad: bool) {
+        let monitors = self.good.len() / self.servers();
+        let at = host * monitors + monitor.index();
+        self.good[at] = if bad { 0 } else { self.good[at] + 1 };
+        if self.good[at] >= GOOD_CHECKS {
+            self.finals[at] = 0;
+        }
+    }
+
+    fn servers(&self) -> usize {
+        self.apart.len().isqrt()
+    }
+}
+
+impl World {
+    /// The contact between servers may have changed: what do ping and none allow from now on?
+    pub(crate) fn contact_changed(&mut self) {
+        if self.options.is_sound() {
+            return;
+        }
+        let servers = self.hosts.len();
+        let acts: Vec<bool> = self.hosts.iter().map(|host| host.acts()).collect();
+        let bad = self.network.loss >= 20 || self.network.delay >= self.interval();
+        let none = self.options.arbiter == Arbiter::None;
+        for a in 0..servers {
+            for b in a + 1..servers {
+                let mut both = acts.clone();
+                both[a] = true;
+                both[b] = true;
+                let at = a * servers + b;
+                if !bad && self.network.part(a, &both, false)[b] {
+                    if let Some((true, true)) = self.checker.apart[at].take() {
+                        self.checker.excused[at] = Some(self.now);
+                    }
+                    continue;
+                }
+                let (was_a, was_b) = self.checker.apart[at].unwrap_or_default();
+                let reach = |host: usize| none || self.network.arbiter_cuts[host] == 0;
+                let now = (was_a || reach(a), was_b || reach(b));
+                self.checker.apart[at] = Some(now);
+            }
+        }
+    }
+
+    /// May both copies run, by what the method of this run promises?
+    fn is_excused(&self, a: usize, b: usize) -> bool {
+        if self.options.is_sound() {
+            return false;
+        }
+        let at = a.min(b) * self.hosts.len() + a.max(b);
+        let timing = &self.options.plan.timing;
+        let lasts =
+            (timing.timeout + timing.takeover_data + timing.interval * 20).as_micros() as u64 + self.options.operation_limit * 2;
+        self.checker.apart[at] == Some((true, true)) || self.checker.excused[at].is_some_and(|at| self.now - at < lasts)
+    }
+
+    /// Invariant *single-owner*.
+    pub(crate) fn truth_changed(&mut self) {
+        for group in self.options.plan.group_ids() {
+            let owners: Vec<usize> = (0..self.hosts.len()).filter(|host| self.owns(*host, group)).collect();
+            let [first, second, ..] = owners.as_slice() else {
+                self.checker.double_since[group.index()] = None;
+                continue;
+            };
+            let (first, second) = (*first, *second);
+            let since = *self.checker.double_since[group.index()].get_or_insert(self.now);
+            if self.is_excused(first, second) {
+                continue;
+            }
+            let timing = &self.options.plan.timing;
+            let strict = self.options.plan.group(group).shared_data || timing.takeover_addresses >= timing.takeover_data;
+            // Addresses without the kernel's gate are soft: the watchdog's bound ends a second owner.
+            let soft = if strict { 0 } else { timing.takeover_data.as_micros() as u64 };
+            if self.now - since >= soft.max(1) || (strict && since == self.now) {
+                let kind = if strict { "" } else { " longer than the watchdog's bound" };
+                self.violation(format!("single-owner: g{} is active on s{first} and s{second}{kind}", group.0));
+            }
+        }
+    }
+
+    pub(crate) fn owns(&self, host: usize, group: GroupId) -> bool {
+        self.options.plan.group(group).resources.iter().any(|resource| self.hosts[host].active[resource.index()])
+    }
+
+    fn active_names(&self, host: usize) -> String {
+        let active = &self.hosts[host].active;
+        (0..active.len()).filter(|at| active[*at]).map(|at| format!("r{at} ")).collect()
+    }
+
+    /// A farewell says that nothing is active.
+    pub(crate) fn check_frame(&mut self, host: usize, frame: &Frame) {
+        let active = self.active_names(host);
+        if frame.mode == Mode::Left && !active.is_empty() {
+            self.violation(format!("farewell: s{host} says farewell while {active}is active"));
+        }
+    }
+
+    pub(crate) fn check_clean_exit(&mut self, host: usize) {
+        let active = self.active_names(host);
+        if !active.is_empty() {
+            self.violation(format!("clean end: the engine of s{host} ends while {active}is active"));
+        }
+    }
+
+    /// Invariant *ordered*, and the retries of *ladder*.
+    pub(crate) fn check_order(&mut self, host: usize, resource: ResourceId, work: Work) {
+        let plan = self.options.plan.clone();
+        let active = |id: ResourceId| self.hosts[host].active[id.index()];
+        match work {
+            Work::Activate { .. } => {
+                let missing =
+                    plan.resource(resource).depends.iter().copied().find(|needed| {
+                        !active(*needed) && plan.resource(*needed).activate_action != FinalAction::NothingContinue
+                    });
+                if let Some(needed) = missing {
+                    self.violation(format!("ordered: r{} is activated on s{host} while r{} is not active", resource.0, needed.0));
+                }
+                let at = host * plan.resources.len() + resource.index();
+                self.checker.tries[at] += 1;
+                if self.checker.tries[at] > plan.resource(resource).activate_retry + 1 {
+                    let limit = plan.resource(resource).activate_retry;
+                    self.violation(format!("ladder: r{} is retried more than {limit} times on s{host}", resource.0));
+                }
+            }
+            Work::Deactivate { .. } => {
+                let left = (0..plan.resources.len())
+                    .map(ResourceId::at)
+                    .find(|other| plan.resource(*other).depends.contains(&resource) && active(*other));
+                if let Some(other) = left {
+                    self.violation(format!("ordered: r{} is deactivated on s{host} while r{} is active", resource.0, other.0));
+                }
+                let at = host * plan.resources.len() + resource.index();
+                self.checker.tries[at] = 0;
+            }
+            Work::Verify | Work::Detach => {
+                let at = host * plan.resources.len() + resource.index();
+                self.checker.tries[at] = 0;
+            }
+        }
+    }
+
+    /// Reactivations and final actions of *ladder*.
+    pub(crate) fn alerted(&mut self, host: usize, alert: &Alert) {
+        let monitors = self.options.plan.monitors.len();
+        match alert {
+            Alert::Recovery { monitor, step } => {
+                let at = host * monitors + monitor.index();
+                let number = |words: &str, at: usize| words.split(' ').nth(at).and_then(|n| n.parse::<u32>().ok());
+                if step.starts_with("reactivation") && number(step, 1) > number(step, 3) {
+                    self.violation(format!("ladder: {step} of m{}", monitor.0));
+                }
+                if step.starts_with("the ladder ends") {
+                    self.checker.finals[at] += 1;
+                    if self.checker.finals[at] > 1 {
+                        self.violation(format!("ladder: m{} carries out its final action twice on s{host}", monitor.0));
+                    }
+                }
+            }
+            Alert::GroupStarting { group } => {
+                for monitor in self.options.plan.monitor_ids() {
+                    self.checker.finals[host * monitors + monitor.index()] = 0;
+                }
+                for resource in &self.options.plan.group(*group).resources {
+                    let at = host * self.options.plan.resources.len() + resource.index();
+                    let issued = self.checker.tries[at];
+                    self.checker.tries[at] = issued.min(1);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Invariant *no-orphan*: what is not as it should be, None when all is well. `lenient` leaves out what failed for good.
+    pub(crate) fn what_is_wrong(&self, lenient: bool, resumed: bool) -> Option<String> {
+        let mut coordinators = Vec::new();
+        for (number, host) in self.hosts.iter().enumerate() {
+            let Some(engine) = &host.engine else { return Some(format!("s{number} has no engine")) };
+            if self.options.plan.server_ids().any(|s| !engine.server_view(host.clock(self.now), s).member) {
+                return Some(format!("s{number} does not have everybody in its view"));
+            }
+            coordinators.push(engine.coordinator());
+        }
+        if coordinators.iter().any(|one| *one != coordinators[0]) {
+            return Some(format!("coordinators {coordinators:?}"));
+        }
+        let governor = coordinators[0].map_or(0, ServerId::index);
+        let engine = self.hosts[governor].engine.as_ref()?;
+        if engine.is_suspended() {
+            return if resumed { Some("it is suspended".into()) } else { None };
+        }
+        for group in self.options.plan.group_ids() {
+            let owners: Vec<usize> = (0..self.hosts.len()).filter(|host| self.owns(*host, group)).collect();
+            if owners.len() > 1 {
+                return Some(format!("g{} is active on {owners:?}", group.0));
+            }
+            let phases: Vec<Phase> = (0..self.hosts.len()).map(|host| self.phases(host)[group.index()]).collect();
+            if lenient && phases.iter().any(|phase| matches!(phase, Phase::OnlineFailure | Phase::OfflineFailure)) {
+                continue;
+            }
+            let should = !lenient || engine.wish(group).run;
+            let on = phases.iter().position(|phase| *phase == Phase::On);
+            // One failover attribute may say that only an operator brings it back.
+            let by_hand = lenient && !self.options.plan.group(group).failover_auto;
+            if should && !by_hand {
+                let Some(on) = on else {
+                    let note = engine.group_view(self.hosts[governor].clock(self.now), group).note;
+                    return Some(format!("g{} does not run, phases {phases:?}, note: {note}", group.0));
+                };
+                let local = self.hosts[on].engine.as_ref()?;
+                let false_on = self.options.plan.group(group).resources.iter().find(|resource| {
+                    let believed = local.local_resource(**resource) == clp_core::message::ResourceState::On;
+                    believed != self.hosts[on].active[resource.index()]
+                });
+                if let Some(resource) = false_on {
+                    return Some(format!("r{} on s{on} is not what the server believes", resource.0));
+                }
+            }
+        }
+        None
+    }
+
+    /// The last look.
+    pub(crate) fn check_well(&mut self, when: &str) {
+        if let Some(problem) = self.what_is_wrong(false, true) {
+            self.violation(format!("no-orphan: not well {when}: {problem}"));
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Cables: which path brings what from whom to whom, and who reaches the arbiter or ping target.
+
+use crate::rng::Rng;
+
+/// The network of a run.
+#[derive(Debug, Clone)]
+pub struct Network {
+    servers: usize,
+    lan: Vec<bool>,
+    /// Number of faults that cut a direction of a path, by path, sender, receiver. Disks are cut at (path, s, s).
+    cuts: Vec<u32>,
+    /// Faults between a server and the arbiter.
+    pub arbiter_cuts: Vec<u32>,
+    /// Frames lost, in percent.
+    pub loss: u64,
+    /// Frames doubled, in percent.
+    pub duplicate: u64,
+    /// Longest delay.
+    pub delay: u64,
+}
+
+/// One direction of one path.
+pub type Cut = (usize, usize, usize);
+
+impl Network {
+    /// All cables plugged.
+    pub fn new(servers: usize, lan: Vec<bool>) -> Self {
+        let cuts = vec![0; lan.len() * servers * servers];
+        Network { servers, lan, cuts, arbiter_cuts: vec![0; servers], loss: 0, duplicate: 0, delay: 0 }
+    }
+
+    fn at(&self, (path, from, to): Cut) -> usize {
+        (path * self.servers + from) * self.servers + to
+    }
+
+    /// Cut (or heal one cut of) these directions.
+    pub fn change(&mut self, cuts: &[Cut], cut: bool) {
+        for one in cuts {
+            let at = self.at(*one);
+            self.cuts[at] = if cut { self.cuts[at] + 1 } else { self.cuts[at].saturating_sub(1) };
+        }
+    }
+
+    /// Everything works again.
+    pub fn heal(&mut self) {
+        self.cuts.fill(0);
+        self.arbiter_cuts.fill(0);
+        self.loss = 0;
+    }
+
+    /// Does the path bring anything from one to the other?
+    pub fn passes(&self, path: usize, from: usize, to: usize) -> bool {
+        if self.lan[path] {
+            self.cuts[self.at((path, from, to))] == 0
+        } else {
+            self.cuts[self.at((path, from, from))] == 0 && self.cuts[self.at((path, to, to))] == 0
+        }
+    }
+
+    /// Does any path bring something, LANs only or all?
+    pub fn hears(&self, from: usize, to: usize, lan_only: bool) -> bool {
+        (0..self.lan.len()).any(|path| (self.lan[path] || !lan_only) && self.passes(path, from, to))
+    }
+
+    /// The LANs that bring something from one to the other.
+    pub fn lan(&self, from: usize, to: usize) -> bool {
+        self.hears(from, to, true)
+    }
+
+    /// All directions between these two on LANs, or on all paths.
+    pub fn between(&self, a: usize, b: usize, all: bool) -> Vec<Cut> {
+        let mut cuts = Vec::new();
+        for path in (0..self.lan.len()).filter(|path| self.lan[*path]) {
+            cuts.push((path, a, b));
+            cuts.push((path, b, a));
+        }
+        if all {
+            for path in (0..self.lan.len()).filter(|path| !self.lan[*path]) {
+                cuts.push((path, a, a));
+            }
+        }
+        cuts
+    }
+
+    /// Is the path a LAN?
+    pub fn is_lan(&self, path: usize) -> bool {
+        self.lan[path]
+    }
+
+    /// Number of paths.
+    pub fn paths(&self) -> usize {
+        self.lan.len()
+    }
+
+    /// Everybody in touch with `start` over edges that work both ways among those that act.
+    pub fn part(&self, start: usize, acts: &[bool], lan_only: bool) -> Vec<bool> {
+        let mut reached = vec![false; self.servers];
+        let mut open = vec![start];
+        while let Some(server) = open.pop() {
+            if reached[server] || !acts[server] {
+                continue;
+            }
+            reached[server] = true;
+            open.extend((0..self.servers).filter(|other| {
+                *other != server && self.hears(server, *other, lan_only) && self.hears(*other, server, lan_only)
+            }));
+        }
+        reached
+    }
+
+    /// Delays of the copies that arrive of one datagram; none when it is lost.
+    pub fn arrivals(&self, rng: &mut Rng) -> Vec<u64> {
+        if rng.percent(self.loss) {
+            return Vec::new();
+        }
+        let mut delays = vec![50 + rng.below(self.delay)];
+        if rng.percent(self.duplicate) {
+            delays.push(50 + rng.below(self.delay * 4));
+        }
+        delays
+    }
+}

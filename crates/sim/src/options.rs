@@ -1,0 +1,304 @@
+//! Everything a run is made of, drawn from its seed before the run starts: cluster, times, faults that may happen.
+
+use std::time::Duration;
+
+use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
+use clp_core::plan::{
+    AfterStop, FinalAction, GroupPlan, MonitorPlan, PartitionMethod, Plan, RecoveryTarget, ResourcePlan, Timing,
+};
+
+use crate::rng::Rng;
+
+/// A mistake put in on purpose, to see that the checkers find it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Planted {
+    /// The emergency says that it is done and does nothing.
+    EmergencyDoesNothing,
+    /// No takeover delay, and a witness whose lease is not waited for.
+    NoTakeoverDelay,
+    /// Frames acknowledge everybody, although rule R4 forbids it.
+    AcknowledgesEverybody,
+    /// The watchdog never resets.
+    NoWatchdog,
+    /// Groups are activated without regard to dependencies.
+    IgnoresDependencies,
+}
+
+/// How the partition question is answered in the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arbiter {
+    /// Always Yes.
+    None,
+    /// Yes where the target answers.
+    Ping,
+    /// Yes for the part with more than half of the configured servers.
+    Majority,
+    /// Yes for the part that asked first, as long as its lease lasts.
+    Witness,
+}
+
+/// Kinds of faults that a run may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Fault {
+    Crash,
+    EngineRestart,
+    EngineDeath,
+    PauseServer,
+    PauseEngine,
+    IsolateServer,
+    CutPair,
+    CutOneWay,
+    CutPath,
+    CutLans,
+    Split,
+    Loss,
+    Delay,
+    ArbiterAway,
+    MonitorBad,
+    Operator,
+}
+
+const FAULTS: &[Fault] = &[
+    Fault::Crash,
+    Fault::EngineRestart,
+    Fault::EngineDeath,
+    Fault::PauseServer,
+    Fault::PauseEngine,
+    Fault::IsolateServer,
+    Fault::CutPair,
+    Fault::CutOneWay,
+    Fault::CutPath,
+    Fault::CutLans,
+    Fault::Split,
+    Fault::Loss,
+    Fault::Delay,
+    Fault::ArbiterAway,
+    Fault::MonitorBad,
+    Fault::Operator,
+];
+
+/// All options of a run. Times are in microseconds.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The seed.
+    pub seed: u64,
+    /// What the cores are given.
+    pub plan: Plan,
+    /// For each heartbeat path: is it a LAN?
+    pub lan: Vec<bool>,
+    /// The verdict.
+    pub arbiter: Arbiter,
+    /// Watchdog time W.
+    pub watchdog: u64,
+    /// Longest time of the reset itself, r.
+    pub watchdog_grain: u64,
+    /// Longest time of an emergency that does not hang, F.
+    pub emergency: u64,
+    /// Clock drift at most, in millionths.
+    pub drift: u64,
+    /// Faults that may happen.
+    pub faults: Vec<Fault>,
+    /// Mean time between two faults.
+    pub fault_gap: u64,
+    /// Usual loss in percent.
+    pub loss: u64,
+    /// Usual duplication in percent.
+    pub duplicate: u64,
+    /// Usual delay at most.
+    pub delay: u64,
+    /// Operations that fail, in percent.
+    pub operation_fails: u64,
+    /// Operations that hang until their time limit, in percent.
+    pub operation_hangs: u64,
+    /// Longest time of an operation that does not hang.
+    pub operation: u64,
+    /// Time limit of an operation.
+    pub operation_limit: u64,
+    /// Checks of a monitor that fail by chance, in percent.
+    pub monitor_fails: u64,
+    /// Length of the phase with faults.
+    pub faulty: u64,
+    /// Length of the wait after healing.
+    pub quiet: u64,
+    /// Something wrong on purpose.
+    pub planted: Option<Planted>,
+}
+
+fn us(value: u64) -> Duration {
+    Duration::from_micros(value)
+}
+
+impl Options {
+    /// Draw everything from a seed.
+    pub fn draw(seed: u64) -> Options {
+        let mut rng = Rng::new(seed);
+        let servers = rng.pick(&[2usize, 2, 2, 2, 3, 3, 3, 4, 5]);
+        // (h, T_s, T_x, K, W, r) in milliseconds: profiles of the protocol.
+        let profile: (u64, u64, u64, u64, u64, u64) = rng.pick(&[
+            (100, 1000, 600, 300, 1000, 100),
+            (100, 1000, 600, 300, 1000, 100),
+            (10, 50, 30, 20, 300, 50),
+            (500, 5000, 3000, 1500, 2000, 500),
+        ]);
+        let (h, ts, tx, k, w, r) =
+            (profile.0 * 1000, profile.1 * 1000, profile.2 * 1000, profile.3 * 1000, profile.4 * 1000, profile.5 * 1000);
+        let arbiter = if servers == 2 {
+            rng.pick(&[Arbiter::None, Arbiter::Ping, Arbiter::Ping, Arbiter::Witness, Arbiter::Witness])
+        } else {
+            rng.pick(&[Arbiter::Ping, Arbiter::Witness, Arbiter::Majority, Arbiter::Majority])
+        };
+        let arbiter_time = (ts - tx - h).min(3_000_000);
+        let drift: u64 = rng.pick(&[0, 50, 200]);
+        let bound = k + 2 * h + w + r + h;
+        let bound = bound + bound * 2 * drift / 1_000_000;
+        let data = bound.saturating_sub(ts);
+        let addresses = if rng.percent(50) { data } else { (tx + h + arbiter_time).saturating_sub(ts) };
+        let timing = Timing {
+            interval: us(h),
+            timeout: us(ts),
+            right_timeout: us(tx),
+            arbiter: us(arbiter_time),
+            watchdog_hold: us(k),
+            takeover_addresses: us(addresses),
+            takeover_data: us(data),
+            sync_wait: us(rng.range(ts, 6 * ts)),
+        };
+        let mut lan = vec![true; rng.pick(&[1usize, 2, 2])];
+        for _ in 0..rng.pick(&[0usize, 1, 1]) {
+            lan.push(false);
+        }
+        let scale = ts.max(w);
+        let mut faults: Vec<Fault> = FAULTS.to_vec();
+        rng.shuffle(&mut faults);
+        let kinds = usize::try_from(rng.range(1, FAULTS.len() as u64)).expect("small");
+        faults.truncate(kinds);
+        let plan = draw_plan(&mut rng, servers, timing, arbiter);
+        Options {
+            seed,
+            plan,
+            lan,
+            arbiter,
+            watchdog: w,
+            watchdog_grain: r,
+            emergency: h.max(20_000),
+            drift,
+            faults,
+            fault_gap: rng.range(scale / 2, scale * 5),
+            loss: rng.pick(&[0, 0, 1, 5]),
+            duplicate: rng.pick(&[0, 0, 2, 10]),
+            delay: rng.pick(&[h / 50, h / 10, h / 2]),
+            operation_fails: rng.pick(&[0, 0, 2, 10, 30]),
+            operation_hangs: rng.pick(&[0, 0, 1, 5]),
+            operation: rng.pick(&[h / 2, h * 3, ts]),
+            operation_limit: 2 * ts,
+            monitor_fails: rng.pick(&[0, 0, 1, 5]),
+            faulty: scale * rng.range(8, 30),
+            quiet: 0,
+            planted: None,
+        }
+        .with_quiet()
+    }
+
+    /// How long after healing everything must be well again.
+    fn with_quiet(mut self) -> Options {
+        let timing = &self.plan.timing;
+        let span = |duration: Duration| u64::try_from(duration.as_micros()).expect("fits");
+        let h = span(timing.interval);
+        let ts = span(timing.timeout);
+        let chain = 8 * (self.operation + self.operation_limit);
+        self.quiet = span(timing.sync_wait) + 6 * ts + 2 * (ts + span(timing.takeover_data)) + 60 * h + chain + 3 * self.watchdog;
+        self
+    }
+
+    /// The same run with a mistake in it.
+    pub fn planted(mut self, planted: Planted) -> Options {
+        self.planted = Some(planted);
+        if planted == Planted::NoTakeoverDelay {
+            self.plan.timing.takeover_addresses = Duration::ZERO;
+            self.plan.timing.takeover_data = Duration::ZERO;
+        }
+        self
+    }
+
+    /// Is one owner guaranteed under every fault?
+    pub fn is_sound(&self) -> bool {
+        matches!(self.arbiter, Arbiter::Majority | Arbiter::Witness)
+    }
+}
+
+fn draw_plan(rng: &mut Rng, servers: usize, timing: Timing, arbiter: Arbiter) -> Plan {
+    let final_action = |rng: &mut Rng| {
+        rng.pick(&[
+            FinalAction::Nothing,
+            FinalAction::NothingContinue,
+            FinalAction::StopResource,
+            FinalAction::StopGroup,
+            FinalAction::StopService(AfterStop::Nothing),
+            FinalAction::StopService(AfterStop::Shutdown),
+            FinalAction::StopService(AfterStop::Reboot),
+        ])
+    };
+    let mut groups = Vec::new();
+    let mut resources: Vec<ResourcePlan> = Vec::new();
+    for group in 0..rng.range(1, 4) {
+        let id = GroupId::at(usize::try_from(group).expect("small"));
+        let mut policy: Vec<ServerId> = (0..servers).map(ServerId::at).collect();
+        rng.shuffle(&mut policy);
+        if rng.percent(15) {
+            policy.truncate(rng.index(servers) + 1);
+        }
+        let first = resources.len();
+        for position in 0..usize::try_from(rng.range(1, 4)).expect("small") {
+            let depends = (0..position).filter(|_| rng.percent(40)).map(|p| ResourceId::at(first + p)).collect();
+            resources.push(ResourcePlan {
+                name: format!("r{}", first + position),
+                group: id,
+                depends,
+                activate_retry: u32::try_from(rng.below(3)).expect("small"),
+                activate_failover: u32::try_from(rng.below(3)).expect("small"),
+                activate_action: final_action(rng),
+                deactivate_retry: u32::try_from(rng.below(3)).expect("small"),
+                deactivate_action: final_action(rng),
+            });
+        }
+        groups.push(GroupPlan {
+            name: format!("g{group}"),
+            policy,
+            start_auto: rng.percent(85),
+            failover_auto: rng.percent(85),
+            failback_auto: rng.percent(30),
+            shared_data: rng.percent(60),
+            resources: (first..resources.len()).map(ResourceId::at).collect(),
+        });
+    }
+    let monitors = (0..usize::try_from(rng.below(4)).expect("small"))
+        .map(|number| {
+            let resource = ResourceId::at(rng.index(resources.len()));
+            let group = resources[resource.index()].group;
+            MonitorPlan {
+                name: format!("m{}", MonitorId::at(number).0),
+                target: rng.percent(70).then_some(resource),
+                servers: ServerSet::all(servers),
+                retry: u32::try_from(rng.below(2)).expect("small"),
+                recovery: match rng.below(3) {
+                    0 => RecoveryTarget::LocalServer,
+                    1 => RecoveryTarget::Group(group),
+                    _ => RecoveryTarget::Resource(resource),
+                },
+                restart_max: u32::try_from(rng.below(3)).expect("small"),
+                failover_max: u32::try_from(rng.below(3)).expect("small"),
+                action: final_action(rng),
+            }
+        })
+        .collect();
+    Plan {
+        servers: (0..servers).map(|server| format!("s{server}")).collect(),
+        timing,
+        partition: if arbiter == Arbiter::None { PartitionMethod::None } else { PartitionMethod::Asked },
+        partition_action: rng.pick(&[AfterStop::Nothing, AfterStop::Shutdown, AfterStop::Reboot]),
+        groups,
+        resources,
+        monitors,
+    }
+}
