@@ -1,2 +1,381 @@
-//! placeholder
-fn main() {}
+//! The test bench's command: makes labs of servers on this machine, breaks them, looks into them.
+//!
+//! Only arguments and printing; everything else is in the library. The hidden commands are the bench's own processes.
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clp_testbed::{
+    Cut, FileSystem, Lab, Net, Options,
+    control::Phase,
+    machine,
+    places::{checkout, living, need_root},
+    probe::{Way, probe, respond},
+    supervise,
+};
+use std::{
+    net::{SocketAddr, ToSocketAddrs},
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+    time::Duration,
+};
+
+/// A cluster's worth of servers on one machine, for testing by hand. Needs root.
+#[derive(Parser)]
+#[command(name = "testbed", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Args)]
+struct Which {
+    /// The lab; needed when this checkout has several
+    #[arg(long = "name", value_name = "LAB", global = true)]
+    lab: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Make a lab and boot its servers
+    Up {
+        /// How many servers: server1, server2 ...
+        #[arg(long, default_value_t = 2)]
+        servers: u32,
+        /// Directory with clp.conf and scripts/ for every server
+        #[arg(long, value_name = "DIR")]
+        conf: Option<PathBuf>,
+        /// The lab's name
+        #[arg(long, value_name = "LAB")]
+        name: Option<String>,
+        /// File system on /dev/sdb2: ext3, ext4 or xfs
+        #[arg(long, default_value = "ext4")]
+        fs: FileSystem,
+        /// Size of the shared disk (sparse)
+        #[arg(long, value_name = "MIB", default_value_t = Options::default().disk_mib)]
+        disk: u64,
+        /// No /dev/watchdog in the servers
+        #[arg(long)]
+        no_watchdog: bool,
+        /// Leave the servers off
+        #[arg(long)]
+        no_boot: bool,
+    },
+    /// Take a lab down
+    Down {
+        #[command(flatten)]
+        which: Which,
+        /// Every lab of this checkout
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show the labs of this machine and their servers
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run a command in a server
+    Exec {
+        #[command(flatten)]
+        which: Which,
+        server: String,
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
+    /// Open a shell in a server
+    Shell {
+        #[command(flatten)]
+        which: Which,
+        server: String,
+    },
+    /// Run a command on the client, 10.0.0.100
+    Client {
+        #[command(flatten)]
+        which: Which,
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
+    /// Take a server's power: nothing is flushed, disk and links are gone, everything in it is killed
+    PowerOff {
+        #[command(flatten)]
+        which: Which,
+        server: String,
+    },
+    /// Give a server power and wait until it has booted
+    PowerOn {
+        #[command(flatten)]
+        which: Which,
+        server: String,
+    },
+    /// Freeze everything in a server (its kernel still answers ping)
+    Pause {
+        #[command(flatten)]
+        which: Which,
+        server: String,
+    },
+    /// Let a frozen server go on
+    Resume {
+        #[command(flatten)]
+        which: Which,
+        server: String,
+    },
+    /// Cut a server from a net: public, interconnect, all or com
+    Cut(Cable),
+    /// Undo the cuts of a server on a net
+    Heal(Cable),
+    /// Break or heal a server's path to the shared disk
+    Disk {
+        #[command(flatten)]
+        which: Which,
+        fault: Fault,
+        server: String,
+    },
+    /// Ask an address every millisecond from the client: who answers, and the longest gap
+    Probe {
+        #[command(flatten)]
+        which: Which,
+        /// Address and port
+        target: String,
+        /// Connect and read a line instead of sending a datagram
+        #[arg(long, conflicts_with = "http")]
+        tcp: bool,
+        /// Send GET / instead of a datagram
+        #[arg(long)]
+        http: bool,
+        /// How long
+        #[arg(long = "for", value_name = "SECONDS", default_value_t = 10.0)]
+        seconds: f64,
+        /// Print the report as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Answer every datagram and connection at an address with this host's name
+    Responder {
+        /// Address and port
+        address: SocketAddr,
+    },
+    #[command(hide = true)]
+    Supervise {
+        name: String,
+        #[arg(long)]
+        tied: bool,
+    },
+    #[command(hide = true)]
+    BootServer { plan: PathBuf },
+    #[command(hide = true)]
+    Init { plan: PathBuf },
+    #[command(hide = true)]
+    Janitor { name: String },
+}
+
+#[derive(Args)]
+struct Cable {
+    #[command(flatten)]
+    which: Which,
+    server: String,
+    net: Net,
+    /// Only what goes to and comes from this peer: another server, client, or gateway (the ping target)
+    #[arg(long, value_name = "PEER")]
+    from: Option<String>,
+    /// Only what travels towards SERVER
+    #[arg(long)]
+    one_way: bool,
+    /// Drop the packets but leave the link up
+    #[arg(long)]
+    keep_carrier: bool,
+}
+
+impl Cable {
+    fn cut(&self) -> Cut {
+        Cut {
+            server: self.server.clone(),
+            net: self.net,
+            from: self.from.clone(),
+            one_way: self.one_way,
+            keep_carrier: self.keep_carrier,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Fault {
+    /// Every read and write fails at once
+    Fail,
+    /// No read or write ends
+    Hang,
+    /// All is well again
+    Heal,
+}
+
+fn main() -> ExitCode {
+    let name = std::env::args_os().next().unwrap_or_default();
+    let name = Path::new(&name).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let result = match name.as_str() {
+        "reboot" | "poweroff" | "halt" => machine::reboot_here(&name).map(|()| ExitCode::SUCCESS),
+        _ => run(Arguments::parse().command),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("testbed: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(task: Task) -> Result<ExitCode> {
+    match task {
+        Task::Responder { address } => respond(address)?,
+        Task::BootServer { plan } => machine::boot_server(&plan)?,
+        Task::Init { plan } => machine::init(&plan)?,
+        Task::Supervise { name, tied } => supervise::supervise(&name, tied)?,
+        Task::Janitor { name } => supervise::janitor(&name)?,
+        task => {
+            need_root()?;
+            return by_hand(task);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The commands for people.
+fn by_hand(task: Task) -> Result<ExitCode> {
+    let find = |which: &Which| Lab::find(which.lab.as_deref());
+    match task {
+        Task::Up { servers, conf, name, fs, disk, no_watchdog, no_boot } => {
+            let options = Options {
+                servers,
+                conf,
+                name,
+                file_system: fs,
+                disk_mib: disk,
+                watchdog: !no_watchdog,
+                boot: !no_boot,
+                programs: None,
+            };
+            let lab = Lab::up_detached(options)?;
+            println!("lab {} is up: {}", lab.name(), lab.servers().join(", "));
+            println!("testbed shell server1 looks into it, testbed down takes it down");
+            lab.keep();
+        }
+        Task::Down { which, all: false } => find(&which)?.down()?,
+        Task::Down { all: true, .. } => {
+            let own = checkout();
+            for record in living()?.into_iter().filter(|record| record.checkout == own) {
+                Lab::find(Some(&record.name))?.down()?;
+                println!("lab {} is down", record.name);
+            }
+        }
+        Task::List { json } => list(json)?,
+        Task::Exec { which, server, command } => {
+            let command: Vec<&str> = command.iter().map(String::as_str).collect();
+            return go_on_as(find(&which)?.command(&server, &command)?);
+        }
+        Task::Shell { which, server } => return go_on_as(find(&which)?.command(&server, &["/bin/bash", "-i"])?),
+        Task::Client { which, command } => {
+            let command: Vec<&str> = command.iter().map(String::as_str).collect();
+            return go_on_as(find(&which)?.client_command(&command)?);
+        }
+        Task::PowerOff { which, server } => find(&which)?.power_off(&server)?,
+        Task::PowerOn { which, server } => find(&which)?.power_on(&server)?,
+        Task::Pause { which, server } => find(&which)?.pause(&server)?,
+        Task::Resume { which, server } => find(&which)?.resume(&server)?,
+        Task::Cut(cable) => find(&cable.which)?.cut_as(cable.cut())?,
+        Task::Heal(cable) => find(&cable.which)?.heal_as(cable.cut())?,
+        Task::Disk { which, fault, server } => {
+            let lab = find(&which)?;
+            match fault {
+                Fault::Fail => lab.disk_fail(&server)?,
+                Fault::Hang => lab.disk_hang(&server)?,
+                Fault::Heal => lab.disk_heal(&server)?,
+            }
+        }
+        Task::Probe { which, target, tcp, http, seconds, json } => {
+            let way = match (tcp, http) {
+                (true, _) => Way::Tcp,
+                (_, true) => Way::Http,
+                _ => Way::Udp,
+            };
+            ask_address(&find(&which)?, &target, way, seconds, json)?;
+        }
+        _ => bail!("this command is not for people"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Becomes the command, so that terminal, signals and exit status are its own.
+fn go_on_as(mut command: Command) -> Result<ExitCode> {
+    Err(command.exec()).context("cannot run nsenter (package util-linux)")
+}
+
+fn list(json: bool) -> Result<()> {
+    let mut all = Vec::new();
+    for record in living()? {
+        let servers = Lab::find(Some(&record.name))?.status().unwrap_or_default();
+        all.push((record, servers));
+    }
+    if json {
+        let labs: Vec<_> = all
+            .iter()
+            .map(|(record, servers)| serde_json::json!({ "name": record.name, "checkout": record.checkout, "servers": servers }))
+            .collect();
+        println!("{}", serde_json::to_string_pretty(&labs)?);
+        return Ok(());
+    }
+    if all.is_empty() {
+        println!("no lab is up");
+    }
+    for (record, servers) in all {
+        println!("{}  ({})", record.name, record.checkout.display());
+        for server in servers {
+            let phase = match server.phase {
+                Phase::Off => "off",
+                Phase::Booting => "booting",
+                Phase::Up => "up",
+                Phase::Paused => "paused",
+            };
+            let last = server.last_end.map_or(String::new(), |last| format!(", last down by: {last}"));
+            println!("  {:10} {phase:8} boots {}, disk {:?}{last}", server.name, server.boots, server.disk);
+        }
+    }
+    Ok(())
+}
+
+fn ask_address(lab: &Lab, target: &str, way: Way, seconds: f64, json: bool) -> Result<()> {
+    let address = target.to_socket_addrs().ok().and_then(|mut found| found.next());
+    let address = address.with_context(|| format!("{target} is no address; say ADDRESS:PORT"))?;
+    let limit = Duration::try_from_secs_f64(seconds).context("--for takes seconds")?;
+    lab.enter_client()?;
+    let report = probe(
+        address,
+        way,
+        limit,
+        || false,
+        |reign| {
+            if !json {
+                println!("{:10.3} ms  {}", reign.first_us as f64 / 1000.0, reign.who);
+            }
+        },
+    )?;
+    if json {
+        println!("{}", serde_json::to_string(&report)?);
+        return Ok(());
+    }
+    println!(
+        "{} questions, {} answers, longest gap {:.3} ms at {:.3} ms",
+        report.questions,
+        report.answers,
+        report.longest_gap_us as f64 / 1000.0,
+        report.longest_gap_at_us as f64 / 1000.0
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_declared_soundly() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,110 @@
+//! What the commands say to a lab's supervisor, one question and one answer per connection, as JSON lines.
+//!
+//! Running a program in a server needs no supervisor (see `lab`); changing the lab does.
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use std::{
+    io::{BufRead, BufReader, Write},
+    os::unix::net::UnixStream,
+    path::Path,
+};
+
+use crate::options::{Cut, DiskState};
+
+/// A question to the supervisor.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Question {
+    /// How are the servers?
+    Status,
+    /// Takes the power from a server.
+    PowerOff(String),
+    /// Gives it back; answers when the server has booted.
+    PowerOn(String),
+    /// Freezes everything in a server.
+    Pause(String),
+    /// Lets it go on.
+    Resume(String),
+    /// Cuts.
+    Cut(Cut),
+    /// Undoes cuts of this server and net (and peer, if one is named).
+    Heal(Cut),
+    /// Changes a server's path to the shared disk.
+    Disk(String, DiskState),
+    /// Takes the lab down.
+    Down,
+}
+
+/// How a server is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerStatus {
+    /// Its name.
+    pub name: String,
+    /// off, booting, up or paused.
+    pub phase: Phase,
+    /// How often it has booted.
+    pub boots: u32,
+    /// Why it last went down, if it ever did.
+    pub last_end: Option<String>,
+    /// The state of its path to the shared disk.
+    pub disk: DiskState,
+    /// Its loop device, for those who look from outside.
+    pub loop_device: Option<String>,
+}
+
+/// The life of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// No power.
+    Off,
+    /// On the way up.
+    Booting,
+    /// Its `/etc/rc.boot` runs or has run.
+    Up,
+    /// Up, with everything in it frozen.
+    Paused,
+}
+
+/// The answer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Answer {
+    /// Done.
+    Done,
+    /// How the servers are.
+    Servers(Vec<ServerStatus>),
+    /// Not done, and why.
+    Refused(String),
+}
+
+/// Asks the supervisor that listens on `socket`.
+///
+/// # Errors
+/// The lab is not up, or the supervisor refuses, with its reason.
+pub fn ask(socket: &Path, question: &Question) -> Result<Answer> {
+    let mut stream = UnixStream::connect(socket).context("the lab's supervisor does not answer; is the lab up?")?;
+    send(&mut stream, question)?;
+    match receive(&mut BufReader::new(stream))? {
+        Answer::Refused(why) => bail!("{why}"),
+        answer => Ok(answer),
+    }
+}
+
+/// Writes one message.
+///
+/// # Errors
+/// The other side has gone.
+pub fn send(stream: &mut UnixStream, message: &impl Serialize) -> Result<()> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    stream.write_all(&line).context("the lab's supervisor has gone")
+}
+
+/// Reads one message.
+///
+/// # Errors
+/// The other side has gone or talks nonsense.
+pub fn receive<T: for<'a> Deserialize<'a>>(stream: &mut impl BufRead) -> Result<T> {
+    let mut line = String::new();
+    stream.read_line(&mut line)?;
+    serde_json::from_str(&line).context("the lab's supervisor ended before it answered; see supervisor.log")
+}

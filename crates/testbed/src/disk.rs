@@ -1,0 +1,257 @@
+//! The shared disk: one image, and for each server and each boot a path of its own to it that can fail or hang.
+//!
+//! A path is a FUSE file (answered by the bench from the image) under a loop device of the server's own, so caches and
+//! read-only flags are separate as on a SAN, and a fault sits below every process of the server. A flush is answered at
+//! once: what the image has taken survives everything that the bench does to a server.
+
+use anyhow::{Context, Result, bail};
+use std::{
+    fs::{self, File},
+    os::unix::fs::FileExt,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use crate::{
+    fuse::{Node, Operation, Request, errno},
+    options::{DISK_MIB_MIN, DiskState, FileSystem},
+    tools::{hold, run, succeeds, wait_until},
+};
+
+const SECTOR: u64 = 512;
+/// Start of the first partition, in sectors: 1 MiB, as partitioning tools align.
+const FIRST: u64 = 2048;
+/// Size of the partition for the disk heartbeat in sectors: 12 MiB.
+const HEARTBEAT: u64 = 12 * 2048;
+/// How long a loop device may stay busy after its server is gone: file systems are unmounted by the kernel's workers.
+const DETACH_LIMIT: Duration = Duration::from_secs(10);
+
+/// Makes the image with its partition table: partition 1 for the disk heartbeat, partition 2 for a file system.
+///
+/// # Errors
+/// Too small, or the file cannot be written.
+pub fn make_image(path: &Path, mib: u64) -> Result<File> {
+    if mib < DISK_MIB_MIN {
+        bail!("a shared disk of {mib} MiB is too small; ask for {DISK_MIB_MIN} MiB at least");
+    }
+    let image = File::options().read(true).write(true).create_new(true).open(path);
+    let image = image.with_context(|| format!("cannot make the image {}", path.display()))?;
+    image.set_len(mib << 20)?;
+    let sectors = (mib << 20) / SECTOR;
+    let mut table = [0_u8; SECTOR as usize];
+    table[440..444].copy_from_slice(b"BENC");
+    let partitions = [(FIRST, HEARTBEAT), (FIRST + HEARTBEAT, sectors - FIRST - HEARTBEAT)];
+    for (index, (start, length)) in partitions.into_iter().enumerate() {
+        let at = 446 + index * 16;
+        table[at + 1..at + 4].copy_from_slice(&[0xFE, 0xFF, 0xFF]); // "use the sector numbers"
+        table[at + 4] = 0x83;
+        table[at + 5..at + 8].copy_from_slice(&[0xFE, 0xFF, 0xFF]);
+        table[at + 8..at + 12].copy_from_slice(&(start as u32).to_le_bytes());
+        table[at + 12..at + 16].copy_from_slice(&(length as u32).to_le_bytes());
+    }
+    table[510..].copy_from_slice(&[0x55, 0xAA]);
+    image.write_all_at(&table, 0)?;
+    Ok(image)
+}
+
+/// One server's path to the image for one boot.
+pub struct DiskPath {
+    image: Arc<File>,
+    size: u64,
+    state: Mutex<PathState>,
+}
+
+struct PathState {
+    state: DiskState,
+    /// The server is without power: nothing reaches the image any more, whatever is healed.
+    dead: bool,
+    held: Vec<Request>,
+}
+
+impl DiskPath {
+    /// A healthy path.
+    ///
+    /// # Errors
+    /// The size of the image cannot be read.
+    pub fn new(image: Arc<File>) -> Result<DiskPath> {
+        let size = image.metadata()?.len();
+        let state = PathState { state: DiskState::Healthy, dead: false, held: Vec::new() };
+        Ok(DiskPath { image, size, state: Mutex::new(state) })
+    }
+
+    /// Makes the path fail, hang or work; requests that hang are then answered, unless it still hangs.
+    pub fn set(&self, wanted: DiskState) {
+        let held = {
+            let mut state = hold(&self.state);
+            state.state = wanted;
+            if wanted == DiskState::Hanging && !state.dead { Vec::new() } else { std::mem::take(&mut state.held) }
+        };
+        for request in held {
+            self.handle(request);
+        }
+    }
+
+    /// Ends the path for good: everything fails from now on and nothing more reaches the image.
+    pub fn kill(&self) {
+        let held = {
+            let mut state = hold(&self.state);
+            state.dead = true;
+            std::mem::take(&mut state.held)
+        };
+        for request in held {
+            self.handle(request);
+        }
+    }
+
+    fn carry_out(&self, request: Request) {
+        let failed = |error: std::io::Error| error.raw_os_error().unwrap_or(errno::EIO);
+        match &request.operation {
+            Operation::Read { offset, size } => {
+                let mut data = vec![0; *size as usize];
+                match self.image.read_at(&mut data, *offset) {
+                    Ok(count) => request.answer(Ok(&data[..count])),
+                    Err(error) => request.answer(Err(failed(error))),
+                }
+            }
+            Operation::Write { offset, data } => match self.image.write_all_at(data, *offset) {
+                Ok(()) => {
+                    let count = data.len() as u32;
+                    request.written(count);
+                }
+                Err(error) => request.answer(Err(failed(error))),
+            },
+            Operation::Flush => request.answer(Ok(&[])),
+            Operation::Clear { .. } => request.answer(Err(errno::EOPNOTSUPP)),
+            Operation::Ioctl { .. } => request.answer(Err(errno::ENOTTY)),
+        }
+    }
+}
+
+impl Node for DiskPath {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn open(&self) -> Result<(), i32> {
+        Ok(())
+    }
+
+    fn closed(&self) {}
+
+    fn handle(&self, request: Request) {
+        let mut state = hold(&self.state);
+        if state.dead || state.state == DiskState::Failing {
+            drop(state);
+            request.answer(Err(errno::EIO));
+        } else if state.state == DiskState::Hanging {
+            state.held.push(request);
+        } else {
+            drop(state);
+            self.carry_out(request);
+        }
+    }
+}
+
+/// An attached loop device with its two partitions.
+#[derive(Debug, Clone)]
+pub struct Loop {
+    /// The device, `/dev/loopN`.
+    pub device: String,
+    /// Device numbers (major, minor) of the disk and of its partitions.
+    pub numbers: [(u32, u32); 3],
+}
+
+impl Loop {
+    /// Attaches a loop device to the file `backing`, past the page cache of the machine, and makes its partitions known.
+    ///
+    /// # Errors
+    /// No loop device is free or the kernel refuses.
+    pub fn attach(backing: &Path) -> Result<Loop> {
+        let backing = backing.to_string_lossy();
+        // The read-only flag of a loop device outlives its detaching: attach again with the flag off.
+        for _ in 0..3 {
+            let device = run(&["losetup", "--find", "--show", "--partscan", "--direct-io=on", &backing])?;
+            let device = device.trim().to_string();
+            let name = device.trim_start_matches("/dev/").to_string();
+            if fs::read_to_string(format!("/sys/block/{name}/ro")).is_ok_and(|flag| flag.trim() == "1") {
+                run(&["blockdev", "--setrw", &device])?;
+                run(&["losetup", "--detach", &device])?;
+                continue;
+            }
+            let first = format!("/sys/block/{name}/{name}p1/dev");
+            // A kernel with parsers of its own finds them while it attaches.
+            if !Path::new(&first).exists() && !succeeds(&["partx", "--add", &device]) && !Path::new(&first).exists() {
+                succeeds(&["losetup", "--detach", &device]);
+                bail!("cannot make the partitions of {device} known to the kernel");
+            }
+            let numbers = [
+                device_number(&format!("/sys/block/{name}/dev"))?,
+                device_number(&first)?,
+                device_number(&format!("/sys/block/{name}/{name}p2/dev"))?,
+            ];
+            return Ok(Loop { device, numbers });
+        }
+        bail!("the loop device for {backing} stays read-only; detach unused loop devices (losetup --list)")
+    }
+
+    /// Detaches the device; waits until the kernel has let go of the file systems on it.
+    ///
+    /// # Errors
+    /// It stays busy.
+    pub fn detach(&self) -> Result<()> {
+        detach(&self.device)
+    }
+
+    /// Makes a file system on partition 2.
+    ///
+    /// # Errors
+    /// The tool is missing or fails.
+    pub fn make_file_system(&self, file_system: FileSystem) -> Result<()> {
+        let partition = format!("{}p2", self.device);
+        match file_system {
+            FileSystem::Ext3 => run(&["mkfs.ext3", "-q", "-F", "-E", "nodiscard,lazy_itable_init=1", &partition])?,
+            FileSystem::Ext4 => run(&["mkfs.ext4", "-q", "-F", "-E", "nodiscard,lazy_itable_init=1", &partition])?,
+            FileSystem::Xfs => run(&["mkfs.xfs", "-q", "-f", "-K", &partition])?,
+        };
+        Ok(())
+    }
+}
+
+/// Takes the partitions and the backing file from a loop device, with its read-only flags cleared first.
+///
+/// # Errors
+/// It stays busy.
+pub fn detach(device: &str) -> Result<()> {
+    let name = device.trim_start_matches("/dev/").to_string();
+    for part in [String::new(), "p1".to_string(), "p2".to_string()] {
+        let part = format!("{device}{part}");
+        if Path::new(&part).exists() {
+            succeeds(&["blockdev", "--setrw", &part]);
+        }
+    }
+    let first = format!("/sys/block/{name}/{name}p1");
+    let second = format!("/sys/block/{name}/{name}p2");
+    wait_until(&format!("{device} is no longer busy"), DETACH_LIMIT, || {
+        succeeds(&["partx", "--delete", device]);
+        !Path::new(&first).exists() && !Path::new(&second).exists()
+    })?;
+    run(&["losetup", "--detach", device])?;
+    Ok(())
+}
+
+/// The loop devices whose backing file's name contains `mark`.
+pub fn loops_over(mark: &str) -> Vec<String> {
+    let Ok(entries) = fs::read_dir("/sys/block") else { return Vec::new() };
+    let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names
+        .filter(|name| fs::read_to_string(format!("/sys/block/{name}/loop/backing_file")).is_ok_and(|file| file.contains(mark)))
+        .map(|name| format!("/dev/{name}"))
+        .collect()
+}
+
+fn device_number(file: &str) -> Result<(u32, u32)> {
+    let text = fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
+    let (major, minor) = text.trim().split_once(':').with_context(|| format!("{file} holds no device number"))?;
+    Ok((major.parse()?, minor.parse()?))
+}

@@ -1,0 +1,26 @@
+//! The test bench: servers as namespaces on one machine, with real kernels' parts under them and faults below every process.
+//!
+//! `lab` is what tests use, the program `testbed` what people use. A lab is a supervisor process (`supervise`, `server`)
+//! with switches (`wires`), a shared disk (`disk`), watchdogs (`watchdog`), a serial cable (`cable`); a server's inside is
+//! `machine`, `tree` and `prepare`. Needs root. Knows nothing of the cluster but which programs a server starts.
+
+pub mod cable;
+pub mod control;
+pub mod disk;
+pub mod fuse;
+pub mod lab;
+pub mod machine;
+pub mod options;
+pub mod places;
+pub mod prepare;
+pub mod probe;
+pub mod server;
+pub mod supervise;
+pub mod tools;
+pub mod tree;
+pub mod watchdog;
+pub mod wires;
+
+pub use control::{Phase, ServerStatus};
+pub use lab::{Lab, Output};
+pub use options::{Cut, DiskState, FileSystem, Net, Options};

@@ -1,0 +1,149 @@
+//! What a lab is made of and which faults it can be given: plain values shared by library, command and supervisor.
+
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+use std::{path::PathBuf, str::FromStr};
+
+/// Most servers in a lab: what the product supports in a cluster.
+pub const SERVERS_MAX: u32 = 32;
+/// Size of the shared disk in MiB when none is asked for: xfs wants 300 MiB at least.
+const DISK_MIB: u64 = 1200;
+/// Smallest shared disk in MiB: the partition for the disk heartbeat and a little file system.
+pub const DISK_MIB_MIN: u64 = 32;
+
+/// What kind of lab is wanted. `..Options::default()` gives two bare servers with ext4 on the shared disk.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Options {
+    /// How many servers, 1 to [`SERVERS_MAX`]; they are called server1, server2 …
+    pub servers: u32,
+    /// Directory with `clp.conf` and `scripts/` that every server gets.
+    pub conf: Option<PathBuf>,
+    /// The lab's name; made up when absent.
+    pub name: Option<String>,
+    /// File system on `/dev/sdb2`.
+    pub file_system: FileSystem,
+    /// Size of the shared disk in MiB; the image is sparse.
+    pub disk_mib: u64,
+    /// Whether each server has a `/dev/watchdog`.
+    pub watchdog: bool,
+    /// Whether the servers boot at once; else they are off until `power_on`.
+    pub boot: bool,
+    /// Directory of the programs to test; else the `MAINSTAY_BIN` variable, else the directory of the running program.
+    pub programs: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            servers: 2,
+            conf: None,
+            name: None,
+            file_system: FileSystem::Ext4,
+            disk_mib: DISK_MIB,
+            watchdog: true,
+            boot: true,
+            programs: None,
+        }
+    }
+}
+
+/// File systems that the bench puts on the shared disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FileSystem {
+    /// ext3 as the guide's sample has it.
+    Ext3,
+    /// ext4.
+    Ext4,
+    /// xfs; needs 300 MiB.
+    Xfs,
+}
+
+impl FromStr for FileSystem {
+    type Err = anyhow::Error;
+    fn from_str(text: &str) -> Result<FileSystem> {
+        Ok(match text {
+            "ext3" => FileSystem::Ext3,
+            "ext4" => FileSystem::Ext4,
+            "xfs" => FileSystem::Xfs,
+            _ => bail!("there is no file system {text} here; say ext3, ext4 or xfs"),
+        })
+    }
+}
+
+/// What can be cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Net {
+    /// 10.0.0.0/24, `eth0`.
+    Public,
+    /// 192.168.0.0/24, `eth1`.
+    Interconnect,
+    /// Both networks.
+    All,
+    /// The serial cable between server1 and server2.
+    Com,
+}
+
+impl FromStr for Net {
+    type Err = anyhow::Error;
+    fn from_str(text: &str) -> Result<Net> {
+        Ok(match text {
+            "public" => Net::Public,
+            "interconnect" => Net::Interconnect,
+            "all" => Net::All,
+            "com" => Net::Com,
+            _ => bail!("there is no network {text}; say public, interconnect, all or com"),
+        })
+    }
+}
+
+/// A cut between a server and the rest, or one peer only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    /// The server that loses something.
+    pub server: String,
+    /// Where.
+    pub net: Net,
+    /// Only what goes to and comes from this peer: a server's name, `client`, or `gateway` (the ping target).
+    pub from: Option<String>,
+    /// Only what travels towards `server` is lost; what it sends still arrives.
+    pub one_way: bool,
+    /// Drop the packets and leave the link up, instead of setting the switch port down. A cut `from` a peer and a
+    /// one-way cut always keep the carrier.
+    pub keep_carrier: bool,
+}
+
+impl Cut {
+    /// A cut of the whole net: the server loses its carrier.
+    pub fn whole(server: &str, net: Net) -> Cut {
+        Cut { server: server.to_string(), net, from: None, one_way: false, keep_carrier: false }
+    }
+
+    /// The same cut, only for what goes to and comes from `peer`.
+    pub fn from(mut self, peer: &str) -> Cut {
+        self.from = Some(peer.to_string());
+        self
+    }
+
+    /// The same cut, only for what travels towards the server.
+    pub fn one_way(mut self) -> Cut {
+        self.one_way = true;
+        self
+    }
+
+    /// The same cut with the link left up.
+    pub fn keep_carrier(mut self) -> Cut {
+        self.keep_carrier = true;
+        self
+    }
+}
+
+/// How a server's path to the shared disk behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DiskState {
+    /// Reads and writes work.
+    Healthy,
+    /// Every read and write fails at once with an I/O error.
+    Failing,
+    /// No read or write ever ends, until the path is healed.
+    Hanging,
+}

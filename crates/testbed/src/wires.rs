@@ -1,0 +1,321 @@
+//! The switches: a network namespace of the lab's own with a bridge for each net, no uplink and no default route.
+//!
+//! Each server has one port on each switch, the client one on public. A whole cut sets the port down (the server loses
+//! its carrier); all others drop packets in the switch, below every process of the server.
+
+use anyhow::{Context, Result, bail};
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::Path,
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::Mutex,
+    time::Duration,
+};
+
+use crate::{
+    options::{Cut, Net},
+    tools::{hold, run_with_input, succeeds, wait_until},
+};
+
+/// Where the client lives on public.
+pub const CLIENT_ADDRESS: &str = "10.0.0.100";
+/// How long a new namespace may take.
+const NAMESPACE_LIMIT: Duration = Duration::from_secs(5);
+
+/// A network namespace that lives as long as the process in it: an `ip` that carries out what is written to it.
+///
+/// The process ends when the bench does, for its standard input then ends; so nothing is left behind.
+struct Namespace {
+    keeper: Child,
+    /// A way to give an order to the kernel without starting a program first.
+    orders: Mutex<ChildStdin>,
+}
+
+impl Namespace {
+    fn new(pid_file: &Path, log: &Path) -> Result<Namespace> {
+        let log = File::options().append(true).create(true).open(log)?;
+        let mut keeper = Command::new("unshare")
+            .args(["--net", "ip", "-force", "-batch", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .context("cannot run unshare (package util-linux)")?;
+        let orders = Mutex::new(keeper.stdin.take().context("the keeper of a namespace has no standard input")?);
+        let own = fs::read_link("/proc/self/ns/net")?;
+        let new = format!("/proc/{}/ns/net", keeper.id());
+        wait_until("a network namespace", NAMESPACE_LIMIT, || fs::read_link(&new).is_ok_and(|link| link != own))?;
+        fs::write(pid_file, keeper.id().to_string())?;
+        Ok(Namespace { keeper, orders })
+    }
+
+    fn path(&self) -> String {
+        format!("/proc/{}/ns/net", self.keeper.id())
+    }
+
+    fn ip(&self, orders: &str) -> Result<()> {
+        ip_in(&self.path(), orders)
+    }
+
+    /// Gives orders without waiting for their end, which is some ten microseconds away.
+    fn at_once(&self, orders: &str) -> Result<()> {
+        let mut input = hold(&self.orders);
+        input.write_all(orders.as_bytes()).context("the keeper of the switches has ended")?;
+        input.flush().context("the keeper of the switches has ended")
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _ = self.keeper.kill();
+        let _ = self.keeper.wait();
+    }
+}
+
+fn ip_in(namespace: &str, orders: &str) -> Result<()> {
+    run_with_input(&["nsenter", &format!("--net={namespace}"), "ip", "-batch", "-"], orders)?;
+    Ok(())
+}
+
+/// The lab's switches, its client, and what is cut.
+pub struct Wires {
+    switch: Namespace,
+    /// Kept for its namespace.
+    _client: Namespace,
+    servers: u32,
+    cuts: Mutex<Vec<Cut>>,
+}
+
+impl Wires {
+    /// Makes the switches with their ping targets and the client; servers are plugged in when they boot.
+    ///
+    /// # Errors
+    /// A tool is missing or the kernel refuses.
+    pub fn new(switch_pid: &Path, client_pid: &Path, log: &Path, servers: u32) -> Result<Wires> {
+        let switch = Namespace::new(switch_pid, log)?;
+        let client = Namespace::new(client_pid, log)?;
+        let mut orders = String::from("link set lo up\n");
+        for (bridge, address) in [("public", "10.0.0.254/24"), ("interconnect", "192.168.0.254/24")] {
+            orders += &format!("link add {bridge} type bridge stp_state 0 forward_delay 0 mcast_snooping 0\n");
+            orders += &format!("addr add {address} dev {bridge}\nlink set {bridge} up\n");
+        }
+        let client_process = client.keeper.id();
+        orders += &format!("link add clientport type veth peer name eth0 netns {client_process}\n");
+        orders += "link set clientport master public up\n";
+        switch.ip(&orders)?;
+        client.ip(&format!("link set lo up\naddr add {CLIENT_ADDRESS}/24 dev eth0\nlink set eth0 up\n"))?;
+        Ok(Wires { switch, _client: client, servers, cuts: Mutex::new(Vec::new()) })
+    }
+
+    /// Plugs a booting server in: `eth0` and `eth1` in the network namespace of process `pid`.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn plug_in(&self, number: u32, pid: u32) -> Result<()> {
+        self.unplug(number);
+        let mut orders = String::new();
+        let cuts = hold(&self.cuts);
+        for (net, interface, bridge) in [(Net::Public, "eth0", "public"), (Net::Interconnect, "eth1", "interconnect")] {
+            let port = port(number, net);
+            let state = if is_down(&cuts, number, net) { "down" } else { "up" };
+            orders += &format!("link add {port} type veth peer name {interface} netns {pid}\n");
+            orders += &format!("link set {port} master {bridge} {state}\n");
+        }
+        self.switch.ip(&orders)?;
+        drop(cuts);
+        let namespace = format!("/proc/{pid}/ns/net");
+        ip_in(
+            &namespace,
+            &format!(
+                "link set lo up\naddr add 10.0.0.{number}/24 dev eth0\nlink set eth0 up\n\
+                 addr add 192.168.0.{number}/24 dev eth1\nlink set eth1 up\n"
+            ),
+        )
+    }
+
+    /// Cuts both links of a server that loses its power; done within some ten microseconds.
+    pub fn cut_at_once(&self, number: u32) -> Result<()> {
+        let [public, interconnect] = [port(number, Net::Public), port(number, Net::Interconnect)];
+        self.switch.at_once(&format!("link set {public} down\nlink set {interconnect} down\n"))
+    }
+
+    /// Removes the ports of a server that is down.
+    pub fn unplug(&self, number: u32) {
+        for net in [Net::Public, Net::Interconnect] {
+            // Absent when its namespace has already been taken down by the kernel.
+            let _ = self.switch.ip(&format!("link del {}\n", port(number, net)));
+        }
+    }
+
+    /// Cuts, in addition to what is cut already.
+    ///
+    /// # Errors
+    /// An unknown peer, or the kernel refuses.
+    pub fn cut(&self, cut: Cut) -> Result<()> {
+        let mut cuts = hold(&self.cuts);
+        self.check(&cut)?;
+        for net in nets(cut.net) {
+            let cut = Cut { net: *net, ..cut.clone() };
+            if !cuts.contains(&cut) {
+                cuts.push(cut);
+            }
+        }
+        self.apply(&cuts)
+    }
+
+    /// Undoes the cuts of a server on a net; with a peer only those from this peer.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn heal(&self, heal: &Cut) -> Result<()> {
+        let mut cuts = hold(&self.cuts);
+        self.check(heal)?;
+        cuts.retain(|cut| {
+            cut.server != heal.server || !nets(heal.net).contains(&cut.net) || (heal.from.is_some() && heal.from != cut.from)
+        });
+        self.apply(&cuts)
+    }
+
+    fn check(&self, cut: &Cut) -> Result<()> {
+        self.number(&cut.server)?;
+        match cut.from.as_deref() {
+            Some("client") if cut.net == Net::Interconnect => bail!("the client is on public only"),
+            None | Some("client" | "gateway") => Ok(()),
+            Some(peer) if peer == cut.server => bail!("a server cannot be cut from itself"),
+            Some(peer) => self.number(peer).map(|_| ()),
+        }
+    }
+
+    /// The number of a server of this lab.
+    ///
+    /// # Errors
+    /// There is no such server; the text names those that exist.
+    pub fn number(&self, server: &str) -> Result<u32> {
+        let number = server.strip_prefix("server").and_then(|number| number.parse().ok());
+        match number {
+            Some(number) if (1..=self.servers).contains(&number) => Ok(number),
+            _ => bail!("there is no {server} in this lab; it has server1 to server{}", self.servers),
+        }
+    }
+
+    fn apply(&self, cuts: &[Cut]) -> Result<()> {
+        let mut rules = [String::new(), String::new(), String::new()]; // forward, input, output
+        for cut in cuts.iter().filter(|cut| !is_whole(cut)) {
+            let end = |name: Option<&str>| -> Result<End> {
+                Ok(match name {
+                    None => End::Any,
+                    Some("gateway") => End::Gateway,
+                    Some("client") => End::Port("clientport".to_string()),
+                    Some(server) => End::Port(port(self.number(server)?, cut.net)),
+                })
+            };
+            let (server, peer) = (end(Some(&cut.server))?, end(cut.from.as_deref())?);
+            drop_rules(&mut rules, &peer, &server);
+            if !cut.one_way {
+                drop_rules(&mut rules, &server, &peer);
+            }
+        }
+        let mut table = String::from("add table bridge bench\ndelete table bridge bench\n");
+        if rules.iter().any(|rules| !rules.is_empty()) {
+            table += "table bridge bench {\n";
+            for (hook, rules) in ["forward", "input", "output"].into_iter().zip(&rules) {
+                table += &format!("chain {hook} {{ type filter hook {hook} priority 0; policy accept;\n{rules}}}\n");
+            }
+            table += "}\n";
+            run_with_input(&["nsenter", &format!("--net={}", self.switch.path()), "nft", "-f", "-"], &table)?;
+        } else {
+            // Fails when nothing was ever cut this way, or on a machine without nft.
+            succeeds(&["nsenter", &format!("--net={}", self.switch.path()), "nft", "delete", "table", "bridge", "bench"]);
+        }
+        let mut orders = String::new();
+        for number in 1..=self.servers {
+            for net in [Net::Public, Net::Interconnect] {
+                let state = if is_down(cuts, number, net) { "down" } else { "up" };
+                orders += &format!("link set {} {state}\n", port(number, net));
+            }
+        }
+        // A server that is off has no port: go on with the others.
+        let _ = run_with_input(&["nsenter", &format!("--net={}", self.switch.path()), "ip", "-force", "-batch", "-"], &orders);
+        Ok(())
+    }
+}
+
+enum End {
+    Any,
+    Gateway,
+    Port(String),
+}
+
+/// Rules that drop what travels from one end to the other.
+fn drop_rules(rules: &mut [String; 3], from: &End, to: &End) {
+    let matching = |word: &str, end: &End| match end {
+        End::Port(port) => format!("{word} \"{port}\" "),
+        _ => String::new(),
+    };
+    let [forward, input, output] = rules;
+    if !matches!((from, to), (End::Gateway, _) | (_, End::Gateway)) {
+        *forward += &format!("{}{}drop\n", matching("iifname", from), matching("oifname", to));
+    }
+    if matches!(to, End::Gateway | End::Any) {
+        *input += &format!("{}drop\n", matching("iifname", from));
+    }
+    if matches!(from, End::Gateway | End::Any) {
+        *output += &format!("{}drop\n", matching("oifname", to));
+    }
+}
+
+fn is_whole(cut: &Cut) -> bool {
+    cut.from.is_none() && !cut.one_way && !cut.keep_carrier
+}
+
+fn is_down(cuts: &[Cut], number: u32, net: Net) -> bool {
+    cuts.iter().any(|cut| is_whole(cut) && cut.net == net && cut.server == format!("server{number}"))
+}
+
+fn nets(net: Net) -> &'static [Net] {
+    match net {
+        Net::Public => &[Net::Public],
+        Net::Interconnect => &[Net::Interconnect],
+        Net::All => &[Net::Public, Net::Interconnect],
+        Net::Com => &[],
+    }
+}
+
+/// Name of a server's port on a switch; 15 letters at most.
+fn port(number: u32, net: Net) -> String {
+    match net {
+        Net::Interconnect => format!("server{number}-int"),
+        _ => format!("server{number}-pub"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_from_everything_covers_the_ping_target_too() {
+        let mut rules = [String::new(), String::new(), String::new()];
+        drop_rules(&mut rules, &End::Any, &End::Port("a".to_string()));
+        assert_eq!(rules, ["oifname \"a\" drop\n", "", "oifname \"a\" drop\n"]);
+        let mut rules = [String::new(), String::new(), String::new()];
+        drop_rules(&mut rules, &End::Port("a".to_string()), &End::Any);
+        assert_eq!(rules, ["iifname \"a\" drop\n", "iifname \"a\" drop\n", ""]);
+    }
+
+    #[test]
+    fn a_cut_from_one_peer_touches_no_other() {
+        let mut rules = [String::new(), String::new(), String::new()];
+        drop_rules(&mut rules, &End::Port("a".to_string()), &End::Port("b".to_string()));
+        assert_eq!(rules, ["iifname \"a\" oifname \"b\" drop\n", "", ""]);
+        let mut rules = [String::new(), String::new(), String::new()];
+        drop_rules(&mut rules, &End::Port("a".to_string()), &End::Gateway);
+        assert_eq!(rules, ["", "iifname \"a\" drop\n", ""]);
+    }
+
+    #[test]
+    fn the_longest_port_name_fits_an_interface() {
+        assert!(port(crate::options::SERVERS_MAX, Net::Interconnect).len() <= 15);
+    }
+}
