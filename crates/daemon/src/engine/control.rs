@@ -1,0 +1,104 @@
+//! The control socket `run/clusterpro.sock`: root only, one JSON request a line, one JSON reply a line.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::time::{Duration, Instant};
+
+use clp_protocol::control::{CONTROL_LINE_MAX, Reply, Request};
+
+use super::Input;
+
+/// Connections served at once: commands are short, and a script that loops must not exhaust threads.
+const CONNECTIONS_MAX: usize = 128;
+
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+static REPLYING: AtomicUsize = AtomicUsize::new(0);
+
+/// Begin to listen.
+pub fn listen(root: &clp_sys::paths::Root, inputs: Sender<Input>) -> Result<(), String> {
+    let path = root.run().join("clusterpro.sock");
+    let listener = bind(&path)?;
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            if OPEN.fetch_add(1, Ordering::SeqCst) >= CONNECTIONS_MAX {
+                OPEN.fetch_sub(1, Ordering::SeqCst);
+                continue;
+            }
+            let inputs = inputs.clone();
+            std::thread::spawn(move || {
+                serve(stream, &inputs);
+                OPEN.fetch_sub(1, Ordering::SeqCst);
+            });
+        }
+    });
+    Ok(())
+}
+
+/// A fresh unix socket at this path, for root alone.
+pub fn bind(path: &std::path::Path) -> Result<UnixListener, String> {
+    let failed = |cause: std::io::Error| format!("cannot listen on {}: {cause}", path.display());
+    let _ = std::fs::remove_file(path);
+    let listener = UnixListener::bind(path).map_err(failed)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    Ok(listener)
+}
+
+/// Is the process at the other end root?
+pub fn is_root_peer(stream: &UnixStream) -> bool {
+    rustix::net::sockopt::socket_peercred(stream).is_ok_and(|credentials| credentials.uid.is_root())
+}
+
+fn serve(stream: UnixStream, inputs: &Sender<Input>) {
+    if !is_root_peer(&stream) {
+        return;
+    }
+    let Ok(mut writer) = stream.try_clone() else { return };
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut line = String::new();
+        let limit = u64::try_from(CONTROL_LINE_MAX).unwrap_or(u64::MAX);
+        match reader.by_ref().take(limit).read_line(&mut line) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        let reply = match serde_json::from_str::<Request>(&line) {
+            Ok(request) => ask(request, inputs),
+            Err(cause) => Some(Reply::Refused {
+                reason: format!("the request cannot be read: {cause}"),
+                remedy: "use commands of the same version as the cluster service".into(),
+            }),
+        };
+        let Some(reply) = reply else { return };
+        REPLYING.fetch_add(1, Ordering::SeqCst);
+        let written = serde_json::to_string(&reply).map(|text| writer.write_all((text + "\n").as_bytes()));
+        REPLYING.fetch_sub(1, Ordering::SeqCst);
+        if !matches!(written, Ok(Ok(()))) {
+            return;
+        }
+    }
+}
+
+fn ask(request: Request, inputs: &Sender<Input>) -> Option<Reply> {
+    let (sender, answer) = channel();
+    inputs.send(Input::Control(request, sender)).ok()?;
+    let reply = answer.recv().ok();
+    if reply.is_some() {
+        // Counted until it is written, so that the engine's end does not cut an answer short.
+        REPLYING.fetch_add(1, Ordering::SeqCst);
+        REPLYING.fetch_sub(1, Ordering::SeqCst);
+    }
+    reply
+}
+
+/// Let answers that were given reach their sockets before the process ends.
+pub fn flush(limit: Duration) {
+    let until = Instant::now() + limit;
+    // An answer leaves the loop before its thread has counted it: one short pause covers that hand-over.
+    std::thread::sleep(Duration::from_millis(20));
+    while REPLYING.load(Ordering::SeqCst) > 0 && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

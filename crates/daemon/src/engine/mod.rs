@@ -1,0 +1,378 @@
+//! The engine: one thread owns the core and loops: take an input, let the core decide, carry out, sleep until the next deadline.
+//!
+//! Everything that can block runs elsewhere and comes back as an [`Input`]: resources (`work.rs`), partition questions
+//! (`asker.rs`), commands (`control.rs`), monitors (`watch.rs`), alerts and logs (`record.rs`), the watchdog (`feed.rs`).
+//! This loop waits for nothing but its channel.
+
+mod asker;
+mod control;
+mod feed;
+mod net;
+mod record;
+mod status;
+mod watch;
+mod work;
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use clp_core::action::Action;
+use clp_core::cluster::{Cluster, Identity};
+use clp_core::event::Event;
+use clp_core::ids::{GroupId, ServerId};
+use clp_core::message::{Answer, Command, ResourceState};
+use clp_core::plan::AfterStop;
+use clp_core::time::Time;
+use clp_drivers::heartbeats::Received;
+use clp_protocol::control::{AfterStop as Then, Reply, Request};
+
+use crate::setup::{self, Loaded};
+use crate::{exit, plan};
+
+/// Inputs taken in one go before the deadline is looked at again: a flood must not hold up heartbeats.
+const INPUTS_AT_ONCE: usize = 256;
+
+/// What wakes the loop.
+#[derive(Debug)]
+pub enum Input {
+    /// A sealed datagram from a heartbeat path.
+    Datagram(Received),
+    /// Something the core is told as it is.
+    Event(Event),
+    /// A request on the control socket.
+    Control(Request, Sender<Reply>),
+    /// The monitor daemon connected; it must be told what runs.
+    MonitordHere(Sender<crate::ipc::Watch>),
+    /// A monitor's check ended.
+    Found(crate::ipc::Found),
+    /// The parent is gone.
+    ParentGone,
+    /// A periodic look at the partition resolution's targets ended: per resource, reachable or not, with words.
+    PartitionSeen(Vec<(bool, String)>),
+}
+
+/// Everything the loop owns.
+struct Engine {
+    loaded: Arc<Loaded>,
+    cluster: Cluster,
+    net: net::Net,
+    work: work::Workers,
+    asker: Option<asker::Asker>,
+    watch: watch::Watch,
+    record: record::Record,
+    feed: feed::Feed,
+    waiting: BTreeMap<u64, Sender<Reply>>,
+    next_request: u64,
+    partition_seen: Vec<(bool, String)>,
+}
+
+/// Run the engine under its parent.
+pub fn main() -> ExitCode {
+    let root = clp_sys::paths::Root::from_env();
+    match run(root) {
+        Ok(code) => ExitCode::from(code),
+        Err(reason) => {
+            eprintln!("clusterpro: {reason}");
+            ExitCode::from(exit::CANNOT_START)
+        }
+    }
+}
+
+/// The core's clock: microseconds of a clock that counts suspended time.
+pub fn now() -> Time {
+    Time(u64::try_from(clp_sys::clock::now().as_micros()).unwrap_or(u64::MAX))
+}
+
+fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
+    let loaded = Arc::new(setup::load(&root)?);
+    let plan = plan::plan(&loaded.configuration);
+    let me = setup::own_position(&loaded.configuration)?;
+    let (inputs, queue) = channel();
+    let trust = setup::cluster_key(&root)?;
+    let incarnation = setup::next_incarnation(&root)?;
+    let identity = Identity {
+        me,
+        incarnation,
+        boot: setup::boot_digest(),
+        paths: loaded.configuration.heartbeats.len(),
+        generation: loaded.generation,
+    };
+    if let Err(reason) = clp_sys::realtime::lock_memory() {
+        eprintln!("clusterpro: {reason}");
+    }
+    let record = record::Record::open(&root, loaded.clone(), me);
+    record.say(&clp_alerts::Alert::daemon_started());
+    let feed = feed::Feed::start(&root, &loaded.configuration);
+    let work = work::Workers::start(loaded.clone(), me, inputs.clone());
+    let asker = asker::Asker::start(&loaded.configuration, me, &plan.timing, inputs.clone());
+    let watch = watch::Watch::listen(&root, inputs.clone())?;
+    control::listen(&root, inputs.clone())?;
+    let net = net::Net::open(&loaded, me, trust, inputs.clone())?;
+    watch_parent(inputs.clone());
+    if let Err(reason) = clp_sys::realtime::promote_this_thread(clp_sys::realtime::HEARTBEAT_PRIORITY) {
+        record.note(format!("{reason}; heartbeats run at ordinary priority"));
+    }
+    let cluster = Cluster::new(plan, identity, now());
+    let engine = Engine {
+        loaded,
+        cluster,
+        net,
+        work,
+        asker,
+        watch,
+        record,
+        feed,
+        waiting: BTreeMap::new(),
+        next_request: 1,
+        partition_seen: Vec::new(),
+    };
+    Ok(engine.turn(&queue))
+}
+
+/// The parent holds our standard input open; its end means that the parent is gone.
+fn watch_parent(inputs: Sender<Input>) {
+    std::thread::spawn(move || {
+        let mut byte = [0u8; 1];
+        loop {
+            match std::io::Read::read(&mut std::io::stdin(), &mut byte) {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
+        }
+        let _ = inputs.send(Input::ParentGone);
+    });
+}
+
+impl Engine {
+    fn turn(mut self, queue: &Receiver<Input>) -> u8 {
+        // What the core already wants at its start.
+        let mut ended = self.step(Event::Deadline);
+        loop {
+            if let Some(code) = ended {
+                return self.end(code);
+            }
+            let at = now();
+            let wait = self.cluster.next_deadline(at).since(at);
+            let first = match queue.recv_timeout(wait) {
+                Ok(input) => Some(input),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => unreachable!("the loop's own senders keep the channel open"),
+            };
+            for input in first.into_iter().chain(queue.try_iter().take(INPUTS_AT_ONCE)) {
+                if let Some(code) = self.take(input) {
+                    return self.end(code);
+                }
+            }
+            ended = self.step(Event::Deadline);
+            self.feed.turn(self.cluster.may_feed_watchdog(now()));
+        }
+    }
+
+    fn take(&mut self, input: Input) -> Option<u8> {
+        match input {
+            Input::Datagram(received) => {
+                let event = self.net.open_datagram(&received)?;
+                self.step(event)
+            }
+            Input::Event(event) => self.step(event),
+            Input::Control(request, reply) => self.control(request, reply),
+            Input::MonitordHere(sender) => {
+                self.watch.connected(sender);
+                None
+            }
+            Input::Found(found) => {
+                let monitor = self.loaded.configuration.monitors.iter().position(|m| m.name == found.monitor)?;
+                let monitor = clp_core::ids::MonitorId::at(monitor);
+                self.step(Event::MonitorResult { monitor, failure: found.failure })
+            }
+            Input::ParentGone => Some(self.parent_gone()),
+            Input::PartitionSeen(seen) => {
+                self.partition_seen = seen;
+                None
+            }
+        }
+    }
+
+    /// The parent died: nobody would act if this engine died too, so everything is given up while it still can.
+    fn parent_gone(&mut self) -> u8 {
+        self.record.say(&clp_alerts::Alert::process_died("clusterpro", "the engine's standard input closed"));
+        setup::give_up_everything(&self.loaded.root);
+        let then = setup::process_failure_action(&self.loaded.configuration);
+        let done = match then {
+            AfterStop::Nothing => Ok(()),
+            AfterStop::Shutdown => clp_sys::power::shutdown(self.loaded.root.path()),
+            AfterStop::Reboot => clp_sys::power::reboot(self.loaded.root.path()),
+        };
+        if let Err(reason) = done {
+            self.record.note(reason.to_string());
+        }
+        exit::STOPPED
+    }
+
+    fn step(&mut self, event: Event) -> Option<u8> {
+        let actions = self.cluster.handle(now(), event);
+        let mut ended = None;
+        for action in actions {
+            if let Some(code) = self.act(action) {
+                ended = Some(code);
+            }
+        }
+        ended
+    }
+
+    fn act(&mut self, action: Action) -> Option<u8> {
+        match action {
+            Action::Beat(frame) => self.net.beat(&frame),
+            Action::Send { to, message } => self.net.send(to, &message, &self.cluster),
+            Action::AskPartition { ask } => {
+                if let Some(asker) = &self.asker {
+                    asker.ask(ask);
+                }
+            }
+            Action::Resource { op, resource, work } => {
+                let group = self.cluster.group_of(resource);
+                let disk_ok = self.disk_is_usable(group);
+                self.work.begin(op, resource, work, disk_ok, self.cluster.plan());
+            }
+            Action::Emergency { reason } => {
+                self.record.note(format!("emergency action: {reason}"));
+                self.work.emergency();
+            }
+            Action::Monitor { monitor, run } => {
+                let config = &self.loaded.configuration.monitors[monitor.index()];
+                let pid = self.work.pid_of(&config.common.target);
+                self.watch.tell(crate::ipc::Watch { monitor: config.name.clone(), run, pid });
+            }
+            Action::Alert(alert) => self.record.alert(alert, self.cluster.plan()),
+            Action::Cause { group, text } => self.record.cause(&self.cluster.plan().group(group).name, &text),
+            Action::Answer { id, answer } => self.answer(id, answer),
+            Action::Exit { then, clean } => {
+                self.feed.close(clean);
+                return Some(exit::code(then));
+            }
+        }
+        None
+    }
+
+    /// CLP_DISK of scripts: are the group's disks all active here?
+    fn disk_is_usable(&self, group: GroupId) -> bool {
+        let plan = self.cluster.plan();
+        plan.group(group).resources.iter().all(|id| {
+            let disk = matches!(self.loaded.configuration.resources[id.index()].kind, clp_config::ResourceKind::Disk(_));
+            !disk || self.cluster.local_resource(*id) == ResourceState::On
+        })
+    }
+
+    fn answer(&mut self, id: u64, answer: Answer) {
+        let Some(sender) = self.waiting.remove(&id) else { return };
+        let _ = sender.send(match answer {
+            Answer::Done { details } => Reply::Done { details: details.into_iter().filter(|d| !d.is_empty()).collect() },
+            Answer::Refused { reason, remedy } => Reply::Refused { reason, remedy },
+        });
+    }
+
+    fn control(&mut self, request: Request, reply: Sender<Reply>) -> Option<u8> {
+        let event = match self.event_of(request) {
+            Ok(event) => event,
+            Err(answer) => {
+                let _ = reply.send(*answer);
+                return None;
+            }
+        };
+        let id = self.next_request;
+        self.next_request += 1;
+        self.waiting.insert(id, reply);
+        self.step(match event {
+            Asked::Command(command) => Event::Operator { id, command },
+            Asked::Stop(then) => Event::StopService { id, then },
+        })
+    }
+
+    fn event_of(&self, request: Request) -> Result<Asked, Box<Reply>> {
+        let me = self.me();
+        let command = match request {
+            Request::Status => return Err(Box::new(Reply::Status(Box::new(self.status())))),
+            Request::Why { group } => {
+                let group = self.group(&group)?;
+                return Err(Box::new(Reply::Why { chain: self.causes(group) }));
+            }
+            Request::GroupStart { group, server } => {
+                let server = server.map(|name| self.server(&name)).transpose()?;
+                let group = group.map(|name| self.group(&name)).transpose()?;
+                let server = if group.is_some() { Some(server.unwrap_or(me)) } else { server };
+                Command::GroupStart { group, server }
+            }
+            Request::GroupStop { group, server } => {
+                let server = server.map(|name| self.server(&name)).transpose()?;
+                let group = group.map(|name| self.group(&name)).transpose()?;
+                let server = if group.is_none() { Some(server.unwrap_or(me)) } else { server };
+                Command::GroupStop { group, server }
+            }
+            Request::GroupMove { group, from, to } => {
+                let from = from.map(|name| self.server(&name)).transpose()?;
+                let to = to.map(|name| self.server(&name)).transpose()?;
+                let group = group.map(|name| self.group(&name)).transpose()?;
+                let from = if group.is_none() { Some(from.unwrap_or(me)) } else { from };
+                Command::GroupMove { group, from, to }
+            }
+            Request::StopService { then, all } => {
+                let then = match then {
+                    Then::Nothing => AfterStop::Nothing,
+                    Then::Shutdown => AfterStop::Shutdown,
+                    Then::Reboot => AfterStop::Reboot,
+                };
+                if !all {
+                    return Ok(Asked::Stop(then));
+                }
+                Command::StopAll { then }
+            }
+            Request::Suspend => Command::Suspend { on: true },
+            Request::Resume => Command::Suspend { on: false },
+        };
+        Ok(Asked::Command(command))
+    }
+
+    fn me(&self) -> ServerId {
+        self.net.me()
+    }
+
+    fn group(&self, name: &str) -> Result<GroupId, Box<Reply>> {
+        let groups = &self.cluster.plan().groups;
+        let found = groups.iter().position(|group| group.name == name);
+        found.map(GroupId::at).ok_or_else(|| unknown("group", name, groups.iter().map(|group| group.name.clone())))
+    }
+
+    fn server(&self, name: &str) -> Result<ServerId, Box<Reply>> {
+        let servers = &self.loaded.configuration.servers;
+        let found = servers.iter().position(|server| {
+            server.name == name || server.devices.iter().any(|device| device.kind.is_lan() && device.info == name)
+        });
+        found.map(ServerId::at).ok_or_else(|| unknown("server", name, servers.iter().map(|server| server.name.clone())))
+    }
+
+    /// Give answers and alerts that are still on their way a moment, then end.
+    fn end(&mut self, code: u8) -> u8 {
+        self.record.say(&clp_alerts::Alert::daemon_stopped());
+        for (_, sender) in std::mem::take(&mut self.waiting) {
+            let _ = sender.send(Reply::Refused {
+                reason: "the cluster service stopped".into(),
+                remedy: "start it with clpcl -s".into(),
+            });
+        }
+        self.record.flush(Duration::from_secs(1));
+        control::flush(Duration::from_millis(300));
+        code
+    }
+}
+
+enum Asked {
+    Command(Command),
+    Stop(AfterStop),
+}
+
+fn unknown(kind: &str, name: &str, known: impl Iterator<Item = String>) -> Box<Reply> {
+    Box::new(Reply::Unknown { kind: kind.into(), name: name.into(), known: known.collect() })
+}

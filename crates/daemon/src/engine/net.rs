@@ -1,0 +1,158 @@
+//! The heartbeat paths: seals and sends frames and messages, opens what arrives.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+use clp_config::HeartbeatKind;
+use clp_core::cluster::Cluster;
+use clp_core::event::Event;
+use clp_core::ids::ServerId;
+use clp_core::message::{Frame, Message};
+use clp_drivers::heartbeats::{Received, Sink, Transport, comhb, diskhb, lanhb, lankhb};
+use clp_protocol::datagram::{DATAGRAM_MAX, Datagram, KIND_FRAME, KIND_MESSAGE, frame_body, message_body, read_body};
+use clp_protocol::seal::{Opener, Sealer};
+
+use super::Input;
+use crate::setup::Loaded;
+
+struct Way {
+    transport: Option<Box<dyn Transport>>,
+    lan: bool,
+}
+
+/// All paths of this server.
+pub struct Net {
+    me: ServerId,
+    servers: usize,
+    ways: Vec<Way>,
+    sealer: Sealer,
+    opener: Opener,
+}
+
+impl Net {
+    /// Open every configured path that this server uses; one that cannot be opened now is reported and stays closed.
+    pub fn open(loaded: &Loaded, me: ServerId, key: [u8; 32], inputs: Sender<Input>) -> Result<Net, String> {
+        let configuration = &loaded.configuration;
+        let number = u8::try_from(me.index()).map_err(|_| "more than 32 servers".to_string())?;
+        let name = &configuration.cluster.name;
+        let sealer = Sealer::new(&key, name, number).map_err(|cause| cause.to_string())?;
+        let opener = Opener::new(&key, name, configuration.servers.len());
+        // Called on the paths' own real-time threads: a queue without limit of waiting, never a lock that work could hold.
+        let sink: Sink = Arc::new(move |received| drop(inputs.send(Input::Datagram(received))));
+        let mut ways = Vec::new();
+        for (path, heartbeat) in configuration.heartbeats.iter().enumerate() {
+            let info = |server: &clp_config::Server| server.device(heartbeat.device).map(|d| d.info.clone()).filter(|i| !i.is_empty());
+            let mine = info(&configuration.servers[me.index()]);
+            let lan = matches!(heartbeat.kind, HeartbeatKind::Lanhb | HeartbeatKind::Lankhb);
+            let opened = match mine {
+                None => None,
+                Some(mine) => {
+                    let peers: Vec<Option<IpAddr>> = configuration
+                        .servers
+                        .iter()
+                        .enumerate()
+                        .map(|(index, server)| if index == me.index() { None } else { info(server).and_then(|i| i.parse().ok()) })
+                        .collect();
+                    match open_way(loaded, heartbeat.kind, path, &mine, me, &peers, &sink) {
+                        Ok(transport) => Some(transport),
+                        Err(reason) => {
+                            eprintln!("clusterpro: heartbeat {} on {mine} cannot be opened: {reason}", heartbeat.name);
+                            None
+                        }
+                    }
+                }
+            };
+            ways.push(Way { transport: opened, lan });
+        }
+        Ok(Net { me, servers: configuration.servers.len(), ways, sealer, opener })
+    }
+
+    /// Position of this server.
+    pub fn me(&self) -> ServerId {
+        self.me
+    }
+
+    /// Is the path open here?
+    pub fn is_open(&self, path: usize) -> bool {
+        self.ways[path].transport.is_some()
+    }
+
+    /// The heartbeat goes to everybody on every path.
+    pub fn beat(&mut self, frame: &Frame) {
+        let body = frame_body(frame);
+        for way in &mut self.ways {
+            let Some(transport) = &mut way.transport else { continue };
+            let sealed = self.sealer.seal(KIND_FRAME, &body);
+            if way.lan {
+                for to in (0..self.servers).filter(|to| *to != self.me.index()) {
+                    // A path that cannot send shows in its status and in the peers' acknowledgements.
+                    let _ = transport.send(to, &sealed);
+                }
+            } else {
+                let _ = transport.send(0, &sealed);
+            }
+        }
+    }
+
+    /// A message goes on the best LAN path: the first by priority that was heard within two and a half intervals, else the
+    /// one that was heard last.
+    pub fn send(&mut self, to: ServerId, message: &Message, cluster: &Cluster) {
+        let view = cluster.server_view(super::now(), to);
+        let fresh = cluster.plan().timing.interval * 5 / 2;
+        let usable = |path: &usize| self.ways[*path].lan && self.ways[*path].transport.is_some();
+        let candidates: Vec<usize> = (0..self.ways.len()).filter(usable).collect();
+        let best = candidates.iter().copied().find(|path| view.paths[*path].is_some_and(|age| age <= fresh));
+        let best = best.or_else(|| candidates.iter().copied().min_by_key(|path| view.paths[*path].unwrap_or(std::time::Duration::MAX)));
+        let Some(path) = best else { return };
+        let body = message_body(message);
+        if body.len() > DATAGRAM_MAX {
+            eprintln!("clusterpro: a message of {} bytes does not fit a datagram", body.len());
+            return;
+        }
+        let sealed = self.sealer.seal(KIND_MESSAGE, &body);
+        if let Some(transport) = &mut self.ways[path].transport {
+            let _ = transport.send(to.index(), &sealed);
+        }
+    }
+
+    /// Open a datagram; None for what is not ours, repeated or unreadable (counted by the opener).
+    pub fn open_datagram(&mut self, received: &Received) -> Option<Event> {
+        let opened = self.opener.open(received.path, &received.bytes).ok()?;
+        let from = ServerId::at(usize::from(opened.sender));
+        if from == self.me || from.index() >= self.servers {
+            return None;
+        }
+        let lan = self.ways.get(received.path)?.lan;
+        match read_body(opened.kind, &opened.body).ok()? {
+            Datagram::Frame(frame) => Some(Event::Frame { from, path: received.path, lan, frame }),
+            Datagram::Message(message) => Some(Event::Message { from, message }),
+        }
+    }
+}
+
+fn open_way(
+    loaded: &Loaded,
+    kind: HeartbeatKind,
+    path: usize,
+    mine: &str,
+    me: ServerId,
+    peers: &[Option<IpAddr>],
+    sink: &Sink,
+) -> Result<Box<dyn Transport>, String> {
+    let cluster = &loaded.configuration.cluster;
+    let text = |cause: std::io::Error| cause.to_string();
+    let address = || mine.parse::<IpAddr>().map_err(|_| format!("{mine} is not an address"));
+    Ok(match kind {
+        HeartbeatKind::Lanhb => Box::new(lanhb::open(path, address()?, cluster.ports.heartbeat, peers, sink.clone()).map_err(text)?),
+        HeartbeatKind::Lankhb => {
+            Box::new(lankhb::open(path, address()?, cluster.ports.kernel_heartbeat, peers, sink.clone()).map_err(text)?)
+        }
+        HeartbeatKind::Diskhb => Box::new(
+            diskhb::open(path, Path::new(mine), me.index(), peers.len(), cluster.heartbeat_interval, sink.clone())
+                .map_err(|cause| cause.to_string())?,
+        ),
+        HeartbeatKind::Comhb => Box::new(comhb::open(path, Path::new(mine), sink.clone()).map_err(text)?),
+    })
+}

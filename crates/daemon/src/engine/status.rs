@@ -1,0 +1,251 @@
+//! The status view, made from what the core knows, in the words of `clpstat`.
+
+use std::time::Duration;
+
+use clp_core::ids::{GroupId, ServerId};
+use clp_core::message::{MonitorState, Phase, ResourceState};
+use clp_protocol::control::{
+    CONTROL_VERSION, Cause, ClusterStatus, GroupStatus, MonitorStatus, PathStatus, ResourceStatus, ServerStatus,
+};
+
+use super::Engine;
+
+/// Intervals of silence after which a path is shown as offline: noticed within two intervals, plus half for jitter.
+const SILENT_INTERVALS: f32 = 2.5;
+
+fn phase_words(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Off => "Offline",
+        Phase::Possible => "Unknown",
+        Phase::Starting => "Online Pending",
+        Phase::On => "Online",
+        Phase::Stopping => "Offline Pending",
+        Phase::OnlineFailure => "Online Failure",
+        Phase::OfflineFailure => "Offline Failure",
+    }
+}
+
+fn resource_words(state: ResourceState) -> &'static str {
+    match state {
+        ResourceState::Off => "Offline",
+        ResourceState::Unverified => "Unknown",
+        ResourceState::Activating => "Online Pending",
+        ResourceState::On => "Online",
+        ResourceState::Deactivating => "Offline Pending",
+        ResourceState::ActivateFailed => "Online Failure",
+        ResourceState::DeactivateFailed => "Offline Failure",
+    }
+}
+
+impl Engine {
+    pub(super) fn status(&self) -> ClusterStatus {
+        let configuration = &self.loaded.configuration;
+        let at = super::now();
+        let name = |server: ServerId| configuration.servers[server.index()].name.clone();
+        ClusterStatus {
+            version: CONTROL_VERSION,
+            cluster: configuration.cluster.name.clone(),
+            comment: configuration.cluster.comment.clone(),
+            suspended: self.cluster.is_suspended(),
+            local: name(self.me()),
+            coordinator: self.cluster.coordinator().map(name),
+            right: self.cluster.right_words(at),
+            servers: self.cluster.plan().server_ids().map(|server| self.server_status(server)).collect(),
+            groups: self.cluster.plan().group_ids().map(|group| self.group_status(group)).collect(),
+            monitors: (0..configuration.monitors.len()).map(|index| self.monitor_status(index)).collect(),
+        }
+    }
+
+    fn server_status(&self, server: ServerId) -> ServerStatus {
+        let config = &self.loaded.configuration.servers[server.index()];
+        let view = self.cluster.server_view(super::now(), server);
+        let paths = self.path_statuses(server);
+        let impaired = paths.iter().any(|path| matches!(path.status.as_str(), "Offline" | "Caution" | "Error"));
+        let (status, note) = if !view.alive {
+            ("Offline", String::new())
+        } else if view.out_of_reach {
+            ("Caution", "alive, but no LAN reaches it: its groups are left as they are".into())
+        } else if view.leaving {
+            ("Caution", "its cluster service is stopping".into())
+        } else if impaired {
+            ("Caution", "a heartbeat path or a partition resolution target is down".into())
+        } else {
+            ("Online", String::new())
+        };
+        ServerStatus { name: config.name.clone(), comment: config.comment.clone(), status: status.into(), note, paths }
+    }
+
+    fn path_statuses(&self, server: ServerId) -> Vec<PathStatus> {
+        let configuration = &self.loaded.configuration;
+        let mut paths: Vec<PathStatus> = configuration
+            .heartbeats
+            .iter()
+            .enumerate()
+            .map(|(path, heartbeat)| {
+                let uses = |id: ServerId| configuration.servers[id.index()].uses(heartbeat.device);
+                let peers: Vec<String> = self
+                    .cluster
+                    .plan()
+                    .server_ids()
+                    .map(|peer| self.pair_status(server, peer, path, uses(server) && uses(peer)).to_string())
+                    .collect();
+                let kernel = heartbeat.kind == clp_config::HeartbeatKind::Lankhb;
+                PathStatus {
+                    name: heartbeat.name.clone(),
+                    kind: heartbeat.kind.word().into(),
+                    status: self.path_status(server, path, uses(server)).into(),
+                    peers,
+                    note: if kernel { "no kernel form on this system: a realtime thread sends it".into() } else { String::new() },
+                }
+            })
+            .collect();
+        for (index, partition) in configuration.partitions.iter().enumerate() {
+            let uses = configuration.servers[server.index()].uses(partition.device);
+            let view = self.cluster.server_view(super::now(), server);
+            let seen = self.partition_seen.get(index);
+            let (status, note) = match seen {
+                _ if !uses => ("Unused", String::new()),
+                _ if !view.alive => ("Offline", String::new()),
+                Some((true, words)) if server == self.me() => ("Normal", words.clone()),
+                Some((false, words)) if server == self.me() => ("Error", words.clone()),
+                // Each server measures for itself; another server's measurement is not known here.
+                _ => ("Unknown", "measured by that server itself".into()),
+            };
+            paths.push(PathStatus {
+                name: partition.name.clone(),
+                kind: "pingnp".into(),
+                status: status.into(),
+                peers: Vec::new(),
+                note,
+            });
+        }
+        paths
+    }
+
+    fn is_fresh(&self, peer: ServerId, path: usize) -> bool {
+        let limit = self.cluster.plan().timing.interval.mul_f32(SILENT_INTERVALS);
+        let view = self.cluster.server_view(super::now(), peer);
+        view.paths[path].is_some_and(|age: Duration| age < limit)
+    }
+
+    fn pair_status(&self, of: ServerId, peer: ServerId, path: usize, used: bool) -> &'static str {
+        let me = self.me();
+        if !used {
+            "Unused"
+        } else if of == peer {
+            "Normal"
+        } else if of == me || peer == me {
+            let other = if of == me { peer } else { of };
+            if self.is_fresh(other, path) { "Normal" } else { "Offline" }
+        } else {
+            "Unknown"
+        }
+    }
+
+    /// This path of this server: for another server, whether it is heard here; for this one, over all living peers.
+    fn path_status(&self, server: ServerId, path: usize, used: bool) -> &'static str {
+        if !used {
+            return "Unused";
+        }
+        if server != self.me() {
+            return if self.is_fresh(server, path) { "Normal" } else { "Offline" };
+        }
+        if !self.net.is_open(path) {
+            return "Error";
+        }
+        let uses = |id: &ServerId| {
+            let device = self.loaded.configuration.heartbeats[path].device;
+            *id != server && self.loaded.configuration.servers[id.index()].uses(device)
+        };
+        let living: Vec<ServerId> =
+            self.cluster.plan().server_ids().filter(uses).filter(|id| self.cluster.server_view(super::now(), *id).alive).collect();
+        let heard = living.iter().filter(|id| self.is_fresh(**id, path)).count();
+        match (heard, living.len()) {
+            (_, 0) => "Normal",
+            (0, _) => "Offline",
+            (heard, all) if heard < all => "Caution",
+            _ => "Normal",
+        }
+    }
+
+    fn group_status(&self, group: GroupId) -> GroupStatus {
+        let configuration = &self.loaded.configuration;
+        let config = &configuration.groups[group.index()];
+        let view = self.cluster.group_view(super::now(), group);
+        let planned = self.cluster.plan().group(group);
+        let resources = planned
+            .resources
+            .iter()
+            .zip(&view.resources)
+            .map(|(id, state)| {
+                let resource = &configuration.resources[id.index()];
+                ResourceStatus {
+                    name: resource.name.clone(),
+                    kind: resource.kind.word().into(),
+                    comment: resource.comment.clone(),
+                    status: resource_words(*state).into(),
+                }
+            })
+            .collect();
+        GroupStatus {
+            name: config.name.clone(),
+            comment: config.comment.clone(),
+            kind: config.kind.word().into(),
+            status: phase_words(view.phase).into(),
+            current: view.holder.map(|server| configuration.servers[server.index()].name.clone()),
+            resources,
+            note: view.note,
+        }
+    }
+
+    fn monitor_status(&self, index: usize) -> MonitorStatus {
+        let config = &self.loaded.configuration.monitors[index];
+        let planned = &self.cluster.plan().monitors[index];
+        let mut note = String::new();
+        let mut words = Vec::new();
+        for server in self.cluster.plan().server_ids() {
+            let report = self.cluster.monitors_of(super::now(), server).and_then(|monitors| monitors.get(index));
+            words.push(match report {
+                _ if !planned.servers.has(server) => "Unused",
+                None => "Offline",
+                Some(report) => match report.state {
+                    MonitorState::Off => "Offline",
+                    MonitorState::Normal => "Online",
+                    MonitorState::Suspended => "Suspend",
+                    MonitorState::Failed => {
+                        note.clone_from(&report.reason);
+                        "Online Failure"
+                    }
+                },
+            });
+        }
+        let count = |word: &str| words.iter().filter(|w| **w == word).count();
+        let status = match (count("Online"), count("Online Failure"), count("Suspend")) {
+            (0, 0, 0) => "Offline",
+            (0, 0, _) => "Suspend",
+            (0, _, _) => "Error",
+            (_, 0, _) => "Normal",
+            _ => "Caution",
+        };
+        MonitorStatus {
+            name: config.name.clone(),
+            kind: config.kind.word().into(),
+            comment: config.comment.clone(),
+            status: status.into(),
+            servers: words.into_iter().map(String::from).collect(),
+            note,
+        }
+    }
+
+    pub(super) fn causes(&self, group: GroupId) -> Vec<Cause> {
+        let at = super::now();
+        let causes = self.cluster.causes_of(group);
+        causes
+            .iter()
+            .map(|(time, text)| {
+                let (server, text) = text.split_once(": ").unwrap_or(("", text));
+                Cause { time: crate::setup::wall_time(at.since(*time)), server: server.into(), text: text.into() }
+            })
+            .collect()
+    }
+}

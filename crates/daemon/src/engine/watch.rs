@@ -1,0 +1,75 @@
+//! The engine's side of the monitor daemon: tells it what to watch, hands on what it found.
+//!
+//! The monitor daemon is another process, so that a hanging probe cannot delay a heartbeat. When it comes back after a
+//! death it is told again everything that runs.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::sync::mpsc::{Sender, channel};
+
+use super::Input;
+use super::control::{bind, is_root_peer};
+use crate::ipc;
+
+/// What the monitor daemon should be doing.
+pub struct Watch {
+    running: BTreeMap<String, ipc::Watch>,
+    daemon: Option<Sender<ipc::Watch>>,
+}
+
+impl Watch {
+    /// Listen for the monitor daemon on `run/monitord.sock`.
+    pub fn listen(root: &clp_sys::paths::Root, inputs: Sender<Input>) -> Result<Watch, String> {
+        let listener = bind(&root.run().join("monitord.sock"))?;
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if !is_root_peer(&stream) {
+                    continue;
+                }
+                let Ok(mut writer) = stream.try_clone() else { continue };
+                let (sender, orders) = channel::<ipc::Watch>();
+                std::thread::spawn(move || {
+                    for order in orders {
+                        let Ok(text) = serde_json::to_string(&order) else { continue };
+                        if writer.write_all((text + "\n").as_bytes()).is_err() {
+                            return;
+                        }
+                    }
+                });
+                if inputs.send(Input::MonitordHere(sender)).is_err() {
+                    return;
+                }
+                let inputs = inputs.clone();
+                std::thread::spawn(move || {
+                    for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                        let Ok(found) = serde_json::from_str(&line) else { continue };
+                        if inputs.send(Input::Found(found)).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        Ok(Watch { running: BTreeMap::new(), daemon: None })
+    }
+
+    /// The monitor daemon is there (again).
+    pub fn connected(&mut self, daemon: Sender<ipc::Watch>) {
+        for order in self.running.values() {
+            let _ = daemon.send(order.clone());
+        }
+        self.daemon = Some(daemon);
+    }
+
+    /// Run or stop a monitor.
+    pub fn tell(&mut self, order: ipc::Watch) {
+        if order.run {
+            self.running.insert(order.monitor.clone(), order.clone());
+        } else {
+            self.running.remove(&order.monitor);
+        }
+        if let Some(daemon) = &self.daemon {
+            let _ = daemon.send(order);
+        }
+    }
+}

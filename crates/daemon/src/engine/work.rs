@@ -1,0 +1,139 @@
+//! Carries out work on resources, each piece on its own thread, so that a hanging script or disk delays nobody.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+
+use clp_core::action::Work;
+use clp_core::event::Event;
+use clp_core::ids::{ResourceId, ServerId};
+use clp_core::message::Factor;
+use clp_core::plan::Plan;
+use clp_drivers::resources::{Cause, Context, ResourceDriver, Status, driver};
+
+use super::Input;
+use crate::setup::{self, Loaded};
+
+/// What scripts of a group were told at its start; they see the same at its stop.
+#[derive(Debug, Clone, Copy, Default)]
+struct Started {
+    after_failure: bool,
+}
+
+struct Job {
+    op: u64,
+    resource: ResourceId,
+    context: Context,
+    work: Work,
+}
+
+enum Order {
+    Job(Box<Job>),
+    Emergency,
+}
+
+/// The threads that touch resources.
+pub struct Workers {
+    orders: Sender<Order>,
+    loaded: Arc<Loaded>,
+    me: ServerId,
+    started: BTreeMap<String, Started>,
+}
+
+impl Workers {
+    /// Start the dispatcher: an ordinary thread, so that what it starts does not inherit the loop's real-time priority.
+    pub fn start(loaded: Arc<Loaded>, me: ServerId, inputs: Sender<Input>) -> Workers {
+        let (orders, queue) = channel::<Order>();
+        let server = loaded.configuration.servers[me.index()].name.clone();
+        let drivers: Arc<Vec<Box<dyn ResourceDriver>>> =
+            Arc::new(loaded.configuration.resources.iter().map(|resource| driver(resource, &server)).collect());
+        // One piece of work at a time on one resource; an emergency does not wait for its turn.
+        let busy: Arc<Vec<Mutex<()>>> = Arc::new(loaded.configuration.resources.iter().map(|_| Mutex::new(())).collect());
+        let emergency = loaded.clone();
+        std::thread::spawn(move || {
+            for order in queue {
+                let inputs = inputs.clone();
+                match order {
+                    Order::Job(job) => {
+                        let (drivers, busy) = (drivers.clone(), busy.clone());
+                        std::thread::spawn(move || {
+                            let turn = busy[job.resource.index()].lock();
+                            let result = carry_out(drivers[job.resource.index()].as_ref(), &job);
+                            drop(turn);
+                            let _ = inputs.send(Input::Event(Event::ResourceDone { op: job.op, resource: job.resource, result }));
+                        });
+                    }
+                    Order::Emergency => {
+                        let loaded = emergency.clone();
+                        std::thread::spawn(move || {
+                            setup::give_up(&loaded);
+                            let _ = inputs.send(Input::Event(Event::EmergencyDone));
+                        });
+                    }
+                }
+            }
+        });
+        Workers { orders, loaded, me, started: BTreeMap::new() }
+    }
+
+    /// Begin one piece of work; it ends as [`Event::ResourceDone`].
+    pub fn begin(&mut self, op: u64, resource: ResourceId, work: Work, disk_ok: bool, plan: &Plan) {
+        let config = &self.loaded.configuration.resources[resource.index()];
+        if let Work::Activate { after_failure } = work {
+            self.started.insert(config.group.clone(), Started { after_failure });
+        }
+        let started = self.started.get(&config.group).copied().unwrap_or_default();
+        let group = plan.group(plan.resource(resource).group);
+        let mut context = setup::context(&self.loaded, self.me.index(), config);
+        context.after_failure = started.after_failure;
+        context.disk_ok = disk_ok;
+        context.priority = group.policy.iter().position(|server| *server == self.me).map_or(0, |rank| rank + 1);
+        context.home = group.policy.first() == Some(&self.me);
+        if let Work::Deactivate { factor } = work {
+            context.cause = Some(cause(factor));
+        }
+        let _ = self.orders.send(Order::Job(Box::new(Job { op, resource, context, work })));
+    }
+
+    /// Give up everything at once; ends as [`Event::EmergencyDone`].
+    pub fn emergency(&self) {
+        let _ = self.orders.send(Order::Emergency);
+    }
+
+    /// Process id of the asynchronous start script of a resource, for the monitor that watches it.
+    pub fn pid_of(&self, target: &str) -> Option<u32> {
+        clp_drivers::resources::resident_pid(target)
+    }
+}
+
+fn cause(factor: Factor) -> Cause {
+    match factor {
+        Factor::GroupStop => Cause::GroupStop,
+        Factor::GroupMove => Cause::GroupMove,
+        Factor::GroupFailover => Cause::GroupFailover,
+        Factor::ResourceRestart => Cause::ResourceRestart,
+        Factor::ClusterShutdown => Cause::ClusterShutdown,
+        Factor::ServerShutdown => Cause::ServerShutdown,
+    }
+}
+
+fn carry_out(driver: &dyn ResourceDriver, job: &Job) -> Result<(), String> {
+    let context = &job.context;
+    match job.work {
+        Work::Activate { .. } => driver.activate(context).map(drop).map_err(|error| error.to_string()),
+        Work::Deactivate { .. } => driver.deactivate(context).map(drop).map_err(|error| error.to_string()),
+        Work::Detach => driver.emergency(context).map(drop).map_err(|error| error.to_string()),
+        Work::Verify => {
+            driver.fence_at_start(context).map_err(|error| error.to_string())?;
+            match driver.status(context) {
+                Status::Offline => Ok(()),
+                // Left over from an earlier life: off in order if possible, else detached.
+                Status::Online | Status::Unknown(_) => driver
+                    .deactivate(context)
+                    .or_else(|_| driver.emergency(context))
+                    .map(drop)
+                    .map_err(|error| error.to_string()),
+            }
+        }
+    }
+}

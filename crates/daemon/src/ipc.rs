@@ -1,0 +1,23 @@
+//! Between engine and monitor daemon: one JSON value a line on the unix socket `run/monitord.sock`.
+
+use serde::{Deserialize, Serialize};
+
+/// From the engine: run or stop the checks of a monitor.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Watch {
+    /// Name of the monitor.
+    pub monitor: String,
+    /// Run it.
+    pub run: bool,
+    /// Process id of the target's asynchronous start script, where the monitor needs it.
+    pub pid: Option<u32>,
+}
+
+/// From the monitor daemon: a check ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Found {
+    /// Name of the monitor.
+    pub monitor: String,
+    /// None: normal.
+    pub failure: Option<String>,
+}

@@ -1,0 +1,143 @@
+//! The parent: starts engine and monitor daemon, and acts when one of them ends. Deliberately tiny.
+//!
+//! When the engine dies the configured process-failure action follows (`pm/exec*/recover`, default shutdown). When the
+//! parent dies the engine sees its standard input close and takes the emergency action. When both die the watchdog resets.
+
+use std::fs::File;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use clp_core::plan::AfterStop;
+use clp_sys::paths::Root;
+
+use crate::{exit, setup};
+
+/// A monitor daemon that ends sooner than this after its start is started again only after this long.
+const MONITORD_PAUSE: Duration = Duration::from_secs(1);
+
+enum Ended {
+    Engine(Option<u8>, String),
+    Monitord,
+}
+
+/// Run the cluster service of this server until it stops.
+pub fn main() -> ExitCode {
+    if !setup::is_root() {
+        eprintln!("Log in as root.");
+        return ExitCode::FAILURE;
+    }
+    let root = Root::from_env();
+    let _lock = match lock(&root) {
+        Ok(lock) => lock,
+        Err(reason) => {
+            eprintln!("clusterpro: {reason}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let process_failure = match setup::load(&root) {
+        Ok(loaded) => setup::process_failure_action(&loaded.configuration),
+        Err(reason) => {
+            eprintln!("clusterpro: {reason}");
+            return ExitCode::from(exit::CANNOT_START);
+        }
+    };
+    let (ended, news) = mpsc::channel();
+    // The engine's standard input is held open here and nowhere else: its end tells the engine that its parent is gone.
+    let mut engine = match start("engine") {
+        Ok(engine) => engine,
+        Err(reason) => {
+            eprintln!("clusterpro: cannot start the engine: {reason}");
+            return ExitCode::from(exit::CANNOT_START);
+        }
+    };
+    let _held_open = engine.stdin.take();
+    wait_for_engine(engine, ended.clone());
+    let mut monitord_input = run_monitord(&ended, Duration::ZERO);
+    let mut started = Instant::now();
+    loop {
+        match news.recv() {
+            Ok(Ended::Monitord) => {
+                let pause = if started.elapsed() < MONITORD_PAUSE { MONITORD_PAUSE } else { Duration::ZERO };
+                drop(monitord_input.take());
+                monitord_input = run_monitord(&ended, pause);
+                started = Instant::now();
+            }
+            Ok(Ended::Engine(code, words)) => {
+                drop(monitord_input);
+                return after_engine(&root, code, &words, process_failure);
+            }
+            Err(_) => return ExitCode::FAILURE,
+        }
+    }
+}
+
+fn lock(root: &Root) -> Result<File, String> {
+    std::fs::create_dir_all(root.run()).map_err(|cause| format!("cannot create {}: {cause}", root.run().display()))?;
+    let path = root.run().join("clusterpro.lock");
+    let file = File::create(&path).map_err(|cause| format!("cannot create {}: {cause}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(_) => Err("the cluster service is running on this server already; see clpstat".into()),
+    }
+}
+
+fn start(what: &str) -> std::io::Result<Child> {
+    let program = std::env::current_exe()?;
+    // An own process group: a signal to the parent's group does not reach the engine.
+    Command::new(program).arg(what).stdin(Stdio::piped()).process_group(0).spawn()
+}
+
+fn wait_for_engine(mut engine: Child, ended: mpsc::Sender<Ended>) {
+    std::thread::spawn(move || {
+        let (code, words) = match engine.wait() {
+            Ok(status) => (status.code().and_then(|code| u8::try_from(code).ok()), status.to_string()),
+            Err(cause) => (None, cause.to_string()),
+        };
+        let _ = ended.send(Ended::Engine(code, words));
+    });
+}
+
+fn run_monitord(ended: &mpsc::Sender<Ended>, pause: Duration) -> Option<std::process::ChildStdin> {
+    std::thread::sleep(pause);
+    let mut child = start("monitord").inspect_err(|cause| eprintln!("clusterpro: cannot start the monitor daemon: {cause}")).ok()?;
+    let input = child.stdin.take();
+    let ended = ended.clone();
+    std::thread::spawn(move || {
+        let _ = child.wait();
+        let _ = ended.send(Ended::Monitord);
+    });
+    input
+}
+
+fn after_engine(root: &Root, code: Option<u8>, words: &str, process_failure: AfterStop) -> ExitCode {
+    match code {
+        Some(exit::STOPPED) => ExitCode::SUCCESS,
+        Some(exit::CANNOT_START) => ExitCode::from(exit::CANNOT_START),
+        Some(exit::SHUTDOWN) => power(root, AfterStop::Shutdown),
+        Some(exit::REBOOT) => power(root, AfterStop::Reboot),
+        _ => {
+            let alert = clp_alerts::Alert::process_died("clusterpro engine", words);
+            setup::write_alert(root, &alert);
+            // What the engine held may still act: give it up before anything slower happens.
+            setup::give_up_everything(root);
+            power(root, process_failure)
+        }
+    }
+}
+
+fn power(root: &Root, then: AfterStop) -> ExitCode {
+    let done = match then {
+        AfterStop::Nothing => return ExitCode::FAILURE,
+        AfterStop::Shutdown => clp_sys::power::shutdown(root.path()),
+        AfterStop::Reboot => clp_sys::power::reboot(root.path()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("clusterpro: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}

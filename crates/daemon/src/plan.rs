@@ -1,0 +1,119 @@
+//! From a checked configuration to the plan that the core decides upon: names become positions, codes become actions.
+
+use clp_config::{Configuration, MonitorKind, RecoveryTarget as ConfiguredTarget, ResourceKind, safety};
+use clp_core::ids::{GroupId, ResourceId, ServerId, ServerSet};
+use clp_core::plan::{
+    AfterStop, FinalAction, GroupPlan, MonitorPlan, PartitionMethod, Plan, RecoveryTarget, ResourcePlan, Timing,
+};
+
+use crate::setup::after_stop_code;
+
+/// The plan of a configuration whose references were checked.
+pub fn plan(configuration: &Configuration) -> Plan {
+    let delays = safety::delays(&configuration.cluster);
+    let servers: Vec<String> = configuration.servers.iter().map(|server| server.name.clone()).collect();
+    let server_id = |name: &String| servers.iter().position(|server| server == name).map(ServerId::at);
+    let resource_id = |name: &String| configuration.resources.iter().position(|r| r.name == *name).map(ResourceId::at);
+    let group_id = |name: &String| configuration.groups.iter().position(|group| group.name == *name).map(GroupId::at);
+    let groups = configuration
+        .groups
+        .iter()
+        .map(|group| {
+            let resources: Vec<ResourceId> = group.resources.iter().filter_map(resource_id).collect();
+            let shares = |id: &ResourceId| matches!(configuration.resources[id.index()].kind, ResourceKind::Disk(_));
+            GroupPlan {
+                name: group.name.clone(),
+                policy: group.policy.iter().filter_map(server_id).collect(),
+                start_auto: group.start_auto,
+                failover_auto: group.failover_auto,
+                failback_auto: group.failback_auto,
+                shared_data: resources.iter().any(shares),
+                resources,
+            }
+        })
+        .collect();
+    let resources = configuration
+        .resources
+        .iter()
+        .map(|resource| ResourcePlan {
+            name: resource.name.clone(),
+            group: group_id(&resource.group).expect("the configuration's check ties every resource to a group"),
+            depends: configuration.dependencies(resource).iter().filter_map(resource_id).collect(),
+            activate_retry: resource.common.act_retry,
+            activate_failover: resource.common.act_failover,
+            activate_action: final_action(resource.common.act_action, true),
+            deactivate_retry: resource.common.deact_retry,
+            deactivate_action: final_action(resource.common.deact_action, true),
+        })
+        .collect();
+    let monitors = configuration
+        .monitors
+        .iter()
+        .map(|monitor| {
+            let common = &monitor.common;
+            let everywhere = common.servers.is_empty();
+            MonitorPlan {
+                name: monitor.name.clone(),
+                target: if common.always { None } else { resource_id(&common.target) },
+                servers: configuration
+                    .servers
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, server)| everywhere || common.servers.contains(&server.name))
+                    .map(|(index, _)| ServerId::at(index))
+                    .collect::<ServerSet>(),
+                retry: common.retry,
+                recovery: match &common.recovery {
+                    ConfiguredTarget::Group(name) => group_id(name).map_or(RecoveryTarget::LocalServer, RecoveryTarget::Group),
+                    ConfiguredTarget::Resource(name) => {
+                        resource_id(name).map_or(RecoveryTarget::LocalServer, RecoveryTarget::Resource)
+                    }
+                    ConfiguredTarget::LocalServer | ConfiguredTarget::AllGroups => RecoveryTarget::LocalServer,
+                },
+                restart_max: common.restart_threshold,
+                failover_max: common.failover_threshold,
+                // The user-space monitor acts through the watchdog, not through the ladder.
+                action: if matches!(monitor.kind, MonitorKind::Userw(_)) {
+                    FinalAction::Nothing
+                } else {
+                    final_action(common.action, false)
+                },
+            }
+        })
+        .collect();
+    Plan {
+        timing: Timing {
+            interval: configuration.cluster.heartbeat_interval,
+            timeout: configuration.cluster.heartbeat_timeout,
+            right_timeout: delays.right_timeout,
+            arbiter: delays.arbiter,
+            watchdog_hold: delays.watchdog_hold,
+            takeover_addresses: delays.takeover_addresses,
+            takeover_data: delays.takeover_data,
+            sync_wait: configuration.cluster.bootwait,
+        },
+        partition: if configuration.partitions.is_empty() { PartitionMethod::None } else { PartitionMethod::Asked },
+        partition_action: after_stop_of_partition(configuration.cluster.np_action),
+        servers,
+        groups,
+        resources,
+        monitors,
+    }
+}
+
+fn after_stop_of_partition(code: u32) -> AfterStop {
+    after_stop_code(code)
+}
+
+/// Codes of clp-conf.md 13.4 (resources) and 13.5 (monitors).
+fn final_action(code: u32, resource: bool) -> FinalAction {
+    match code {
+        0 if resource => FinalAction::NothingContinue,
+        2 => FinalAction::StopGroup,
+        3 => FinalAction::StopService(AfterStop::Nothing),
+        4 => FinalAction::StopService(AfterStop::Shutdown),
+        5 => FinalAction::StopService(AfterStop::Reboot),
+        16 if !resource => FinalAction::StopResource,
+        _ => FinalAction::Nothing,
+    }
+}

@@ -1,0 +1,211 @@
+//! What parent, engine and monitor daemon share at their start and end: configuration, identity, keys, alerts, giving up.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clp_alerts::Alert;
+use clp_config::{Configuration, Document, Problem, Resource, ResourceKind};
+use clp_core::ids::ServerId;
+use clp_core::plan::AfterStop;
+use clp_drivers::resources::{Context, driver};
+use clp_sys::paths::Root;
+
+/// How long one resource may take to be given up in an emergency.
+const EMERGENCY_LIMIT: Duration = Duration::from_secs(10);
+/// Bytes after which the log is set aside; one older generation is kept.
+const LOG_MAX: u64 = 4 * 1024 * 1024;
+
+/// A configuration as it is in force.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Where the product lives.
+    pub root: Root,
+    /// What was configured.
+    pub configuration: Configuration,
+    /// Digest of the file: servers with different files see it in each other's frames.
+    pub generation: u64,
+}
+
+/// Is this process root?
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Read and check `etc/clp.conf`; the error lists every problem.
+pub fn load(root: &Root) -> Result<Loaded, String> {
+    let path = root.conf();
+    let bytes = std::fs::read(&path).map_err(|cause| {
+        format!("cannot read {}: {cause}; distribute a configuration with clpcfctrl --push", path.display())
+    })?;
+    let document = Document::read(&bytes).map_err(|cause| format!("{}: {cause}", path.display()))?;
+    let configuration = Configuration::from_document(&document).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
+        format!("{} cannot be used:\n  {}", path.display(), lines.join("\n  "))
+    })?;
+    let generation = digest(&bytes);
+    Ok(Loaded { root: root.clone(), configuration, generation })
+}
+
+/// FNV-1a, 64 bit: tells apart, proves nothing.
+fn digest(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+/// Digest of the kernel's boot id.
+pub fn boot_digest() -> u64 {
+    digest(clp_sys::identity::boot_id().as_bytes())
+}
+
+/// Position of this server, found by its short host name.
+pub fn own_position(configuration: &Configuration) -> Result<ServerId, String> {
+    let host = clp_sys::identity::hostname();
+    let short = host.split('.').next().unwrap_or_default();
+    let found = configuration.servers.iter().position(|server| server.name == short);
+    found.map(ServerId::at).ok_or_else(|| {
+        let names: Vec<&str> = configuration.servers.iter().map(|server| server.name.as_str()).collect();
+        format!("this server's host name {short} is not among the configured servers ({})", names.join(", "))
+    })
+}
+
+/// The cluster's key for heartbeats.
+pub fn cluster_key(root: &Root) -> Result<[u8; 32], String> {
+    let path = root.trust().join("cluster.key");
+    let text = std::fs::read(&path)
+        .map_err(|cause| format!("cannot read {}: {cause}; the trust is made by clusterpro_trn --make-trust", path.display()))?;
+    clp_services::trust::read_cluster_key(&text).map_err(|cause| format!("{}: {cause}", path.display()))
+}
+
+/// Raise the number of this server's life; it is on the disk before it is used.
+pub fn next_incarnation(root: &Root) -> Result<u64, String> {
+    let directory = root.work();
+    let path = directory.join("incarnation");
+    let failed = |cause: std::io::Error| format!("cannot write {}: {cause}", path.display());
+    std::fs::create_dir_all(&directory).map_err(failed)?;
+    let last = std::fs::read_to_string(&path).ok().and_then(|text| text.trim().parse::<u64>().ok()).unwrap_or(0);
+    // A lost file must not bring an old number back: the wall clock is a floor, never a measure.
+    let next = (last + 1).max(clp_sys::clock::wall().as_secs());
+    let fresh = directory.join("incarnation.new");
+    let mut file = std::fs::File::create(&fresh).map_err(failed)?;
+    file.write_all(next.to_string().as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    std::fs::rename(&fresh, &path).map_err(failed)?;
+    Ok(next)
+}
+
+/// What follows when a process of the service dies (`pm/exec*/recover`).
+pub fn process_failure_action(configuration: &Configuration) -> AfterStop {
+    after_stop_code(configuration.cluster.pm_action)
+}
+
+/// Codes 2 and 3 of the daemon's and the partition's actions (clp-conf.md 13.1 to 13.3).
+pub fn after_stop_code(code: u32) -> AfterStop {
+    match code {
+        0 | 1 => AfterStop::Nothing,
+        3 => AfterStop::Reboot,
+        _ => AfterStop::Shutdown,
+    }
+}
+
+/// What a driver is told about a resource on this server; scripts' circumstances are filled in by the caller.
+pub fn context(loaded: &Loaded, me: usize, resource: &Resource) -> Context {
+    Context {
+        group: resource.group.clone(),
+        resource: resource.name.clone(),
+        server: loaded.configuration.servers[me].name.clone(),
+        root: loaded.root.clone(),
+        ..Context::default()
+    }
+}
+
+/// Give up everything that may act here: addresses first and at once, then processes, then file systems.
+pub fn give_up(loaded: &Loaded) {
+    let Ok(me) = own_position(&loaded.configuration) else { return };
+    let server = loaded.configuration.servers[me.index()].name.clone();
+    let rank = |kind: &ResourceKind| match kind {
+        ResourceKind::Fip(_) => 0,
+        ResourceKind::Exec(_) => 1,
+        _ => 2,
+    };
+    for wave in 0..=2 {
+        std::thread::scope(|scope| {
+            for resource in loaded.configuration.resources.iter().filter(|resource| rank(&resource.kind) == wave) {
+                let server = &server;
+                scope.spawn(move || {
+                    let mut context = context(loaded, me.index(), resource);
+                    context.deadline = EMERGENCY_LIMIT;
+                    if let Err(reason) = driver(resource, server).emergency(&context) {
+                        write_note(&loaded.root, &format!("{}: {reason}", resource.name));
+                    }
+                });
+            }
+        });
+    }
+}
+
+/// [`give_up`] for a process that has not loaded the configuration.
+pub fn give_up_everything(root: &Root) {
+    match load(root) {
+        Ok(loaded) => give_up(&loaded),
+        Err(reason) => write_note(root, &reason),
+    }
+}
+
+/// Wall-clock time of an instant that lies `ago` back, local, `YYYY/MM/DD hh:mm:ss.mmm`.
+pub fn wall_time(ago: Duration) -> String {
+    let then = clp_sys::clock::wall().saturating_sub(ago);
+    let stamp = jiff::Timestamp::from_millisecond(i64::try_from(then.as_millis()).unwrap_or(i64::MAX)).unwrap_or_default();
+    stamp.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y/%m/%d %H:%M:%S.%3f").to_string()
+}
+
+/// Put an alert into the local record, the log and syslog.
+pub fn write_alert(root: &Root, alert: &Alert) {
+    let host = clp_sys::identity::hostname();
+    let time = wall_time(Duration::ZERO);
+    let directory = root.path().join("alert/log");
+    let _ = std::fs::create_dir_all(&directory);
+    append(&directory.join("alertlog.alt"), &clp_alerts::record_line(alert, &time, &host));
+    write_note(root, &alert.to_string());
+    if let Ok(socket) = std::os::unix::net::UnixDatagram::unbound() {
+        let _ = socket.send_to(clp_alerts::syslog_line(alert).as_bytes(), "/dev/log");
+    }
+}
+
+/// Put a line for engineers into the log.
+pub fn write_note(root: &Root, text: &str) {
+    let _ = std::fs::create_dir_all(root.log());
+    let path = root.log().join("clusterpro.log.cur");
+    if std::fs::metadata(&path).is_ok_and(|file| file.len() > LOG_MAX) {
+        let _ = std::fs::rename(&path, root.log().join("clusterpro.log.pre"));
+    }
+    append(&path, &format!("{} {}", wall_time(Duration::ZERO), text.trim_end()));
+}
+
+fn append(path: &std::path::Path, line: &str) {
+    let written = OpenOptions::new().create(true).append(true).open(path).and_then(|mut file| writeln!(file, "{line}"));
+    if let Err(cause) = written {
+        eprintln!("clusterpro: cannot write {}: {cause}", path.display());
+    }
+}
+
+/// `clusterpro diskhb-init DEVICE`: label a partition for the disk heartbeat.
+pub fn initialise_disk_heartbeat(arguments: &[String]) -> ExitCode {
+    if !is_root() {
+        eprintln!("Log in as root.");
+        return ExitCode::FAILURE;
+    }
+    let [device] = arguments else {
+        eprintln!("usage: clusterpro diskhb-init DEVICE");
+        return ExitCode::FAILURE;
+    };
+    match clp_drivers::heartbeats::diskhb::init(std::path::Path::new(device), false) {
+        Ok(()) => {
+            println!("Command succeeded.");
+            ExitCode::SUCCESS
+        }
+        Err(reason) => {
+            eprintln!("clusterpro: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}

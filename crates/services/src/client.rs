@@ -1,0 +1,128 @@
+//! What commands use: this server's engine, and other servers through this server's `clusterpro_trn`. Holds no key.
+
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use clp_protocol::control;
+use clp_sys::paths::Root;
+
+use crate::request::{Reply, Request};
+use crate::transfer::ask_engine;
+use crate::{stage, wire};
+
+/// Long scripts may take their time.
+const COMMAND_LIMIT: Duration = Duration::from_secs(4 * 3600);
+
+/// Why a server could not be asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReachError {
+    /// Its cluster service does not run.
+    #[error("the cluster service of {0} is not running; start it with clpcl -s")]
+    NotRunning(String),
+    /// The transfer service of this server does not run.
+    #[error("the transfer service of this server is not running; start clusterpro_trn")]
+    NoTransfer,
+    /// Anything else.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Ask this server's engine.
+///
+/// # Errors
+/// [`ReachError`].
+pub fn engine(root: &Root, request: &control::Request) -> Result<control::Reply, ReachError> {
+    let value = serde_json::to_value(request).map_err(|cause| ReachError::Failed(cause.to_string()))?;
+    match ask_engine(root, &value, COMMAND_LIMIT) {
+        Ok(Some(reply)) => serde_json::from_value(reply).map_err(|cause| ReachError::Failed(cause.to_string())),
+        Ok(None) => Err(ReachError::NotRunning(clp_sys::identity::hostname())),
+        Err(reason) => Err(ReachError::Failed(reason)),
+    }
+}
+
+/// Ask the transfer service of this server.
+///
+/// # Errors
+/// [`ReachError`].
+pub fn transfer(root: &Root, request: &Request) -> Result<Reply, ReachError> {
+    let mut stream = UnixStream::connect(root.run().join("trn.sock")).map_err(|_| ReachError::NoTransfer)?;
+    let failed = |cause: std::io::Error| ReachError::Failed(format!("the transfer service: {cause}"));
+    stream.set_read_timeout(Some(COMMAND_LIMIT)).map_err(failed)?;
+    wire::write(&mut stream, request).map_err(failed)?;
+    match wire::read(&mut stream).map_err(failed)? {
+        Reply::Failed { reason } => Err(ReachError::Failed(reason)),
+        Reply::NotRunning { server } => Err(ReachError::NotRunning(server)),
+        reply => Ok(reply),
+    }
+}
+
+fn there(server: &str, addresses: &[String], inner: Request) -> Request {
+    Request::Forward { server: server.into(), addresses: addresses.to_vec(), inner: Box::new(inner) }
+}
+
+/// Start the cluster service of a server (of this one when `server` is its name).
+///
+/// # Errors
+/// [`ReachError`].
+pub fn start_daemon(root: &Root, server: &str) -> Result<(), ReachError> {
+    let request = if server == clp_sys::identity::hostname() { Request::StartDaemon } else { there(server, &[], Request::StartDaemon) };
+    transfer(root, &request).map(drop)
+}
+
+/// Ask the engine of a server (of this one when `server` is its name).
+///
+/// # Errors
+/// [`ReachError`].
+pub fn relay(root: &Root, server: &str, request: &control::Request) -> Result<control::Reply, ReachError> {
+    if server == clp_sys::identity::hostname() {
+        return engine(root, request);
+    }
+    let request = serde_json::to_value(request).map_err(|cause| ReachError::Failed(cause.to_string()))?;
+    match transfer(root, &there(server, &[], Request::Relay { request }))? {
+        Reply::Relayed { reply } => serde_json::from_value(reply).map_err(|cause| ReachError::Failed(cause.to_string())),
+        other => Err(ReachError::Failed(format!("unexpected reply of {server}: {other:?}"))),
+    }
+}
+
+/// Is the engine of a server answering?
+///
+/// # Errors
+/// [`ReachError`].
+pub fn is_running(root: &Root, server: &str, addresses: &[String]) -> Result<bool, ReachError> {
+    let own = server == clp_sys::identity::hostname();
+    let request = if own { Request::Version } else { there(server, addresses, Request::Version) };
+    match transfer(root, &request)? {
+        Reply::Version { engine, .. } => Ok(engine),
+        other => Err(ReachError::Failed(format!("unexpected reply of {server}: {other:?}"))),
+    }
+}
+
+/// Distribute a configuration directory to servers (name and addresses): kept ready everywhere first, then switched
+/// everywhere; if one cannot take it nothing changes anywhere.
+///
+/// # Errors
+/// Names the server that stood in the way.
+pub fn push(root: &Root, directory: &Path, servers: &[(String, Vec<String>)], mut progress: impl FnMut(&str)) -> Result<(), ReachError> {
+    let files = stage::collect(directory).map_err(ReachError::Failed)?;
+    let generation = clp_sys::clock::wall().as_millis().try_into().unwrap_or(u64::MAX);
+    let own = clp_sys::identity::hostname();
+    let ask = |server: &(String, Vec<String>), request: Request| {
+        if server.0 == own { transfer(root, &request) } else { transfer(root, &there(&server.0, &server.1, request)) }
+    };
+    for (index, server) in servers.iter().enumerate() {
+        if let Err(cause) = ask(server, Request::Stage { generation, files: files.clone() }) {
+            for server in &servers[..=index] {
+                let _ = ask(server, Request::Abort { generation });
+            }
+            return Err(ReachError::Failed(format!("{}: {cause}; nothing was changed on any server", server.0)));
+        }
+        progress(&format!("{}: kept ready", server.0));
+    }
+    for server in servers {
+        ask(server, Request::Commit { generation })
+            .map_err(|cause| ReachError::Failed(format!("{}: {cause}; it keeps the old configuration: push again", server.0)))?;
+        progress(&format!("{}: in force", server.0));
+    }
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! What is asked of `clusterpro_trn`, locally on its socket and between servers over TLS.
+
+use serde::{Deserialize, Serialize};
+
+/// A question or order.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case")]
+pub enum Request {
+    /// Are you there, and of which version?
+    Version,
+    /// Start the cluster service of this server.
+    StartDaemon,
+    /// Hand a control request to this server's engine.
+    Relay {
+        /// One request of the control API.
+        request: serde_json::Value,
+    },
+    /// Keep a configuration ready, without using it.
+    Stage {
+        /// Its number.
+        generation: u64,
+        /// clp.conf and scripts.
+        files: Vec<StagedFile>,
+    },
+    /// Use the configuration that was kept ready.
+    Commit {
+        /// Its number.
+        generation: u64,
+    },
+    /// Forget it.
+    Abort {
+        /// Its number.
+        generation: u64,
+    },
+    /// Ask another server; only on the local socket.
+    Forward {
+        /// Its name.
+        server: String,
+        /// Its addresses, best first; empty: as in the configuration in force.
+        addresses: Vec<String>,
+        /// What is asked there.
+        inner: Box<Request>,
+    },
+}
+
+/// A file of a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StagedFile {
+    /// Below the root, such as `scripts/failover1/exec1/start.sh`.
+    pub path: String,
+    /// Is it executable?
+    pub executable: bool,
+    /// Its bytes, in base 16: small files, readable by every tool.
+    pub hex: String,
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Reply {
+    /// It is so.
+    Done,
+    /// The version.
+    Version {
+        /// Of the product.
+        version: String,
+        /// Is the engine answering?
+        engine: bool,
+    },
+    /// The engine's reply.
+    Relayed {
+        /// One reply of the control API.
+        reply: serde_json::Value,
+    },
+    /// The engine of that server does not run.
+    NotRunning {
+        /// Which server.
+        server: String,
+    },
+    /// It was not done.
+    Failed {
+        /// What and why.
+        reason: String,
+    },
+}
