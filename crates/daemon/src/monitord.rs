@@ -107,7 +107,9 @@ fn connect(root: &Root) -> Result<UnixStream, String> {
     loop {
         match UnixStream::connect(&path) {
             Ok(stream) => return Ok(stream),
-            Err(cause) if Instant::now() >= until => return Err(format!("the engine does not listen on {}: {cause}", path.display())),
+            Err(cause) if Instant::now() >= until => {
+                return Err(format!("the engine does not listen on {}: {cause}", path.display()));
+            }
             Err(_) => std::thread::sleep(ENGINE_PAUSE),
         }
     }

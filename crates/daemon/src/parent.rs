@@ -101,7 +101,8 @@ fn wait_for_engine(mut engine: Child, ended: mpsc::Sender<Ended>) {
 
 fn run_monitord(ended: &mpsc::Sender<Ended>, pause: Duration) -> Option<std::process::ChildStdin> {
     std::thread::sleep(pause);
-    let mut child = start("monitord").inspect_err(|cause| eprintln!("clusterpro: cannot start the monitor daemon: {cause}")).ok()?;
+    let mut child =
+        start("monitord").inspect_err(|cause| eprintln!("clusterpro: cannot start the monitor daemon: {cause}")).ok()?;
     let input = child.stdin.take();
     let ended = ended.clone();
     std::thread::spawn(move || {

@@ -36,9 +36,8 @@ pub fn is_root() -> bool {
 /// Read and check `etc/clp.conf`; the error lists every problem.
 pub fn load(root: &Root) -> Result<Loaded, String> {
     let path = root.conf();
-    let bytes = std::fs::read(&path).map_err(|cause| {
-        format!("cannot read {}: {cause}; distribute a configuration with clpcfctrl --push", path.display())
-    })?;
+    let bytes = std::fs::read(&path)
+        .map_err(|cause| format!("cannot read {}: {cause}; distribute a configuration with clpcfctrl --push", path.display()))?;
     let document = Document::read(&bytes).map_err(|cause| format!("{}: {cause}", path.display()))?;
     let configuration = Configuration::from_document(&document).map_err(|problems| {
         let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();

@@ -66,7 +66,8 @@ fn there(server: &str, addresses: &[String], inner: Request) -> Request {
 /// # Errors
 /// [`ReachError`].
 pub fn start_daemon(root: &Root, server: &str) -> Result<(), ReachError> {
-    let request = if server == clp_sys::identity::hostname() { Request::StartDaemon } else { there(server, &[], Request::StartDaemon) };
+    let request =
+        if server == clp_sys::identity::hostname() { Request::StartDaemon } else { there(server, &[], Request::StartDaemon) };
     transfer(root, &request).map(drop)
 }
 
@@ -103,7 +104,12 @@ pub fn is_running(root: &Root, server: &str, addresses: &[String]) -> Result<boo
 ///
 /// # Errors
 /// Names the server that stood in the way.
-pub fn push(root: &Root, directory: &Path, servers: &[(String, Vec<String>)], mut progress: impl FnMut(&str)) -> Result<(), ReachError> {
+pub fn push(
+    root: &Root,
+    directory: &Path,
+    servers: &[(String, Vec<String>)],
+    mut progress: impl FnMut(&str),
+) -> Result<(), ReachError> {
     let files = stage::collect(directory).map_err(ReachError::Failed)?;
     let generation = clp_sys::clock::wall().as_millis().try_into().unwrap_or(u64::MAX);
     let own = clp_sys::identity::hostname();

@@ -17,7 +17,8 @@ struct Own {
 fn own(trust: &Path) -> Result<Own, String> {
     let read = |name: &str| {
         let path = trust.join(name);
-        std::fs::read(&path).map_err(|cause| format!("cannot read {}: {cause}; the trust is made by clusterpro_trn --make-trust", path.display()))
+        std::fs::read(&path)
+            .map_err(|cause| format!("cannot read {}: {cause}; the trust is made by clusterpro_trn --make-trust", path.display()))
     };
     let failed = |name: &str, cause: &dyn std::fmt::Display| format!("{}: {cause}", trust.join(name).display());
     let mut roots = RootCertStore::empty();
@@ -39,8 +40,7 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
 pub fn server(trust: &Path) -> Result<Arc<ServerConfig>, String> {
     let own = own(trust)?;
     let text = |cause: &dyn std::fmt::Display| cause.to_string();
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(own.roots, provider()).build().map_err(|cause| text(&cause))?;
+    let verifier = WebPkiClientVerifier::builder_with_provider(own.roots, provider()).build().map_err(|cause| text(&cause))?;
     let config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|cause| text(&cause))?

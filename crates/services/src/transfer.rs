@@ -207,7 +207,11 @@ impl Service {
                 return Err(format!("the cluster service ended at once ({status}): {}", words.trim()));
             }
             if Instant::now() >= until {
-                return Err(format!("the cluster service does not answer within {} s; see {}", START_LIMIT.as_secs(), said.display()));
+                return Err(format!(
+                    "the cluster service does not answer within {} s; see {}",
+                    START_LIMIT.as_secs(),
+                    said.display()
+                ));
             }
             std::thread::sleep(Duration::from_millis(10));
         }

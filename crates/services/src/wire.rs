@@ -11,7 +11,10 @@ pub const MESSAGE_MAX: u32 = 32 * 1024 * 1024;
 /// Write one message.
 pub fn write<T: Serialize>(stream: &mut impl Write, message: &T) -> io::Result<()> {
     let bytes = serde_json::to_vec(message).map_err(io::Error::other)?;
-    let length = u32::try_from(bytes.len()).ok().filter(|length| *length <= MESSAGE_MAX).ok_or_else(|| io::Error::other("the message is too long"))?;
+    let length = u32::try_from(bytes.len())
+        .ok()
+        .filter(|length| *length <= MESSAGE_MAX)
+        .ok_or_else(|| io::Error::other("the message is too long"))?;
     stream.write_all(&length.to_be_bytes())?;
     stream.write_all(&bytes)?;
     stream.flush()

@@ -3,9 +3,9 @@
 //! It is opened at the first turn at which the core allows feeding (rule R5), and closed in order only after a clean stop.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::Arc;
 use std::time::Duration;
 
 use clp_config::{Configuration, safety};
@@ -31,11 +31,8 @@ impl Feed {
     /// Start the thread; without a device it says so in its state and does nothing.
     pub fn start(root: &clp_sys::paths::Root, configuration: &Configuration) -> Feed {
         let delays = safety::delays(&configuration.cluster);
-        let shared = Arc::new(Shared {
-            turns: AtomicU64::new(0),
-            allowed: AtomicBool::new(false),
-            last_turn: AtomicU64::new(micros()),
-        });
+        let shared =
+            Arc::new(Shared { turns: AtomicU64::new(0), allowed: AtomicBool::new(false), last_turn: AtomicU64::new(micros()) });
         let (close, closing) = channel::<Sender<()>>();
         let thread = shared.clone();
         let log = root.clone();

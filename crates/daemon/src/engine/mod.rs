@@ -357,10 +357,8 @@ impl Engine {
     fn end(&mut self, code: u8) -> u8 {
         self.record.say(&clp_alerts::Alert::daemon_stopped());
         for (_, sender) in std::mem::take(&mut self.waiting) {
-            let _ = sender.send(Reply::Refused {
-                reason: "the cluster service stopped".into(),
-                remedy: "start it with clpcl -s".into(),
-            });
+            let _ = sender
+                .send(Reply::Refused { reason: "the cluster service stopped".into(), remedy: "start it with clpcl -s".into() });
         }
         self.record.flush(Duration::from_secs(1));
         control::flush(Duration::from_millis(300));

@@ -43,7 +43,8 @@ impl Net {
         let sink: Sink = Arc::new(move |received| drop(inputs.send(Input::Datagram(received))));
         let mut ways = Vec::new();
         for (path, heartbeat) in configuration.heartbeats.iter().enumerate() {
-            let info = |server: &clp_config::Server| server.device(heartbeat.device).map(|d| d.info.clone()).filter(|i| !i.is_empty());
+            let info =
+                |server: &clp_config::Server| server.device(heartbeat.device).map(|d| d.info.clone()).filter(|i| !i.is_empty());
             let mine = info(&configuration.servers[me.index()]);
             let lan = matches!(heartbeat.kind, HeartbeatKind::Lanhb | HeartbeatKind::Lankhb);
             let opened = match mine {
@@ -104,7 +105,8 @@ impl Net {
         let usable = |path: &usize| self.ways[*path].lan && self.ways[*path].transport.is_some();
         let candidates: Vec<usize> = (0..self.ways.len()).filter(usable).collect();
         let best = candidates.iter().copied().find(|path| view.paths[*path].is_some_and(|age| age <= fresh));
-        let best = best.or_else(|| candidates.iter().copied().min_by_key(|path| view.paths[*path].unwrap_or(std::time::Duration::MAX)));
+        let best =
+            best.or_else(|| candidates.iter().copied().min_by_key(|path| view.paths[*path].unwrap_or(std::time::Duration::MAX)));
         let Some(path) = best else { return };
         let body = message_body(message);
         if body.len() > DATAGRAM_MAX {
@@ -145,7 +147,9 @@ fn open_way(
     let text = |cause: std::io::Error| cause.to_string();
     let address = || mine.parse::<IpAddr>().map_err(|_| format!("{mine} is not an address"));
     Ok(match kind {
-        HeartbeatKind::Lanhb => Box::new(lanhb::open(path, address()?, cluster.ports.heartbeat, peers, sink.clone()).map_err(text)?),
+        HeartbeatKind::Lanhb => {
+            Box::new(lanhb::open(path, address()?, cluster.ports.heartbeat, peers, sink.clone()).map_err(text)?)
+        }
         HeartbeatKind::Lankhb => {
             Box::new(lankhb::open(path, address()?, cluster.ports.kernel_heartbeat, peers, sink.clone()).map_err(text)?)
         }

@@ -157,8 +157,13 @@ impl Engine {
             let device = self.loaded.configuration.heartbeats[path].device;
             *id != server && self.loaded.configuration.servers[id.index()].uses(device)
         };
-        let living: Vec<ServerId> =
-            self.cluster.plan().server_ids().filter(uses).filter(|id| self.cluster.server_view(super::now(), *id).alive).collect();
+        let living: Vec<ServerId> = self
+            .cluster
+            .plan()
+            .server_ids()
+            .filter(uses)
+            .filter(|id| self.cluster.server_view(super::now(), *id).alive)
+            .collect();
         let heard = living.iter().filter(|id| self.is_fresh(**id, path)).count();
         match (heard, living.len()) {
             (_, 0) => "Normal",

@@ -128,11 +128,9 @@ fn carry_out(driver: &dyn ResourceDriver, job: &Job) -> Result<(), String> {
             match driver.status(context) {
                 Status::Offline => Ok(()),
                 // Left over from an earlier life: off in order if possible, else detached.
-                Status::Online | Status::Unknown(_) => driver
-                    .deactivate(context)
-                    .or_else(|_| driver.emergency(context))
-                    .map(drop)
-                    .map_err(|error| error.to_string()),
+                Status::Online | Status::Unknown(_) => {
+                    driver.deactivate(context).or_else(|_| driver.emergency(context)).map(drop).map_err(|error| error.to_string())
+                }
             }
         }
     }

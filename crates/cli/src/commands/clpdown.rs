@@ -1,0 +1,28 @@
+//! clpdown: shut one server down; its groups fail over.
+
+use clp_protocol::control::{AfterStop, Request};
+
+use super::{order, root, server_name};
+use crate::options::{Command, Failure, Opt, Parsed};
+use crate::screen;
+
+/// Its declaration.
+pub const COMMAND: Command = Command {
+    name: "clpdown",
+    summary: "stop the cluster service of a server and shut it down; its groups fail over",
+    usage: &["[-r] [-h HOST]"],
+    options: &[
+        Opt { name: "-r", value: None, help: "reboot in place of shutting down" },
+        Opt { name: "-h", value: Some("HOST"), help: "another server" },
+    ],
+    run,
+};
+
+fn run(parsed: &Parsed) -> Result<(), Failure> {
+    let root = root();
+    let server = parsed.value("-h").map(|host| server_name(&root, host)).transpose()?;
+    let then = if parsed.has("-r") { AfterStop::Reboot } else { AfterStop::Shutdown };
+    order(&root, server.as_deref(), &Request::StopService { then, all: false })?;
+    screen::line("Command succeeded.");
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! Text layouts of clpstat: fixed columns that administrators' scripts parse.
+//!
+//! Status texts are padded even before an empty comment, names are cut to their column, no control characters.
+
+use clp_protocol::control::{ClusterStatus, PathStatus};
+
+/// Widths of the two name columns.
+#[derive(Debug, Clone, Copy)]
+pub struct Widths {
+    /// Servers, groups and monitors, from column 4.
+    outer: usize,
+    /// Heartbeats and resources, from column 6.
+    inner: usize,
+}
+
+/// The default listing: the colon is at column 21.
+pub const SHORT: Widths = Widths { outer: 17, inner: 15 };
+/// The wide listing: the colon is at column 38.
+pub const LONG: Widths = Widths { outer: 34, inner: 32 };
+
+const STATUS: usize = 17;
+
+fn cut(name: &str, length: usize) -> String {
+    name.chars().take(length).collect()
+}
+
+/// Name, a blank, dots up to the column.
+fn dotted(name: &str, width: usize) -> String {
+    let name = cut(name, width - 1);
+    let dots = width - 1 - name.chars().count();
+    format!("{name} {}", ".".repeat(dots))
+}
+
+fn padded(name: &str, width: usize) -> String {
+    format!("{:<width$}", cut(name, width - 1))
+}
+
+fn title(words: &str, left: usize, right: usize) -> String {
+    format!(" {}  {words}  {}\n", "=".repeat(left), "=".repeat(right))
+}
+
+fn bottom() -> String {
+    format!(" {}\n", "=".repeat(69))
+}
+
+/// The fixed title of a heartbeat or partition resolution type.
+fn path_title(path: &PathStatus) -> &str {
+    match path.kind.as_str() {
+        "lanhb" => "LAN Heartbeat",
+        "lankhb" => "Kernel Mode LAN Heartbeat",
+        "diskhb" => "DISK Heartbeat",
+        "comhb" => "COM Heartbeat",
+        "pingnp" => "ping resolution",
+        other => other,
+    }
+}
+
+/// The default listing.
+pub fn listing(status: &ClusterStatus, widths: Widths, local: bool) -> String {
+    let mut text = title("CLUSTER STATUS", 24, 27);
+    let row = |indent: &str, name: &str, value: &str, comment: &str| format!("{indent}{name}: {value:<STATUS$}{comment}\n");
+    text.push_str(&format!("  Cluster : {}\n  <server>\n", status.cluster));
+    for server in &status.servers {
+        let indent = if server.name == status.local { "   *" } else { "    " };
+        text.push_str(&row(indent, &dotted(&server.name, widths.outer), &server.status, &server.comment));
+        for path in &server.paths {
+            text.push_str(&row("      ", &padded(&path.name, widths.inner), &path.status, path_title(path)));
+        }
+    }
+    text.push_str("  <group>\n");
+    for group in &status.groups {
+        text.push_str(&row("    ", &dotted(&group.name, widths.outer), &group.status, &group.comment));
+        let current = group.current.as_deref().unwrap_or("None");
+        text.push_str(&format!("      {}: {current}\n", padded("current", widths.inner)));
+        let mut resources: Vec<_> = group.resources.iter().collect();
+        resources.sort_by(|left, right| left.name.cmp(&right.name));
+        for resource in resources {
+            text.push_str(&row("      ", &padded(&resource.name, widths.inner), &resource.status, &resource.comment));
+        }
+    }
+    text.push_str("  <monitor>\n");
+    let own = status.servers.iter().position(|server| server.name == status.local);
+    let mut monitors: Vec<_> = status.monitors.iter().collect();
+    monitors.sort_by(|left, right| left.name.cmp(&right.name));
+    for monitor in monitors {
+        let here = own.and_then(|own| monitor.servers.get(own)).filter(|_| local);
+        text.push_str(&row("    ", &padded(&monitor.name, widths.outer), here.unwrap_or(&monitor.status), &monitor.comment));
+    }
+    text + &bottom()
+}
+
+fn index(status: &ClusterStatus) -> String {
+    status
+        .servers
+        .iter()
+        .enumerate()
+        .map(|(rank, server)| {
+            let mark = if server.name == status.local { '*' } else { ' ' };
+            format!("   {mark}server{rank} : {}\n", server.name)
+        })
+        .collect()
+}
+
+fn mark(words: &str) -> char {
+    match words {
+        "Online" | "Normal" | "Caution" => 'o',
+        "Offline" => 'x',
+        word if word.ends_with("Pending") => 'p',
+        word if word.ends_with("Failure") || word == "Error" => 'e',
+        _ => '-',
+    }
+}
+
+fn rule() -> String {
+    format!("  {}\n", "-".repeat(68))
+}
+
+/// Which group is active on which server.
+pub fn group_map(status: &ClusterStatus) -> String {
+    let mut text = title("GROUPMAP INFORMATION", 22, 23);
+    text.push_str(&format!("  Cluster : {}\n{}\n{}", status.cluster, index(status), rule()));
+    for (rank, server) in status.servers.iter().enumerate() {
+        text.push_str(&format!("    server{rank} [{}] : ", mark(&server.status)));
+        for group in status.groups.iter().filter(|group| group.current.as_ref() == Some(&server.name)) {
+            text.push_str(&format!("{}[{}] ", group.name, mark(&group.status)));
+        }
+        text.push('\n');
+    }
+    text + &bottom()
+}
+
+/// Heartbeats between the servers, one block a server.
+pub fn heartbeats(status: &ClusterStatus) -> String {
+    let mut text = title("HEARTBEAT RESOURCE STATUS", 19, 21);
+    text.push_str(&format!("  Cluster : {}\n{}", status.cluster, index(status)));
+    let is_heartbeat = |path: &&PathStatus| path.kind.ends_with("hb");
+    let paths: Vec<&PathStatus> =
+        status.servers.first().map(|server| server.paths.iter().filter(is_heartbeat).collect()).unwrap_or_default();
+    for (number, path) in paths.iter().enumerate() {
+        text.push_str(&format!("     HB{number} : {}\n", path.name));
+    }
+    for (rank, server) in status.servers.iter().enumerate() {
+        text.push_str(&format!("\n  [on server{rank} : {}]\n         HB  ", server.status));
+        for number in 0..paths.len() {
+            text.push_str(&format!("{number:>2} "));
+        }
+        text.push('\n');
+        text.push_str(&rule());
+        for peer in 0..status.servers.len() {
+            text.push_str(&format!("     server{peer} :"));
+            for path in server.paths.iter().filter(is_heartbeat) {
+                let word =
+                    if server.status == "Offline" { "Unknown" } else { path.peers.get(peer).map_or("Unknown", String::as_str) };
+                text.push_str(&format!(" {} ", mark(word)));
+            }
+            text.push('\n');
+        }
+    }
+    text + &bottom()
+}
+
+/// Monitors on each server.
+pub fn monitors(status: &ClusterStatus) -> String {
+    let mut text = title("MONITOR RESOURCE STATUS", 20, 22);
+    text.push_str(&format!("  Cluster : {}\n{}", status.cluster, index(status)));
+    let mut monitors: Vec<_> = status.monitors.iter().collect();
+    monitors.sort_by(|left, right| left.name.cmp(&right.name));
+    for (number, monitor) in monitors.into_iter().enumerate() {
+        text.push_str(&format!("\n  Monitor{number} [{} : {}]\n{}", monitor.name, monitor.status, rule()));
+        for (rank, (server, word)) in status.servers.iter().zip(&monitor.servers).enumerate() {
+            text.push_str(&format!("    server{rank} [{}] : {word}\n", mark(&server.status)));
+        }
+    }
+    text + &bottom()
+}
