@@ -163,6 +163,7 @@ impl Cluster {
         self.yield_right(now);
         self.consider_view(now);
         self.follow_document(now);
+        self.forget_given_up();
         self.govern(now);
         self.watch_commands(now);
         self.sync_monitors();
@@ -512,6 +513,15 @@ impl Cluster {
         let changes = self.monitors.sync(&self.plan, self.identity.me, &self.executor, self.document.suspended, leaving);
         for (monitor, run) in changes {
             self.out.push(Action::Monitor { monitor, run });
+        }
+    }
+
+    /// The coordinator took note that a final action stopped a group: a later start is not to be mistaken for before it.
+    fn forget_given_up(&mut self) {
+        for group in self.plan.group_ids() {
+            if !self.document.groups[group.index()].run {
+                self.executor.group_mut(group).given_up = false;
+            }
         }
     }
 

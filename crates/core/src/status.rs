@@ -114,6 +114,11 @@ impl Cluster {
         &self.partition.reason
     }
 
+    /// Does this server rely on the farewell of another one?
+    pub fn has_left(&self, server: ServerId) -> bool {
+        self.contact.is_left(server)
+    }
+
     /// What is wished for a group, as far as this server knows.
     pub fn wish(&self, group: GroupId) -> &crate::message::Intent {
         &self.document.groups[group.index()]

@@ -116,10 +116,13 @@ impl Cluster {
         }
         let current = self.views.committed.as_ref();
         let own = current.is_some_and(|view| view.epoch == self.views.promised && view.epoch.server == self.identity.me);
-        if own && current.is_some_and(|view| view.members == desired) {
+        // A member that promised a higher epoch meanwhile (to a part of its own) follows this view no longer.
+        let strayed =
+            part.iter().any(|server| server != self.identity.me && self.contact.peer(server).promised > self.views.promised);
+        if own && !strayed && current.is_some_and(|view| view.members == desired) {
             return;
         }
-        let joins = current.is_none_or(|view| desired.iter().any(|member| !view.members.contains(member)));
+        let joins = strayed || current.is_none_or(|view| desired.iter().any(|member| !view.members.contains(member)));
         if joins && now.since(self.views.desired_since) < self.plan.timing.interval * STABLE_INTERVALS {
             return;
         }

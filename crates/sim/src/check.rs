@@ -56,6 +56,13 @@ impl Checker {
         }
     }
 
+    /// A new engine counts anew.
+    pub fn engine_starts(&mut self, host: usize) {
+        let monitors = self.good.len() / self.servers();
+        self.finals[host * monitors..(host + 1) * monitors].fill(0);
+        self.good[host * monitors..(host + 1) * monitors].fill(0);
+    }
+
     fn servers(&self) -> usize {
         self.apart.len().isqrt()
     }
@@ -84,11 +91,18 @@ impl World {
                     continue;
                 }
                 let (was_a, was_b) = self.checker.apart[at].unwrap_or_default();
-                let reach = |host: usize| none || self.network.arbiter_cuts[host] == 0;
-                let now = (was_a || reach(a), was_b || reach(b));
+                // Who relies on the other's farewell asks nobody; that the other one comes back behind a cut is beyond ping.
+                let reach = |host: usize, other: usize| {
+                    none || self.network.arbiter_cuts[host] == 0 || self.relies_on_farewell(host, other)
+                };
+                let now = (was_a || reach(a, b), was_b || reach(b, a));
                 self.checker.apart[at] = Some(now);
             }
         }
+    }
+
+    pub(crate) fn relies_on_farewell(&self, host: usize, of: usize) -> bool {
+        self.hosts[host].engine.as_ref().is_some_and(|engine| engine.has_left(ServerId::at(of)))
     }
 
     /// May both copies run, by what the method of this run promises?

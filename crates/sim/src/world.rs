@@ -454,14 +454,15 @@ impl World {
             return;
         }
         let acts: Vec<bool> = self.hosts.iter().map(Host::acts).collect();
+        // Rule R9: the arbiter holds the committed view, so whoever said farewell and returns behind a cut is not in it.
+        let hosts = 0..self.hosts.len();
+        let part = self.network.part(host, &acts, true);
+        let excluded = hosts.clone().any(|x| !part[x] && hosts.clone().any(|of| part[of] && self.relies_on_farewell(x, of)));
         let yes = match self.options.arbiter {
+            Arbiter::Majority | Arbiter::Witness if excluded => false,
             Arbiter::None | Arbiter::Ping => true,
-            Arbiter::Majority => {
-                let part = self.network.part(host, &acts, true);
-                part.iter().filter(|in_it| **in_it).count() * 2 > self.hosts.len()
-            }
+            Arbiter::Majority => part.iter().filter(|in_it| **in_it).count() * 2 > self.hosts.len(),
             Arbiter::Witness => {
-                let part = self.network.part(host, &acts, true);
                 let timing = &self.options.plan.timing;
                 let valid = timing.arbiter + timing.interval * 2;
                 let stopped = timing.interval * 3 + timing.right_timeout * 2;
@@ -521,6 +522,7 @@ impl World {
         }
         server.engine = Some(Cluster::new(plan, identity, now));
         server.wake = u64::MAX;
+        self.checker.engine_starts(host);
         self.say(|| format!("s{host} engine starts, life {life}"));
         for path in (0..self.network.paths()).filter(|path| !self.network.is_lan(*path)).collect::<Vec<_>>() {
             self.after(0, Happening::DiskRead { host, life, path });
