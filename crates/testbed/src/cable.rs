@@ -2,6 +2,7 @@
 //!
 //! The slaves are bound as `/dev/ttyS0`. A cut cable loses what is sent; speed and signals of a line are not imitated.
 
+use crate::tools::hold;
 use anyhow::{Context, Result};
 use rustix::{
     event::{PollFd, PollFlags, poll},
@@ -11,17 +12,14 @@ use rustix::{
 };
 use std::{
     os::fd::OwnedFd,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex},
 };
 
 /// The cable; its ends are the two paths.
 pub struct Cable {
     /// Path of the pseudo terminal for server1 and for server2.
     pub ends: [String; 2],
-    cut: Arc<AtomicBool>,
+    gate: Arc<Gate>,
     /// Kept open so that the line does not hang up between two users.
     _slaves: [OwnedFd; 2],
 }
@@ -34,18 +32,23 @@ impl Cable {
     pub fn new() -> Result<Cable> {
         let (master1, end1, slave1) = terminal()?;
         let (master2, end2, slave2) = terminal()?;
-        let cut = Arc::new(AtomicBool::new(false));
-        let cut_here = cut.clone();
+        let gate = Arc::new(Gate { masters: [master1, master2], is_cut: Mutex::new(false) });
+        let gate_there = gate.clone();
         std::thread::Builder::new()
             .name("cable".to_string())
-            .spawn(move || carry(&[master1, master2], &cut_here))
+            .spawn(move || gate_there.carry())
             .context("cannot start a thread")?;
-        Ok(Cable { ends: [end1, end2], cut, _slaves: [slave1, slave2] })
+        Ok(Cable { ends: [end1, end2], gate, _slaves: [slave1, slave2] })
     }
 
     /// Cuts the cable or joins it again.
     pub fn set_cut(&self, cut: bool) {
-        self.cut.store(cut, Ordering::SeqCst);
+        let mut is_cut = hold(&self.gate.is_cut);
+        // What was sent before this moment met the cable as it was.
+        for (from, to) in DIRECTIONS {
+            self.gate.pass(from, to, *is_cut);
+        }
+        *is_cut = cut;
     }
 }
 
@@ -62,25 +65,38 @@ fn terminal() -> Result<(OwnedFd, String, OwnedFd)> {
     Ok((master, name, slave))
 }
 
-fn carry(masters: &[OwnedFd; 2], cut: &AtomicBool) {
-    let mut buffer = [0_u8; 4096];
-    loop {
-        let mut wanted = [PollFd::new(&masters[0], PollFlags::IN), PollFd::new(&masters[1], PollFlags::IN)];
-        if poll(&mut wanted, None).is_err() {
-            continue;
-        }
-        let ready = [!wanted[0].revents().is_empty(), !wanted[1].revents().is_empty()];
-        for (from, to) in [(0, 1), (1, 0)] {
-            if !ready[from] {
+/// From which end to which.
+const DIRECTIONS: [(usize, usize); 2] = [(0, 1), (1, 0)];
+
+struct Gate {
+    masters: [OwnedFd; 2],
+    is_cut: Mutex<bool>,
+}
+
+impl Gate {
+    fn carry(&self) {
+        loop {
+            let mut wanted = [0, 1].map(|end: usize| PollFd::new(&self.masters[end], PollFlags::IN));
+            if poll(&mut wanted, None).is_err() {
                 continue;
             }
-            match rustix::io::read(&masters[from], &mut buffer[..]) {
+            let is_cut = hold(&self.is_cut);
+            for (from, to) in DIRECTIONS {
+                self.pass(from, to, *is_cut);
+            }
+        }
+    }
+
+    /// Takes what one end has sent and hands it to the other, or loses it.
+    fn pass(&self, from: usize, to: usize, is_cut: bool) {
+        let mut buffer = [0_u8; 4096];
+        while let Ok(count) = rustix::io::read(&self.masters[from], &mut buffer[..]) {
+            if count == 0 {
+                return;
+            }
+            if !is_cut {
                 // A full line at the other end loses bytes, as a real one without flow control does.
-                Ok(count) if !cut.load(Ordering::SeqCst) => {
-                    let _ = rustix::io::write(&masters[to], &buffer[..count]);
-                }
-                Ok(_) | Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
-                Err(_) => return,
+                let _ = rustix::io::write(&self.masters[to], &buffer[..count]);
             }
         }
     }

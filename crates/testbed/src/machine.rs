@@ -21,7 +21,7 @@ use std::{
 use crate::tree;
 
 /// Where `PATH` looks in a server.
-pub const PATH: &str = "/opt/mainstay/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/lab/bin";
+pub const PATH: &str = "/opt/mainstay/bin:/run/lab/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// How often process 1 looks for orphans while it has no child.
 const IDLE: Duration = Duration::from_millis(50);
 

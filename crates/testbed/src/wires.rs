@@ -119,7 +119,9 @@ impl Wires {
         for (net, interface, bridge) in [(Net::Public, "eth0", "public"), (Net::Interconnect, "eth1", "interconnect")] {
             let port = port(number, net);
             let state = if is_down(&cuts, number, net) { "down" } else { "up" };
-            orders += &format!("link add {port} type veth peer name {interface} netns {pid}\n");
+            // The same hardware address at every boot, as a card has: neighbours remember it.
+            let card = format!("02:00:00:00:{number:02x}:{:02x}", bridge.len());
+            orders += &format!("link add {port} type veth peer name {interface} address {card} netns {pid}\n");
             orders += &format!("link set {port} master {bridge} {state}\n");
         }
         self.switch.ip(&orders)?;
