@@ -475,6 +475,15 @@ impl Cluster {
         let off = !self.executor.holds_anything();
         let stuck = self.plan.group_ids().any(|group| self.executor.phase(group) == Phase::OfflineFailure);
         let members = self.views.members();
+        let held = (self.document.epoch, self.document.version);
+        // Who coordinates a stop of all says farewell only after everybody knows of it: nobody else would tell them.
+        let untold = self.views.coordinator() == Some(self.identity.me)
+            && members.iter().any(|member| {
+                *member != self.identity.me
+                    && self.document_seen[member.index()] < held
+                    && self.contact.is_alive(now, *member)
+                    && !self.contact.is_left(*member)
+            });
         let Some(leaving) = &mut self.leaving else { return };
         if stuck && leaving.then != AfterStop::Nothing {
             // A failed stop forbids the farewell; the shutdown itself is then what ends the group here.
@@ -482,7 +491,7 @@ impl Cluster {
             self.out.push(Action::Exit { then: leaving.then, clean: false });
             return;
         }
-        if !off {
+        if !off || (leaving.all && untold && leaving.farewell_since.is_none()) {
             return;
         }
         let since = *leaving.farewell_since.get_or_insert(now);
@@ -490,9 +499,14 @@ impl Cluster {
             self.next_beat = now;
         }
         let said = now.since(since) >= interval * FAREWELL_INTERVALS;
+        // Others that stop too are waited for; one that goes on running was not reached by the stop.
+        let patient = now.since(since) < self.plan.timing.timeout * 2;
         let waits = leaving.all
             && members.iter().any(|member| {
-                *member != self.identity.me && self.contact.is_alive(now, *member) && !self.contact.is_left(*member)
+                *member != self.identity.me
+                    && self.contact.is_alive(now, *member)
+                    && !self.contact.is_left(*member)
+                    && (patient || self.contact.peer(*member).mode == Mode::Leaving)
             });
         if said && !waits {
             let asked = std::mem::take(&mut leaving.asked);

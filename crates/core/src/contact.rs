@@ -366,10 +366,11 @@ impl Contact {
 
     /// Does the verdict cover this server? Only while it is silent: a server that I still hear and that does not
     /// acknowledge me knows that it lives, so its side may act.
-    fn is_covered_by_verdict(&self, now: Time, server: ServerId, partition: &Partition) -> bool {
+    fn is_covered_by_verdict(&self, now: Time, server: ServerId, limit: Duration, partition: &Partition) -> bool {
         let peer = self.peer(server);
         let heard = peer.heard.unwrap_or(self.start);
-        let silent = peer.heard.is_none_or(|at| now.since(at) >= self.timing.right_timeout);
+        let silence = limit.min(self.timing.right_timeout);
+        let silent = peer.heard.is_none_or(|at| now.since(at) >= silence);
         silent && partition.covers(now, heard)
     }
 
@@ -383,15 +384,15 @@ impl Contact {
         self.uncovered(now, self.timing.right_timeout + self.timing.arbiter, partition)
     }
 
-    /// May the watchdog be fed (K of the safety sum)?
+    /// May the watchdog be fed (K of the safety sum)? A verdict covers a silence from K on, so that a survivor goes on
+    /// feeding.
     pub fn may_feed(&self, now: Time, partition: &Partition) -> bool {
-        let limit = self.timing.watchdog_hold.max(self.timing.right_timeout + self.timing.arbiter);
-        self.uncovered(now, limit, partition).is_ok()
+        self.uncovered(now, self.timing.watchdog_hold, partition).is_ok()
     }
 
     fn uncovered(&self, now: Time, limit: Duration, partition: &Partition) -> Result<(), NoRight> {
         for server in self.others() {
-            if self.is_covered_by_contact(now, server, limit) || self.is_covered_by_verdict(now, server, partition) {
+            if self.is_covered_by_contact(now, server, limit) || self.is_covered_by_verdict(now, server, limit, partition) {
                 continue;
             }
             let acked = self.peer(server).acked.unwrap_or(self.start);
