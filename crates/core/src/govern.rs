@@ -186,8 +186,15 @@ impl Cluster {
             ([first, second, ..], _) => self.double_owner(now, group, *first, *second),
             (_, []) => self.place(now, group, frozen),
             (_, [(server, report)]) => self.keep(now, group, *server, report, frozen),
-            // One acts while another is being taken off or failed: nothing to order until that is over.
-            _ => {}
+            // Several hold it: what failed to start on one of them is taken off, the rest is waited for.
+            (acting, held) => {
+                let keeper = acting.first().copied().or_else(|| held.first().map(|(server, _)| *server));
+                let failed = held.iter().find(|(s, r)| r.phase == Phase::OnlineFailure && Some(*s) != keeper);
+                if let Some((server, _)) = failed {
+                    let why = "it failed to start here and another server holds it as well".to_string();
+                    self.order(now, group, *server, OrderKind::Stop { factor: Factor::GroupStop }, why);
+                }
+            }
         }
     }
 
