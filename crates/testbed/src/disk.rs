@@ -203,6 +203,18 @@ impl Loop {
         detach(&self.device)
     }
 
+    /// Puts the disk heartbeat's label on partition 1, with the product's own program; without it there is none.
+    ///
+    /// # Errors
+    /// The program fails.
+    pub fn label_heartbeat(&self, programs: &Path) -> Result<()> {
+        let program = programs.join("clusterpro");
+        if program.exists() {
+            run(&[&program.to_string_lossy(), "diskhb-init", &format!("{}p1", self.device)])?;
+        }
+        Ok(())
+    }
+
     /// Makes a file system on partition 2.
     ///
     /// # Errors

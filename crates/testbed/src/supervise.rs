@@ -76,6 +76,7 @@ impl Supervisor {
         files.add(&first, Arc::new(DiskPath::new(image.clone())?));
         let device = Loop::attach(&files_at.join(&first))?;
         device.make_file_system(options.file_system)?;
+        device.label_heartbeat(&programs)?;
         device.detach()?;
         files.remove(&first);
         let wires = Wires::new(&places.switch_pid(), &places.client_pid(), &places.log(), options.servers)?;

@@ -97,7 +97,9 @@ impl Wires {
         let client = Namespace::new(client_pid, log)?;
         let mut orders = String::from("link set lo up\n");
         for (bridge, address) in [("public", "10.0.0.254/24"), ("interconnect", "192.168.0.254/24")] {
-            orders += &format!("link add {bridge} type bridge stp_state 0 forward_delay 0 mcast_snooping 0\n");
+            // An address of its own: else it is that of some port and changes when a server loses power.
+            let card = format!("02:00:00:00:ff:{:02x}", bridge.len());
+            orders += &format!("link add {bridge} address {card} type bridge stp_state 0 forward_delay 0 mcast_snooping 0\n");
             orders += &format!("addr add {address} dev {bridge}\nlink set {bridge} up\n");
         }
         let client_process = client.keeper.id();

@@ -49,6 +49,8 @@ impl Asker {
                     Ok(ask) => {
                         let seen = look(&methods, Some(bound));
                         let yes = seen.iter().all(|(reachable, _)| *reachable);
+                        // While questions come there is no time for looks of their own; the answers show as well.
+                        let _ = inputs.send(Input::PartitionSeen(seen.clone()));
                         let reason = seen.into_iter().map(|(_, words)| words).collect::<Vec<_>>().join("; ");
                         if inputs.send(Input::Event(Event::Verdict { ask, yes, reason })).is_err() {
                             return;
