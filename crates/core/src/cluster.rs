@@ -475,6 +475,7 @@ impl Cluster {
         let off = !self.executor.holds_anything();
         let stuck = self.plan.group_ids().any(|group| self.executor.phase(group) == Phase::OfflineFailure);
         let members = self.views.members();
+        let failed: ServerSet = members.iter().copied().filter(|member| self.failed_to_stop(*member)).collect();
         let held = (self.document.epoch, self.document.version);
         // Who coordinates a stop of all says farewell only after everybody knows of it: nobody else would tell them.
         let untold = self.views.coordinator() == Some(self.identity.me)
@@ -484,11 +485,23 @@ impl Cluster {
                     && self.contact.is_alive(now, *member)
                     && !self.contact.is_left(*member)
             });
+        let settled = self.plan.group_ids().all(|group| matches!(self.executor.phase(group), Phase::Off | Phase::OfflineFailure));
         let Some(leaving) = &mut self.leaving else { return };
-        if stuck && leaving.then != AfterStop::Nothing {
+        if stuck && settled && leaving.then != AfterStop::Nothing {
             // A failed stop forbids the farewell; the shutdown itself is then what ends the group here.
             self.exited = true;
             self.out.push(Action::Exit { then: leaving.then, clean: false });
+            return;
+        }
+        if stuck && settled && !leaving.all {
+            // Ending the service would leave something active that nobody looks after: it goes on instead.
+            let asked = std::mem::take(&mut leaving.asked);
+            self.leaving = None;
+            for id in asked {
+                let reason = "a group could not be stopped, so the cluster service goes on".to_string();
+                let remedy = "see clpstat --why for that group; stop it by hand or reboot the server".to_string();
+                self.out.push(Action::Answer { id, answer: crate::message::Answer::Refused { reason, remedy } });
+            }
             return;
         }
         if !off || (leaving.all && untold && leaving.farewell_since.is_none()) {
@@ -499,13 +512,14 @@ impl Cluster {
             self.next_beat = now;
         }
         let said = now.since(since) >= interval * FAREWELL_INTERVALS;
-        // Others that stop too are waited for; one that goes on running was not reached by the stop.
+        // Others that stop too are waited for, but not one that cannot, or that goes on because the stop never reached it.
         let patient = now.since(since) < self.plan.timing.timeout * 2;
         let waits = leaving.all
             && members.iter().any(|member| {
                 *member != self.identity.me
                     && self.contact.is_alive(now, *member)
                     && !self.contact.is_left(*member)
+                    && !failed.has(*member)
                     && (patient || self.contact.peer(*member).mode == Mode::Leaving)
             });
         if said && !waits {
@@ -520,6 +534,11 @@ impl Cluster {
             self.exited = true;
             self.out.push(Action::Exit { then, clean: true });
         }
+    }
+
+    fn failed_to_stop(&self, server: ServerId) -> bool {
+        let failed = |group| self.report_of(server, group).is_some_and(|report| report.phase == Phase::OfflineFailure);
+        self.plan.group_ids().any(failed)
     }
 
     fn sync_monitors(&mut self) {

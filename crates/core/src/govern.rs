@@ -29,6 +29,8 @@ pub struct Orders {
     open: Vec<Option<Outstanding>>,
     not_before: Vec<Time>,
     stranded: Vec<String>,
+    /// The last stop by a final action that was taken note of: where, and under which order it had been started.
+    given_up: Vec<Option<(Member, u64)>>,
     serial: u64,
     /// When waiting alone lets a group start.
     pub wake: Option<Time>,
@@ -41,6 +43,7 @@ impl Orders {
             open: vec![None; groups],
             not_before: vec![Time::default(); groups],
             stranded: vec![String::new(); groups],
+            given_up: vec![None; groups],
             serial: 0,
             wake: None,
         }
@@ -171,6 +174,12 @@ impl Cluster {
                 None => return,
                 Some(report) if report.phase.is_held() => holders.push((server, report.clone())),
                 Some(report) if report.given_up && self.document.groups[group.index()].run => {
+                    // The same stop counts once, even when an operator starts the group before its server took note.
+                    let stop = Some((self.member(server), report.order));
+                    if self.orders.given_up[group.index()] == stop {
+                        continue;
+                    }
+                    self.orders.given_up[group.index()] = stop;
                     let intent = &mut self.document.groups[group.index()];
                     intent.run = false;
                     intent.target = None;

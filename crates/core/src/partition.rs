@@ -12,6 +12,8 @@ use crate::time::Time;
 pub struct Partition {
     method: PartitionMethod,
     valid: Duration,
+    interval: Duration,
+    asked_last: Option<Time>,
     pending: Option<(u64, Time)>,
     next_ask: u64,
     last_yes: Option<Time>,
@@ -27,6 +29,8 @@ impl Partition {
             method,
             // An answer takes up to Q and the next question follows within two intervals.
             valid: timing.arbiter + timing.interval * 2,
+            interval: timing.interval,
+            asked_last: None,
             pending: None,
             next_ask: 1,
             last_yes: None,
@@ -35,7 +39,7 @@ impl Partition {
         }
     }
 
-    /// Ask now unless a question is open; the number of the new question.
+    /// Ask now unless a question is open or was asked within the interval; the number of the new question.
     pub fn ask(&mut self, now: Time) -> Option<u64> {
         if self.method == PartitionMethod::None {
             self.yes(now, now);
@@ -48,6 +52,10 @@ impl Partition {
         {
             return None;
         }
+        if self.asked_last.is_some_and(|asked| now.since(asked) < self.interval) {
+            return None;
+        }
+        self.asked_last = Some(now);
         let ask = self.next_ask;
         self.next_ask += 1;
         self.pending = Some((ask, now));
