@@ -148,9 +148,11 @@ impl Cluster {
         next
     }
 
-    /// May the watchdog be fed at this moment: does nothing uncovered hold anything here?
+    /// May the watchdog be fed at this moment: does nothing uncovered hold anything here? An emergency that hangs is ended
+    /// by the watchdog, even when contact is back meanwhile: others may have taken over already.
     pub fn may_feed_watchdog(&self, now: Time) -> bool {
-        !self.executor.holds_anything() || self.document.suspended || self.contact.may_feed(now, &self.partition)
+        let covered = self.document.suspended || self.contact.may_feed(now, &self.partition);
+        !self.executor.holds_anything() || (covered && !self.emergency)
     }
 
     /// Everything that follows from the present state, whatever the event was.

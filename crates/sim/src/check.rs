@@ -76,7 +76,7 @@ impl World {
         }
         let servers = self.hosts.len();
         let acts: Vec<bool> = self.hosts.iter().map(|host| host.acts()).collect();
-        let bad = self.network.loss >= 20 || self.network.delay >= self.interval();
+        let bad = self.network.is_bad(self.interval());
         let none = self.options.arbiter == Arbiter::None;
         for a in 0..servers {
             for b in a + 1..servers {

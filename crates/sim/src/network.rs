@@ -82,6 +82,11 @@ impl Network {
         cuts
     }
 
+    /// Is so much lost or late that contact is a matter of luck?
+    pub fn is_bad(&self, interval: u64) -> bool {
+        self.loss >= 20 || self.delay >= interval
+    }
+
     /// Is the path a LAN?
     pub fn is_lan(&self, path: usize) -> bool {
         self.lan[path]

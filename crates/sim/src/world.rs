@@ -456,7 +456,13 @@ impl World {
         let acts: Vec<bool> = self.hosts.iter().map(Host::acts).collect();
         // Rule R9: the arbiter holds the committed view, so whoever said farewell and returns behind a cut is not in it.
         let hosts = 0..self.hosts.len();
-        let part = self.network.part(host, &acts, true);
+        let mut part = self.network.part(host, &acts, true);
+        let works = !self.network.is_bad(self.interval());
+        if !works {
+            // Too much is lost or late for any two to count as being in contact.
+            part.fill(false);
+            part[host] = true;
+        }
         let excluded = hosts.clone().any(|x| !part[x] && hosts.clone().any(|of| part[of] && self.relies_on_farewell(x, of)));
         let yes = match self.options.arbiter {
             Arbiter::Majority | Arbiter::Witness if excluded => false,
