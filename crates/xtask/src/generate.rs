@@ -1,0 +1,75 @@
+//! Generated parts of the manual: from the declarations, never by hand.
+
+use std::fs;
+
+use anyhow::{Context, Result, bail};
+use clp_alerts::Alert;
+
+fn files() -> Vec<(&'static str, String)> {
+    vec![("docs/manual/alerts.md", alerts()), ("docs/manual/parameters.md", parameters())]
+}
+
+const MADE_BY: &str = "<!-- made by `cargo xtask generate`; do not edit -->\n";
+
+fn alerts() -> String {
+    let mut text = format!("{MADE_BY}# Alerts\n\n| module | id | level | text | meaning | what to do |\n|---|---|---|---|---|---|\n");
+    let mut examples = Alert::examples();
+    examples.sort_by_key(|alert| (alert.entry().module, alert.entry().id));
+    for alert in examples {
+        let entry = alert.entry();
+        text.push_str(&format!(
+            "| {} | {} | {} | {} | {} | {} |\n",
+            entry.module,
+            entry.id,
+            entry.level.word(),
+            entry.text,
+            entry.meaning,
+            entry.remedy
+        ));
+    }
+    text
+}
+
+fn parameters() -> String {
+    let mut text = format!("{MADE_BY}# Parameters of clp.conf\n");
+    for (section, params) in clp_config::schema::SECTIONS {
+        let head = if section.is_empty() { "root" } else { section };
+        text.push_str(&format!("\n## {head}\n\n| path | meaning | default | range | unit | to change it |\n|---|---|---|---|---|---|\n"));
+        for param in *params {
+            text.push_str(&format!(
+                "| {} | {} | {} | {}-{} | {} | {} |\n",
+                param.path,
+                param.help,
+                if param.default.is_empty() { "(empty)" } else { param.default },
+                param.min,
+                param.max,
+                param.unit,
+                param.apply.words()
+            ));
+        }
+    }
+    text
+}
+
+/// Write them.
+pub fn write() -> Result<()> {
+    for (path, text) in files() {
+        let path = super::top().join(path);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Are they as the declarations would make them?
+pub fn check() -> Result<()> {
+    for (path, text) in files() {
+        let found = fs::read_to_string(super::top().join(path)).unwrap_or_default();
+        if found != text {
+            bail!("{path} is not up to date; run cargo xtask generate");
+        }
+    }
+    Ok(())
+}
