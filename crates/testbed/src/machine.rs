@@ -32,7 +32,7 @@ pub struct BootPlan {
     pub server: String,
     /// Its control group.
     pub group: PathBuf,
-    /// Directory of what outlives its boots: `etc`, `opt`, `var`, `root`; and `tree`, where its file tree is put together.
+    /// Directory of what outlives its boots: `etc` (its changes), `opt`, `var`, `root`; and `tree`, where its file tree is put together.
     pub directory: PathBuf,
     /// Device numbers of the shared disk and its two partitions.
     pub disk: [(u32, u32); 3],

@@ -12,7 +12,7 @@ use std::{
 use crate::{
     places::Places,
     tools::{run, run_with_input},
-    tree::{KEPT, PROGRAMS},
+    tree::{ETC, KEPT, PROGRAMS},
     wires::CLIENT_ADDRESS,
 };
 
@@ -43,7 +43,7 @@ pub fn servers(places: &Places, names: &[String], conf: Option<&Path>, programs:
     let trust = make_trust(places, names, programs)?;
     for (index, name) in names.iter().enumerate() {
         let directory = places.server(name);
-        for kept in KEPT.into_iter().chain(["tree"]) {
+        for kept in KEPT.into_iter().chain(ETC).chain(["tree"]) {
             fs::create_dir_all(directory.join(kept))?;
         }
         fs::write(directory.join("console.log"), "")?;
@@ -61,24 +61,17 @@ pub fn servers(places: &Places, names: &[String], conf: Option<&Path>, programs:
 }
 
 fn etc(etc: &Path, name: &str, names: &[String]) -> Result<()> {
-    run(&["cp", "--archive", "--no-target-directory", "/etc", &etc.to_string_lossy()])?;
     let mut hosts = String::from("127.0.0.1 localhost\n");
     for (index, name) in names.iter().enumerate() {
         let number = index + 1;
         hosts += &format!("192.168.0.{number} {name} {name}-interconnect\n10.0.0.{number} {name}-public\n");
     }
     hosts += &format!("{CLIENT_ADDRESS} client\n10.0.0.254 gateway\n192.168.0.254 gateway-interconnect\n");
-    write_over(&etc.join("hosts"), &hosts)?;
-    write_over(&etc.join("hostname"), &format!("{name}\n"))?;
-    write_over(&etc.join("rc.boot"), RC_BOOT)?;
+    fs::write(etc.join("hosts"), hosts)?;
+    fs::write(etc.join("hostname"), format!("{name}\n"))?;
+    fs::write(etc.join("rc.boot"), RC_BOOT)?;
     fs::set_permissions(etc.join("rc.boot"), fs::Permissions::from_mode(0o755))?;
     Ok(())
-}
-
-/// Writes a file of our own in the place of whatever was copied (the machine's may be a link out of the server).
-fn write_over(file: &Path, text: &str) -> Result<()> {
-    let _ = fs::remove_file(file);
-    fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
 }
 
 fn product(opt: &Path, name: &str, index: usize, conf: Option<&Path>, programs: &Path, trust: Option<&Path>) -> Result<()> {

@@ -9,7 +9,7 @@ use rustix::{
     process::{chdir, pivot_root, umask},
 };
 use std::{
-    ffi::CStr,
+    ffi::{CStr, CString},
     fs::{self, File},
     os::unix::fs::symlink,
     path::Path,
@@ -18,11 +18,13 @@ use std::{
 use crate::{machine::BootPlan, places::group_tree};
 
 /// Directories that outlive a boot.
-pub const KEPT: [&str; 4] = ["etc", "opt", "var", "root"];
+pub const KEPT: [&str; 3] = ["opt", "var", "root"];
+/// Where a server's own files of `/etc` lie, above the machine's; and the overlay's work directory.
+pub const ETC: [&str; 2] = ["etc", "etc-work"];
 /// Mounts of the machine below these are seen by servers.
 const SEEN: [&str; 7] = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/srv", "/home"];
-/// Programs under test that servers get, read-only.
-pub const PROGRAMS: [&str; 2] = ["clusterpro", "clp"];
+/// Programs under test that servers get, read-only; the last two are applications for groups (a counter, a responder).
+pub const PROGRAMS: [&str; 4] = ["clusterpro", "clp", "counter", "testbed"];
 /// Names by which the bench's program brings a server down from inside.
 const POWER_LINKS: [&str; 3] = ["reboot", "poweroff", "halt"];
 
@@ -51,6 +53,7 @@ pub fn enter(plan: &BootPlan) -> Result<()> {
     for kept in KEPT {
         bind(&plan.directory.join(kept), &tree.join(kept))?;
     }
+    etc(plan, &tree)?;
     for (place, options) in [("run", c"mode=755"), ("tmp", c"mode=1777"), ("mnt", c"mode=755"), ("dev", c"mode=755")] {
         file_system("tmpfs", &tree.join(place), options)?;
     }
@@ -78,6 +81,14 @@ fn seal(point: &Path) -> Result<()> {
 
 fn file_system(kind: &str, point: &Path, options: &CStr) -> Result<()> {
     mount(kind, point, kind, MountFlags::empty(), options).with_context(|| format!("cannot mount {kind} on {}", point.display()))
+}
+
+/// The machine's `/etc` under the server's own changes; a copy of it would take longer than all the rest of a boot.
+fn etc(plan: &BootPlan, tree: &Path) -> Result<()> {
+    let [upper, work] = ETC.map(|place| plan.directory.join(place));
+    let options = format!("lowerdir=/etc,upperdir={},workdir={}", upper.display(), work.display());
+    mount("overlay", tree.join("etc"), "overlay", MountFlags::empty(), CString::new(options)?.as_c_str())
+        .context("cannot put an overlay on /etc; the kernel needs CONFIG_OVERLAY_FS (modprobe overlay)")
 }
 
 fn devices(plan: &BootPlan, tree: &Path) -> Result<()> {
