@@ -48,9 +48,9 @@ enum Task {
         /// The lab's name
         #[arg(long, value_name = "LAB")]
         name: Option<String>,
-        /// File system on /dev/sdb2: ext3, ext4 or xfs
-        #[arg(long, default_value = "ext4")]
-        fs: FileSystem,
+        /// File system on /dev/sdb2: ext3, ext4 or xfs; else what clp.conf says, else ext4
+        #[arg(long)]
+        fs: Option<FileSystem>,
         /// Size of the shared disk (sparse)
         #[arg(long, value_name = "MIB", default_value_t = Options::default().disk_mib)]
         disk: u64,
@@ -241,11 +241,13 @@ fn by_hand(task: Task) -> Result<ExitCode> {
     let find = |which: &Which| Lab::find(which.lab.as_deref());
     match task {
         Task::Up { servers, conf, name, fs, disk, no_watchdog, no_boot } => {
+            let named = || conf.as_deref().and_then(FileSystem::named_in);
+            let file_system = fs.or_else(named).unwrap_or(Options::default().file_system);
             let options = Options {
                 servers,
                 conf,
                 name,
-                file_system: fs,
+                file_system,
                 disk_mib: disk,
                 watchdog: !no_watchdog,
                 boot: !no_boot,

@@ -2,7 +2,10 @@
 
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
-use std::{path::PathBuf, str::FromStr};
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 /// Most servers in a lab: what the product supports in a cluster.
 pub const SERVERS_MAX: u32 = 32;
@@ -56,6 +59,15 @@ pub enum FileSystem {
     Ext4,
     /// xfs; needs 300 MiB.
     Xfs,
+}
+
+impl FileSystem {
+    /// The file system that a configuration's first disk resource names, if it is one that the bench makes.
+    pub fn named_in(conf: &Path) -> Option<FileSystem> {
+        let text = std::fs::read(conf.join("clp.conf")).ok()?;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        text.split_once("<fs>")?.1.split_once("</fs>")?.0.trim().parse().ok()
+    }
 }
 
 impl FromStr for FileSystem {

@@ -129,6 +129,9 @@ fn proc(plan: &BootPlan, tree: &Path) -> Result<()> {
     file_system("proc", &proc, c"")?;
     let sys = proc.join("sys");
     let net = sys.join("net");
+    // Two interfaces on two switches: each answers ARP for its own addresses only.
+    fs::write(net.join("ipv4/conf/all/arp_ignore"), "1")?;
+    fs::write(net.join("ipv4/conf/all/arp_announce"), "2")?;
     bind(&sys, &sys)?;
     bind(&net, &net)?;
     seal(&sys)?;
