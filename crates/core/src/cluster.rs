@@ -538,7 +538,7 @@ impl Cluster {
         }
     }
 
-    fn failed_to_stop(&self, server: ServerId) -> bool {
+    pub(crate) fn failed_to_stop(&self, server: ServerId) -> bool {
         let failed = |group| self.report_of(server, group).is_some_and(|report| report.phase == Phase::OfflineFailure);
         self.plan.group_ids().any(failed)
     }

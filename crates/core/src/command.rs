@@ -391,6 +391,10 @@ impl Cluster {
 
     fn goal_state(&self, goal: &Goal) -> Result<Option<String>, Answer> {
         match goal {
+            Goal::Stopped if self.document.stopping.is_none() => Err(refused(
+                "a group could not be stopped, and the cluster was started again meanwhile",
+                "see clpstat --why for that group",
+            )),
             Goal::Stopped => Ok(None),
             Goal::DocumentHeld => {
                 let held = (self.document.epoch, self.document.version);

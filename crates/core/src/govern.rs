@@ -90,6 +90,11 @@ impl Cluster {
     pub(crate) fn welcome(&mut self, now: Time, view: &View, before: Option<&View>) {
         let joined: Vec<Member> =
             view.members.iter().copied().filter(|m| before.is_some_and(|old| !old.members.contains(m))).collect();
+        if !joined.is_empty() && self.document.stopping.is_some() && self.failed_to_stop(self.identity.me) {
+            // The stop of all ended where it could, and failed here; a server that starts now is not to be stopped by it.
+            self.document.stopping = None;
+            self.leaving = None;
+        }
         for member in joined {
             for group in self.plan.group_ids() {
                 let planned = self.plan.group(group);

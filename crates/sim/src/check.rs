@@ -257,6 +257,9 @@ impl World {
                 return Some(format!("g{} is active on {owners:?}", group.0));
             }
             let phases: Vec<Phase> = (0..self.hosts.len()).map(|host| self.phases(host)[group.index()]).collect();
+            if phases.iter().any(|phase| matches!(phase, Phase::Starting | Phase::Stopping | Phase::Possible)) {
+                return Some(format!("g{} is in transition, phases {phases:?}", group.0));
+            }
             if lenient && phases.iter().any(|phase| matches!(phase, Phase::OnlineFailure | Phase::OfflineFailure)) {
                 continue;
             }

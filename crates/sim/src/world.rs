@@ -112,6 +112,8 @@ pub struct World {
     slots: Vec<Vec<Option<Slot>>>,
     slot_serial: u64,
     lease: Option<(Vec<bool>, u64)>,
+    /// Who is not in the committed view of whom after a farewell, as the arbiter records it.
+    excludes: Vec<Vec<bool>>,
     /// Newest frame received, by receiver and sender, for a planted mistake.
     received: Vec<Vec<(u64, u64)>>,
     pub(crate) healed: bool,
@@ -154,6 +156,7 @@ impl World {
             slots,
             slot_serial: 0,
             lease: None,
+            excludes: vec![vec![false; servers]; servers],
             received: vec![vec![(0, 0); servers]; servers],
             healed: false,
             checker,
@@ -463,7 +466,8 @@ impl World {
             part.fill(false);
             part[host] = true;
         }
-        let excluded = hosts.clone().any(|x| !part[x] && hosts.clone().any(|of| part[of] && self.relies_on_farewell(x, of)));
+        let excluded = hosts.clone().any(|x| !part[x] && hosts.clone().any(|of| part[of] && self.excludes[x][of]));
+        self.say(|| format!("question {ask} of s{host}: part {part:?}, excluded {excluded}"));
         let yes = match self.options.arbiter {
             Arbiter::Majority | Arbiter::Witness if excluded => false,
             Arbiter::None | Arbiter::Ping => true,
@@ -573,7 +577,18 @@ impl World {
         self.contact_changed();
     }
 
+    fn record_view(&mut self, host: usize) {
+        for of in 0..self.hosts.len() {
+            let left = self.relies_on_farewell(host, of);
+            let now = self.hosts[host].clock(self.now);
+            let engine = self.hosts[host].engine.as_ref();
+            let apart = engine.is_some_and(|engine| !engine.server_view(now, ServerId::at(of)).member);
+            self.excludes[host][of] = apart && (left || self.excludes[host][of]);
+        }
+    }
+
     fn feed(&mut self, host: usize, boot: u64) {
+        self.record_view(host);
         let server = &self.hosts[host];
         if server.boot != boot || !server.powered {
             return;
