@@ -67,6 +67,8 @@ impl Engine {
             ("Caution", "alive, but no LAN reaches it: its groups are left as they are".into())
         } else if view.leaving {
             ("Caution", "its cluster service is stopping".into())
+        } else if !view.member {
+            ("Caution", "it is joining the cluster".into())
         } else if impaired {
             ("Caution", "a heartbeat path or a partition resolution target is down".into())
         } else {
