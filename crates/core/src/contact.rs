@@ -249,6 +249,7 @@ impl Contact {
     }
 
     /// The next frame, already counted as sent now.
+    #[allow(clippy::too_many_arguments, reason = "each is one field of the frame that others keep")]
     pub fn frame(
         &mut self,
         now: Time,

@@ -471,7 +471,7 @@ impl Cluster {
             return false;
         }
         // One wish names several groups when a monitor watches the whole server; each group is served once.
-        let served = self.document.served.iter().any(|entry| *entry == (server, group, monitor, wish.serial));
+        let served = self.document.served.contains(&(server, group, monitor, wish.serial));
         if served || report.phase != Phase::On {
             return false;
         }
