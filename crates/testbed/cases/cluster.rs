@@ -1,0 +1,253 @@
+//! A cluster of the guide's two-server sample in a lab, as the end-to-end cases see it: commands, status, waiting.
+//!
+//! Knows the product only from outside: its commands and what a client on the net can see. Not a case itself.
+#![allow(dead_code, reason = "each file of cases uses a part of it")]
+
+use clp_testbed::{FileSystem, Lab, Options, Output, Phase, places::need_root};
+use serde_json::Value;
+use std::{
+    fs,
+    ops::Deref,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        Condvar, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+/// Longest wait for something that a healthy cluster does in a second or two.
+pub const SOON: Duration = Duration::from_secs(40);
+/// The floating address of the group, and the port of its application.
+pub const FLOATING: &str = "10.0.0.12";
+/// Clusters at once: more than the processors of a small machine only disturb each other's heartbeats.
+const AT_ONCE: u32 = 2;
+
+/// The sample's configuration with changes, in a directory of its own.
+pub struct Conf {
+    directory: PathBuf,
+}
+
+impl Conf {
+    /// The sample as it is.
+    pub fn sample() -> Conf {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let directory = std::env::temp_dir().join(format!("mainstay-case-{}-{number}", std::process::id()));
+        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples/two-node-disk");
+        let status = Command::new("cp").arg("-r").arg("-T").arg(sample).arg(&directory).status().unwrap();
+        assert!(status.success());
+        Conf { directory }
+    }
+
+    /// Replaces text that occurs in `clp.conf`.
+    pub fn with(self, old: &str, new: &str) -> Conf {
+        let file = self.directory.join("clp.conf");
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains(old), "the sample has no {old}");
+        fs::write(&file, text.replace(old, new)).unwrap();
+        self
+    }
+
+    /// Writes another start script.
+    pub fn with_start_script(self, text: &str) -> Conf {
+        fs::write(self.directory.join("scripts/failover1/exec1/start.sh"), text).unwrap();
+        self
+    }
+}
+
+impl Drop for Conf {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+static RUNNING: Mutex<u32> = Mutex::new(0);
+static ENDED: Condvar = Condvar::new();
+
+struct Turn;
+
+impl Turn {
+    fn wait() -> Turn {
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        while *running >= AT_ONCE {
+            running = ENDED.wait(running).unwrap_or_else(PoisonError::into_inner);
+        }
+        *running += 1;
+        Turn
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        ENDED.notify_one();
+    }
+}
+
+/// Two servers with the product on them.
+pub struct Cluster {
+    lab: Lab,
+    _conf: Conf,
+    _turn: Turn,
+}
+
+impl Deref for Cluster {
+    type Target = Lab;
+    fn deref(&self) -> &Lab {
+        &self.lab
+    }
+}
+
+impl Cluster {
+    /// The cluster of `conf`, booted, with nothing waited for; `None` without root, and then it has said so.
+    pub fn boot(conf: Conf, watchdog: bool) -> Option<Cluster> {
+        if need_root().is_err() {
+            println!("skipped: needs root");
+            return None;
+        }
+        let turn = Turn::wait();
+        let options =
+            Options { conf: Some(conf.directory.clone()), file_system: FileSystem::Ext3, watchdog, ..Options::default() };
+        let lab = Lab::up(options).unwrap();
+        let missing = !lab.exec("server1", &["test", "-x", "/opt/mainstay/bin/clusterpro"]).unwrap().is_ok();
+        assert!(!missing, "the product is not built: cargo build --workspace");
+        Some(Cluster { lab, _conf: conf, _turn: turn })
+    }
+
+    /// The cluster of `conf` with both servers online and the group active on server1.
+    pub fn up(conf: Conf) -> Option<Cluster> {
+        let cluster = Cluster::boot(conf, true)?;
+        cluster.settle();
+        Some(cluster)
+    }
+
+    /// Waits until both servers are online and the group is active on server1.
+    pub fn settle(&self) {
+        self.until("both servers are online, the group on server1", || {
+            self.server("server1", "server2") == "Online"
+                && self.server("server2", "server1") == "Online"
+                && self.is_active_on("server1")
+        });
+    }
+
+    /// Waits for a condition; fails with the cluster's status when it does not come true.
+    pub fn until(&self, what: &str, condition: impl FnMut() -> bool) {
+        if let Err(error) = self.lab.wait_for(what, SOON, condition) {
+            for server in self.lab.servers() {
+                let status = self.lab.exec(&server, &["clpstat"]).map(|output| output.stdout);
+                println!("{server}: {}", status.unwrap_or_else(|error| format!("{error:#}")));
+                let log = self.lab.directory().join(&server).join("opt/mainstay/log/clusterpro.log.cur");
+                let log = fs::read_to_string(log).unwrap_or_default();
+                let from = log.lines().count().saturating_sub(30);
+                log.lines().skip(from).for_each(|line| println!("{server}: {line}"));
+            }
+            panic!("{error:#}");
+        }
+    }
+
+    /// Runs a command on a server; it must succeed. Returns what it printed.
+    pub fn run(&self, server: &str, command: &[&str]) -> String {
+        let output = self.lab.exec(server, command).unwrap();
+        assert!(output.is_ok(), "{server}: {command:?}: {output:?}");
+        output.stdout
+    }
+
+    /// Runs a shell line on a server and says whether it succeeded.
+    pub fn is_true(&self, server: &str, line: &str) -> bool {
+        self.lab.exec(server, &["sh", "-c", line]).is_ok_and(|output| output.is_ok())
+    }
+
+    /// What `clpstat --json` says on a server; null while it says nothing.
+    pub fn status(&self, server: &str) -> Value {
+        let output = self.lab.exec(server, &["clpstat", "--json"]);
+        output.ok().and_then(|output: Output| serde_json::from_str(&output.stdout).ok()).unwrap_or(Value::Null)
+    }
+
+    /// Status of the server `of` as `server` sees it.
+    pub fn server(&self, server: &str, of: &str) -> String {
+        text(named(&self.status(server)["servers"], of), "status")
+    }
+
+    /// Status of a heartbeat path or resolution of the server `of` as `server` sees it.
+    pub fn path(&self, server: &str, of: &str, path: &str) -> String {
+        text(named(&named(&self.status(server)["servers"], of)["paths"], path), "status")
+    }
+
+    /// Status of a monitor as `server` sees it.
+    pub fn monitor(&self, server: &str, monitor: &str) -> String {
+        text(named(&self.status(server)["monitors"], monitor), "status")
+    }
+
+    /// Status and server of the group failover1 as `server` sees it.
+    pub fn group(&self, server: &str) -> (String, String) {
+        let status = self.status(server);
+        let group = named(&status["groups"], "failover1");
+        (text(group, "status"), text(group, "current"))
+    }
+
+    /// Status of one resource of failover1 as `server` sees it.
+    pub fn resource(&self, server: &str, resource: &str) -> String {
+        let status = self.status(server);
+        text(named(&named(&status["groups"], "failover1")["resources"], resource), "status")
+    }
+
+    /// Says whether the group is really active on a server: its own status, the mount, the address, the application.
+    pub fn is_active_on(&self, server: &str) -> bool {
+        self.group(server) == ("Online".to_string(), server.to_string())
+            && self.has_mount(server)
+            && self.has_address(server)
+            && self.answerer() == server
+    }
+
+    /// Says whether the shared file system is mounted on a server.
+    pub fn has_mount(&self, server: &str) -> bool {
+        self.is_true(server, "mountpoint -q /mnt/sdb2")
+    }
+
+    /// Says whether a server has the floating address.
+    pub fn has_address(&self, server: &str) -> bool {
+        self.is_true(server, "ip -4 addr show dev eth0 | grep -q 'inet 10.0.0.12/'")
+    }
+
+    /// Who answers at the floating address; empty when nobody does.
+    pub fn answerer(&self) -> String {
+        let request = "exec 3<>/dev/tcp/10.0.0.12/8080 && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3";
+        let output = self.lab.client(&["timeout", "1", "bash", "-c", request]).unwrap();
+        let body = output.stdout.split("\r\n\r\n").nth(1).unwrap_or_default().to_string();
+        body.split_whitespace().next().unwrap_or_default().to_string()
+    }
+
+    /// Waits until the group is active on `server` and nothing of it is left on `other`.
+    pub fn moved_to(&self, server: &str, other: &str) {
+        self.until(&format!("the group is active on {server}"), || self.is_active_on(server));
+        assert!(!self.has_mount(other) && !self.has_address(other), "{other} still has a part of the group");
+    }
+
+    /// Says whether a server is down.
+    pub fn is_off(&self, server: &str) -> bool {
+        self.lab.server_status(server).is_ok_and(|status| status.phase == Phase::Off)
+    }
+
+    /// How often a server has booted.
+    pub fn boots(&self, server: &str) -> u32 {
+        self.lab.server_status(server).map_or(0, |status| status.boots)
+    }
+
+    /// Says whether the alert or log record of a server holds a text.
+    pub fn has_logged(&self, server: &str, text: &str) -> bool {
+        let log = self.lab.directory().join(server).join("opt/mainstay/log");
+        let files = fs::read_dir(log).into_iter().flatten().flatten();
+        files.filter_map(|file| fs::read_to_string(file.path()).ok()).any(|content| content.contains(text))
+    }
+}
+
+fn named<'a>(list: &'a Value, name: &str) -> &'a Value {
+    static NOTHING: Value = Value::Null;
+    list.as_array().and_then(|list| list.iter().find(|entry| entry["name"] == name)).unwrap_or(&NOTHING)
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_default().to_string()
+}
