@@ -50,6 +50,16 @@ impl Conf {
         self
     }
 
+    /// Removes the element that begins with `head` and `name`, up to `tail`.
+    pub fn without(self, head: &str, name: &str, tail: &str) -> Conf {
+        let file = self.directory.join("clp.conf");
+        let text = fs::read_to_string(&file).unwrap();
+        let (before, rest) = text.split_once(&format!("{head}{name}")).unwrap();
+        let (_, after) = rest.split_once(tail).unwrap();
+        fs::write(&file, format!("{before}{after}")).unwrap();
+        self
+    }
+
     /// Writes another start script.
     pub fn with_start_script(self, text: &str) -> Conf {
         fs::write(self.directory.join("scripts/failover1/exec1/start.sh"), text).unwrap();

@@ -251,7 +251,7 @@ fn by_hand(task: Task) -> Result<ExitCode> {
                 disk_mib: disk,
                 watchdog: !no_watchdog,
                 boot: !no_boot,
-                programs: None,
+                ..Options::default()
             };
             let lab = Lab::up_detached(options)?;
             println!("lab {} is up: {}", lab.name(), lab.servers().join(", "));

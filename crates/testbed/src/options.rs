@@ -11,6 +11,8 @@ use std::{
 pub const SERVERS_MAX: u32 = 32;
 /// Size of the shared disk in MiB when none is asked for: xfs wants 300 MiB at least.
 const DISK_MIB: u64 = 1200;
+/// Longer than the fast detection profile takes to take over, shorter than the patience of those who watch.
+const RESTART_DELAY_MS: u64 = 4000;
 /// Smallest shared disk in MiB: the partition for the disk heartbeat and a little file system.
 pub const DISK_MIB_MIN: u64 = 32;
 
@@ -31,6 +33,9 @@ pub struct Options {
     pub watchdog: bool,
     /// Whether the servers boot at once; else they are off until `power_on`.
     pub boot: bool,
+    /// How long a server that was reset or rebooted stands still before it boots again, in milliseconds: what firmware
+    /// and boot loader take. Without it a server would be back before the others miss it. `power_on` does not wait.
+    pub restart_delay_ms: u64,
     /// Directory of the programs to test; else the `MAINSTAY_BIN` variable, else the directory of the running program.
     pub programs: Option<PathBuf>,
 }
@@ -45,6 +50,7 @@ impl Default for Options {
             disk_mib: DISK_MIB,
             watchdog: true,
             boot: true,
+            restart_delay_ms: RESTART_DELAY_MS,
             programs: None,
         }
     }

@@ -81,6 +81,8 @@ pub struct Server {
 struct State {
     /// Whether it shall have power.
     wanted: bool,
+    /// Someone pressed the button: boot without the time that firmware takes.
+    hurry: bool,
     phase: Phase,
     boots: u32,
     last_end: Option<String>,
@@ -119,6 +121,7 @@ impl Server {
     pub fn new(shared: &Arc<Shared>, number: u32) -> Result<(Arc<Server>, std::thread::JoinHandle<()>)> {
         let state = State {
             wanted: false,
+            hurry: false,
             phase: Phase::Off,
             boots: 0,
             last_end: None,
@@ -163,7 +166,9 @@ impl Server {
 
     /// Gives it power and does not wait.
     pub fn start(&self) {
-        hold(&self.state).wanted = true;
+        let mut state = hold(&self.state);
+        state.wanted = true;
+        state.hurry = state.phase == Phase::Off;
         self.changed.notify_all();
     }
 
@@ -294,6 +299,7 @@ impl Server {
                 state.phase = Phase::Booting;
                 state.boots += 1;
                 state.power_cut = None;
+                state.hurry = false;
             }
             let end = self.one_boot();
             self.clean_up();
@@ -311,6 +317,13 @@ impl Server {
             state.wanted = again;
             state.phase = Phase::Off;
             self.changed.notify_all();
+            let until = Instant::now() + Duration::from_millis(self.shared.options.restart_delay_ms);
+            while again && !state.hurry && state.wanted && Instant::now() < until {
+                if self.shared.quitting.load(Ordering::SeqCst) {
+                    break;
+                }
+                state = self.wait_a_little(state);
+            }
         }
     }
 

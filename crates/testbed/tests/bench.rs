@@ -17,7 +17,7 @@ fn lab(options: Options) -> Option<Lab> {
         return None;
     }
     let programs = std::path::Path::new(env!("CARGO_BIN_EXE_testbed")).parent().unwrap().to_path_buf();
-    Some(Lab::up(Options { programs: Some(programs), ..options }).unwrap())
+    Some(Lab::up(Options { programs: Some(programs), restart_delay_ms: 0, ..options }).unwrap())
 }
 
 /// Runs a shell line in a server, which must succeed.
