@@ -69,6 +69,8 @@ pub struct Cluster {
     pub(crate) leaving: Option<Leaving>,
     pub(crate) emergency: bool,
     pub(crate) exited: bool,
+    /// Since when it is certain that nothing of an earlier life is left here.
+    pub(crate) clear_since: Option<Time>,
     pub(crate) causes: Vec<Vec<(Time, String)>>,
     phases: Vec<Phase>,
     paths_up: Vec<Vec<bool>>,
@@ -103,6 +105,7 @@ impl Cluster {
             leaving: None,
             emergency: false,
             exited: false,
+            clear_since: None,
             causes: vec![Vec::new(); plan.groups.len()],
             phases: vec![Phase::Possible; plan.groups.len()],
             paths_up: vec![vec![false; identity.paths]; servers],
@@ -161,6 +164,9 @@ impl Cluster {
             && let Some(ask) = self.partition.ask(now)
         {
             self.out.push(Action::AskPartition { ask });
+        }
+        if self.clear_since.is_none() && !self.executor.holds_anything() {
+            self.clear_since = Some(now);
         }
         self.yield_right(now);
         self.consider_view(now);

@@ -15,6 +15,9 @@ use crate::view::View;
 
 /// Intervals after which a refused start is tried again.
 const REFUSED_INTERVALS: u32 = 5;
+/// Intervals for which nothing may be held before the first start in a life: meanwhile the watchdog is opened, which is
+/// not done before the right is proven while anything may be left (rule R5).
+const CLEAR_INTERVALS: u32 = 2;
 
 #[derive(Debug, Clone)]
 struct Outstanding {
@@ -87,9 +90,7 @@ impl Cluster {
     }
 
     /// A view of mine was committed: what its newcomers mean for wishes.
-    pub(crate) fn welcome(&mut self, now: Time, view: &View, before: Option<&View>) {
-        let joined: Vec<Member> =
-            view.members.iter().copied().filter(|m| before.is_some_and(|old| !old.members.contains(m))).collect();
+    pub(crate) fn welcome(&mut self, now: Time, joined: &[Member]) {
         if !joined.is_empty() && self.document.stopping.is_some() && self.failed_to_stop(self.identity.me) {
             // The stop of all ended where it could, and failed here; a server that starts now is not to be stopped by it.
             self.document.stopping = None;
@@ -566,6 +567,10 @@ impl Cluster {
         let phase = self.executor.phase(group);
         if phase != Phase::Off {
             return Some(format!("the group is not off here ({phase:?})"));
+        }
+        let clear = self.plan.timing.interval * CLEAR_INTERVALS;
+        if self.clear_since.is_none_or(|since| now.since(since) < clear) {
+            return Some("it is not yet certain that nothing is left here from before".into());
         }
         if let Err(lost) = self.contact.right(now, &self.partition) {
             return Some(format!(

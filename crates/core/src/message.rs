@@ -354,9 +354,10 @@ pub struct Document {
 }
 
 impl Document {
-    /// Is this one newer than the other?
+    /// Is this one newer than the other? What a running cluster knows is never replaced by the blank one of a server that
+    /// just started, whatever number its first view had.
     pub fn is_newer_than(&self, other: &Document) -> bool {
-        (self.epoch, self.version) > (other.epoch, other.version)
+        (self.started, self.epoch, self.version) > (other.started, other.epoch, other.version)
     }
 }
 

@@ -172,6 +172,7 @@ impl Cluster {
             .copied()
             .filter(|member| member.server == me || forming.promises.contains_key(&member.server))
             .collect();
+        let was_fresh = !self.document.started;
         let newest = forming.promises.values().map(|(_, document)| document).fold(None, |best: Option<&Document>, next| {
             if best.is_none_or(|best| next.is_newer_than(best)) { Some(next) } else { best }
         });
@@ -181,12 +182,20 @@ impl Cluster {
         {
             self.document = newest.clone();
         }
+        // Whoever knew nothing of a started cluster has just started: the coordinator may be that server itself.
+        let mut newcomers: Vec<Member> = Vec::new();
+        if self.document.started {
+            newcomers.extend(was_fresh.then(|| self.member(me)));
+            let fresh = forming.promises.iter().filter(|(_, (_, document))| !document.started);
+            newcomers.extend(fresh.map(|(server, _)| self.member(*server)));
+        }
         for (server, (report, _)) in forming.promises {
             self.take_report(server, report);
         }
         self.document.epoch = forming.epoch;
         self.document.version += 1;
         self.committed(now, View { epoch: forming.epoch, members });
+        self.welcome(now, &newcomers);
         self.send_commits(now);
     }
 
@@ -214,7 +223,6 @@ impl Cluster {
         }
         if view.epoch.server == self.identity.me {
             self.orders.new_view(&view);
-            self.welcome(now, &view, before.as_ref());
         }
         self.views.committed = Some(view);
     }
