@@ -2,6 +2,7 @@
 //!
 //! Knows the product only from outside: its commands and what a client on the net can see. Not a case itself.
 #![allow(dead_code, reason = "each file of cases uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a case fails by panicking")]
 
 use clp_testbed::{FileSystem, Lab, Options, Output, Phase, places::need_root};
 use serde_json::Value;

@@ -1,6 +1,7 @@
 //! The bench proves its own faults, with `dd`, `ping` and plain files instead of the cluster's daemon.
 //!
 //! Each test has a lab of its own and runs beside the others. Needs root; without it the tests say that they are skipped.
+#![allow(clippy::unwrap_used, reason = "a case fails by panicking")]
 
 use clp_testbed::{Cut, FileSystem, Lab, Net, Options, Phase, places};
 use std::{
