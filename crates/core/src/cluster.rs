@@ -69,7 +69,7 @@ pub struct Cluster {
     pub(crate) leaving: Option<Leaving>,
     pub(crate) emergency: bool,
     pub(crate) exited: bool,
-    /// Since when it is certain that nothing of an earlier life is left here.
+    /// Since when all groups are verified in this life.
     pub(crate) clear_since: Option<Time>,
     pub(crate) causes: Vec<Vec<(Time, String)>>,
     phases: Vec<Phase>,
@@ -165,7 +165,8 @@ impl Cluster {
         {
             self.out.push(Action::AskPartition { ask });
         }
-        if self.clear_since.is_none() && !self.executor.holds_anything() {
+        let unverified = self.plan.group_ids().any(|group| self.executor.phase(group) == Phase::Possible);
+        if self.clear_since.is_none() && !unverified {
             self.clear_since = Some(now);
         }
         self.yield_right(now);

@@ -15,8 +15,8 @@ use crate::view::View;
 
 /// Intervals after which a refused start is tried again.
 const REFUSED_INTERVALS: u32 = 5;
-/// Intervals for which nothing may be held before the first start in a life: meanwhile the watchdog is opened, which is
-/// not done before the right is proven while anything may be left (rule R5).
+/// Intervals between the verification of everything and the first start in a life: meanwhile the watchdog is opened, which
+/// is not done before the right is proven while anything may be left (rule R5).
 const CLEAR_INTERVALS: u32 = 2;
 
 #[derive(Debug, Clone)]
