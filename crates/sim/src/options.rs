@@ -166,9 +166,7 @@ impl Options {
             sync_wait: us(rng.range(ts, 6 * ts)),
         };
         let mut lan = vec![true; rng.pick(&[1usize, 2, 2])];
-        for _ in 0..rng.pick(&[0usize, 1, 1]) {
-            lan.push(false);
-        }
+        lan.resize(lan.len() + rng.pick(&[0usize, 1, 1]), false);
         let scale = ts.max(w);
         let mut faults: Vec<Fault> = FAULTS.to_vec();
         rng.shuffle(&mut faults);
