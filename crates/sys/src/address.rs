@@ -4,9 +4,9 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
+use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
-use netlink_packet_route::AddressFamily;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
 /// An address on an interface.
@@ -36,7 +36,8 @@ fn ask(message: RouteNetlinkMessage, flags: u16) -> io::Result<Vec<RouteNetlinkM
         let (received, _) = socket.recv_from_full()?;
         let mut rest = received.as_slice();
         while !rest.is_empty() {
-            let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest).map_err(|cause| io::Error::other(cause.to_string()))?;
+            let answer =
+                NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest).map_err(|cause| io::Error::other(cause.to_string()))?;
             let length = (answer.header.length as usize).next_multiple_of(4).min(rest.len());
             rest = &rest[length.max(1)..];
             match answer.payload {
@@ -72,6 +73,43 @@ pub fn list() -> io::Result<Vec<Assigned>> {
         .collect())
 }
 
+/// What the kernel found out about an IPv6 address of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Uniqueness {
+    /// Nobody else has it; it can be used.
+    Unique,
+    /// Another machine has it.
+    Duplicate,
+    /// The kernel is still asking, or the address is not there.
+    Unknown,
+}
+
+/// The state of duplicate address detection (RFC 4862) of an address of ours; an IPv4 address has none and counts as unique.
+///
+/// # Errors
+/// The kernel does not answer.
+pub fn uniqueness(address: IpAddr) -> io::Result<Uniqueness> {
+    for answer in ask(RouteNetlinkMessage::GetAddress(AddressMessage::default()), NLM_F_DUMP)? {
+        let RouteNetlinkMessage::NewAddress(message) = answer else { continue };
+        if !message.attributes.iter().any(|attribute| matches!(attribute, AddressAttribute::Address(found) | AddressAttribute::Local(found) if *found == address)) {
+            continue;
+        }
+        let flags = message.attributes.iter().find_map(|attribute| match attribute {
+            AddressAttribute::Flags(flags) => Some(*flags),
+            _ => None,
+        });
+        let flags = flags.unwrap_or(AddressFlags::from_bits_retain(u32::from(message.header.flags.bits())));
+        return Ok(if flags.contains(AddressFlags::Dadfailed) {
+            Uniqueness::Duplicate
+        } else if flags.contains(AddressFlags::Tentative) {
+            Uniqueness::Unknown
+        } else {
+            Uniqueness::Unique
+        });
+    }
+    Ok(Uniqueness::Unknown)
+}
+
 fn message(assigned: Assigned) -> AddressMessage {
     let mut message = AddressMessage::default();
     message.header.index = assigned.interface;
@@ -84,10 +122,8 @@ fn message(assigned: Assigned) -> AddressMessage {
             let mask = u32::MAX.checked_shr(u32::from(assigned.prefix)).unwrap_or(0);
             message.attributes.push(AddressAttribute::Broadcast(Ipv4Addr::from(u32::from(address) | mask)));
         }
-        IpAddr::V6(_) => {
-            message.header.family = AddressFamily::Inet6;
-            message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
-        }
+        // Without a flag, the kernel looks for a duplicate first; see `uniqueness`.
+        IpAddr::V6(_) => message.header.family = AddressFamily::Inet6,
     }
     message
 }

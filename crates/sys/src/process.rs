@@ -23,6 +23,11 @@ const TERM_GRACE: Duration = Duration::from_secs(2);
 /// How long killed processes may take to be gone.
 const KILL_GRACE: Duration = Duration::from_secs(5);
 
+/// How long to wait for the output of a program that succeeded; one that forked away may hold the pipe for ever.
+const WORDS_WAIT: Duration = Duration::from_millis(10);
+/// The same for one that failed.
+const LAST_WORDS_WAIT: Duration = Duration::from_millis(300);
+
 /// Where output goes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Output {
@@ -122,7 +127,8 @@ fn command(program: &Program) -> Result<Command, String> {
     let (name, arguments) = program.argv.split_first().ok_or("no program is named")?;
     let mut command = Command::new(name);
     command.args(arguments).env_clear().envs(program.env.iter().cloned()).current_dir("/").stdin(Stdio::null()).process_group(0);
-    let procs = program.cgroup.as_ref().and_then(|group| std::ffi::CString::new(group.procs().as_os_str().as_encoded_bytes()).ok());
+    let procs =
+        program.cgroup.as_ref().and_then(|group| std::ffi::CString::new(group.procs().as_os_str().as_encoded_bytes()).ok());
     // SAFETY: only async-signal-safe system calls are made between fork and exec.
     unsafe {
         command.pre_exec(move || {
@@ -160,6 +166,7 @@ fn try_run(program: &Program) -> Result<Outcome, String> {
     let mut command = command(program)?;
     let kept = Arc::new(Mutex::new(VecDeque::new()));
     let mut reader = None;
+    let (done, drained) = std::sync::mpsc::channel::<()>();
     match &program.output {
         Output::Append(path) => {
             let file = log_file(path)?;
@@ -179,19 +186,25 @@ fn try_run(program: &Program) -> Result<Outcome, String> {
     if let Some(read) = reader {
         // Not joined: a process that forked away may hold the pipe open for ever.
         let (output, kept) = (program.output.clone(), kept.clone());
-        std::thread::spawn(move || drain(read, &output, &kept, pid));
+        std::thread::spawn(move || {
+            drain(read, &output, &kept, pid);
+            drop(done);
+        });
     }
     let ended = wait(&mut child, program.limit);
-    let words = || {
-        // The reader may be a moment behind the end of the program.
-        std::thread::sleep(Duration::from_millis(2));
+    let words = |success: bool| {
+        // The reader may be a moment behind the end of the program. A failure is worth waiting for its last words.
+        let _ = drained.recv_timeout(if success { WORDS_WAIT } else { LAST_WORDS_WAIT });
         let kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&kept.iter().copied().collect::<Vec<u8>>()).into_owned()
     };
     Ok(match ended {
         Some(status) => match status.code() {
-            Some(code) => Outcome::Exited { code, output: words() },
-            None => Outcome::Signaled { signal: std::os::unix::process::ExitStatusExt::signal(&status).unwrap_or(0), output: words() },
+            Some(code) => Outcome::Exited { code, output: words(code == 0) },
+            None => Outcome::Signaled {
+                signal: std::os::unix::process::ExitStatusExt::signal(&status).unwrap_or(0),
+                output: words(false),
+            },
         },
         None => {
             let evidence = evidence(pid);
@@ -207,23 +220,39 @@ fn try_run(program: &Program) -> Result<Outcome, String> {
 /// Why it could not be started.
 pub fn start(program: &Program) -> Result<Resident, String> {
     let mut command = command(program)?;
+    let mut reader = None;
     match &program.output {
-        Output::Append(path) | Output::Log(path, _) => {
+        Output::Append(path) => {
             let file = log_file(path)?;
             command.stderr(file.try_clone().map_err(|cause| cause.to_string())?).stdout(file);
+        }
+        Output::Log(..) => {
+            let (read, write) = std::io::pipe().map_err(|cause| cause.to_string())?;
+            command.stderr(write.try_clone().map_err(|cause| cause.to_string())?).stdout(write);
+            reader = Some(read);
         }
         Output::Keep => {
             command.stdout(Stdio::null()).stderr(Stdio::null());
         }
     }
-    let child = command.spawn().map_err(|cause| format!("{}: {cause}", program.argv[0]))?;
+    let spawned = command.spawn();
+    drop(command);
+    let child = spawned.map_err(|cause| format!("{}: {cause}", program.argv[0]))?;
+    if let Some(read) = reader {
+        // Ends when the last process that writes into the pipe does.
+        let (output, pid) = (program.output.clone(), child.id());
+        std::thread::spawn(move || drain(read, &output, &Mutex::default(), pid));
+    }
     Ok(Resident { child })
 }
 
 /// Wait for the end of a child, by the kernel's notice, at most `limit`.
 fn wait(child: &mut Child, limit: Duration) -> Option<std::process::ExitStatus> {
     let until = Instant::now() + limit;
-    let pidfd = i32::try_from(child.id()).ok().and_then(Pid::from_raw).and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
+    let pidfd = i32::try_from(child.id())
+        .ok()
+        .and_then(Pid::from_raw)
+        .and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
     loop {
         if let Ok(Some(status)) = child.try_wait() {
             return Some(status);
@@ -251,9 +280,9 @@ fn end(child: &mut Child, cgroup: Option<&Cgroup>) {
     if let Some(group) = group {
         let _ = rustix::process::kill_process_group(group, Signal::TERM);
     }
-    if wait(child, TERM_GRACE).is_none()
-        && let Some(group) = group
-    {
+    let _ = wait(child, TERM_GRACE);
+    // Also when the program itself has ended: others of its group may not have listened.
+    if let Some(group) = group {
         let _ = rustix::process::kill_process_group(group, Signal::KILL);
     }
     if let Some(cgroup) = cgroup {
@@ -266,7 +295,12 @@ fn end(child: &mut Child, cgroup: Option<&Cgroup>) {
 pub fn evidence(pid: u32) -> String {
     let read = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
     let state = read("status").lines().find(|line| line.starts_with("State:")).unwrap_or("State: gone").to_string();
-    let stack = read("stack").lines().take(6).map(|line| line.rsplit(' ').next().unwrap_or("").to_string()).collect::<Vec<_>>().join(" < ");
+    let stack = read("stack")
+        .lines()
+        .take(6)
+        .map(|line| line.rsplit(' ').next().unwrap_or("").to_string())
+        .collect::<Vec<_>>()
+        .join(" < ");
     let files: Vec<String> = std::fs::read_dir(format!("/proc/{pid}/fd"))
         .into_iter()
         .flatten()

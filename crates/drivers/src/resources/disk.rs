@@ -2,6 +2,7 @@
 
 use super::{Context, Outcome, ResourceDriver, ResourceError, Status};
 use clp_config::schema::resources::disk::Disk;
+use clp_sys::direct_io::{Access, DirectFile};
 use clp_sys::process::{self, Program};
 use clp_sys::{block, mount};
 use std::path::{Path, PathBuf};
@@ -39,7 +40,10 @@ impl DiskDriver {
         let device = self.device();
         block::set_read_only(&device, read_only).map_err(|cause| {
             let word = if read_only { "read-only" } else { "writable" };
-            ResourceError::new(format!("{} cannot be made {word}: {cause}", device.display()), "check the device and its path to the disk")
+            ResourceError::new(
+                format!("{} cannot be made {word}: {cause}", device.display()),
+                "check the device and its path to the disk",
+            )
         })
     }
 
@@ -95,18 +99,31 @@ impl DiskDriver {
         let wants_write = !parameters.mount_option.split(',').any(|option| option == "ro");
         if wants_write && !self.is_mounted() {
             let _ = self.run(&["umount", &point_text], parameters.umount_timeout);
-            return Err(ResourceError::new(format!("{device_text} was mounted read-only"), "check the write protection of the disk"));
+            return Err(ResourceError::new(
+                format!("{device_text} was mounted read-only"),
+                "check the write protection of the disk",
+            ));
         }
         Ok(())
     }
 
-    fn mount(&self) -> Result<(), ResourceError> {
+    fn mount(&self, context: &Context) -> Result<(), ResourceError> {
         let parameters = &self.parameters;
-        if parameters.fsck_timing == 1 {
+        let count = context.root.work().join("mounts").join(&context.resource);
+        let mounts: u64 = std::fs::read_to_string(&count).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+        let is_due = match parameters.fsck_timing {
+            1 => true,
+            2 => parameters.fsck_interval > 0 && mounts + 1 >= u64::from(parameters.fsck_interval),
+            _ => false,
+        };
+        if is_due {
             self.check()?;
         }
+        // Kept for later, not needed now: a count that is lost makes the next check later, never wrong.
+        let _ = count.parent().map(std::fs::create_dir_all);
+        let _ = std::fs::write(&count, if is_due { 0 } else { mounts + 1 }.to_string());
         let mut tries = 0;
-        let mut checked = parameters.fsck_timing == 1 || parameters.mount_action == 0;
+        let mut checked = is_due || parameters.mount_action == 0;
         loop {
             match self.mount_once() {
                 Ok(()) => return Ok(()),
@@ -149,6 +166,13 @@ impl DiskDriver {
         }
     }
 
+    fn mounted_by_hand(&self, point: &str) -> ResourceError {
+        ResourceError::new(
+            format!("{} is already mounted on {point}", self.device().display()),
+            format!("it was mounted by hand: umount {point}"),
+        )
+    }
+
     /// Only what belongs to this group's own control groups is ever killed.
     fn kill_own_holders(&self, context: &Context) {
         let holders = mount::holders(&self.point());
@@ -172,24 +196,31 @@ impl ResourceDriver for DiskDriver {
             ));
         }
         if self.is_raw() {
+            if let Some(mounted) = mount::of_device(&device).first() {
+                return Err(self.mounted_by_hand(&mounted.point));
+            }
             let before = block::is_read_only(&device).unwrap_or(true);
+            DirectFile::open(&device, Access::Read).map_err(|cause| {
+                ResourceError::new(
+                    format!("{} cannot be opened: {cause}", device.display()),
+                    "check the device and its path to the disk",
+                )
+            })?;
             self.set_read_only(false)?;
             return Ok(if before { Outcome::Changed } else { Outcome::AlreadyDone });
         }
         let point = self.point();
-        let ours = context.root.run().join("active").join(&context.resource);
-        let elsewhere = mount::of_device(&device);
-        if self.is_mounted() && ours.exists() {
+        if self.is_mounted() && context.is_marked() {
             return Ok(Outcome::AlreadyDone);
         }
-        if let Some(mounted) = elsewhere.first() {
-            return Err(ResourceError::new(
-                format!("{} is already mounted on {}", device.display(), mounted.point),
-                format!("it was mounted by hand: umount {}", mounted.point),
-            ));
+        if let Some(mounted) = mount::of_device(&device).first() {
+            return Err(self.mounted_by_hand(&mounted.point));
         }
         std::fs::create_dir_all(&point).map_err(|cause| {
-            ResourceError::new(format!("mount point {} cannot be made: {cause}", point.display()), "make the directory on every server")
+            ResourceError::new(
+                format!("mount point {} cannot be made: {cause}", point.display()),
+                "make the directory on every server",
+            )
         })?;
         if let Some(mounted) = mount::at_point(&point) {
             return Err(ResourceError::new(
@@ -198,11 +229,10 @@ impl ResourceDriver for DiskDriver {
             ));
         }
         self.set_read_only(false)?;
-        let _ = ours.parent().map(std::fs::create_dir_all);
-        let _ = std::fs::write(&ours, "");
-        if let Err(error) = self.mount() {
+        context.mark()?;
+        if let Err(error) = self.mount(context) {
             let undone = self.set_read_only(true);
-            let _ = std::fs::remove_file(&ours);
+            context.unmark();
             let more = undone.err().map_or(String::new(), |undo| format!("; undoing it failed too: {undo}"));
             return Err(ResourceError::new(format!("{}{more}", error.what), error.remedy));
         }
@@ -214,11 +244,16 @@ impl ResourceDriver for DiskDriver {
             return Ok(Outcome::AlreadyDone);
         }
         let mounted = !self.is_raw() && !mount::of_device(&self.device()).is_empty();
+        if mounted && !context.is_marked() {
+            // An administrator's: not ours to unmount, and nobody may take the disk elsewhere meanwhile.
+            let point = mount::of_device(&self.device()).first().map(|place| place.point.clone()).unwrap_or_default();
+            return Err(self.mounted_by_hand(&point));
+        }
         if mounted {
             self.unmount(context)?;
         }
         self.set_read_only(true)?;
-        let _ = std::fs::remove_file(context.root.run().join("active").join(&context.resource));
+        context.unmark();
         Ok(if mounted { Outcome::Changed } else { Outcome::AlreadyDone })
     }
 
@@ -228,8 +263,7 @@ impl ResourceDriver for DiskDriver {
             return Status::Offline;
         }
         if !self.is_raw() {
-            let ours = context.root.run().join("active").join(&context.resource);
-            return if !mount::of_device(&device).is_empty() && ours.exists() { Status::Online } else { Status::Offline };
+            return if !mount::of_device(&device).is_empty() && context.is_marked() { Status::Online } else { Status::Offline };
         }
         match block::is_read_only(&device) {
             Ok(true) => Status::Offline,
@@ -257,9 +291,11 @@ impl ResourceDriver for DiskDriver {
                 refused = Some(format!("{} cannot be detached: {cause}", place.point));
             }
         }
-        let _ = std::fs::remove_file(context.root.run().join("active").join(&context.resource));
         match refused {
-            None => Ok(if mounted.is_empty() { Outcome::AlreadyDone } else { Outcome::Changed }),
+            None => {
+                context.unmark();
+                Ok(if mounted.is_empty() { Outcome::AlreadyDone } else { Outcome::Changed })
+            }
             Some(what) => Err(ResourceError::new(what, "only a reset of the server ends its writes now")),
         }
     }

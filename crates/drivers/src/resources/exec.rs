@@ -62,9 +62,19 @@ impl ExecDriver {
         })
     }
 
-    fn marker(context: &Context) -> PathBuf {
-        context.root.run().join("active").join(&context.resource)
+    /// Does what was started here still count as running? An asynchronous program that has ended does not.
+    fn is_running(&self, context: &Context) -> bool {
+        if !context.is_marked() || self.parameters.start_sync {
+            return context.is_marked();
+        }
+        let mut residents = RESIDENTS.lock().unwrap_or_else(PoisonError::into_inner);
+        residents.get_mut(&context.resource).is_some_and(|resident| resident.ended().is_none()) || !members(context).is_empty()
     }
+}
+
+/// Processes in the resource's control group.
+fn members(context: &Context) -> Vec<u32> {
+    Cgroup::make(&context.group, &context.resource).map(|group| group.members()).unwrap_or_default()
 }
 
 /// What scripts are told (environment.md section 2).
@@ -100,30 +110,46 @@ fn environment(context: &Context) -> Vec<(String, String)> {
 
 impl ResourceDriver for ExecDriver {
     fn activate(&self, context: &Context) -> Result<Outcome, ResourceError> {
+        if self.is_running(context) {
+            return Ok(Outcome::AlreadyDone);
+        }
         let program = self.program(context, &self.parameters.start_path, self.parameters.start_timeout)?;
         let script = program.argv[0].clone();
-        let failed = |words: String| ResourceError::new(format!("start script {script}: {words}"), "see its log (userlog) and run it by hand");
+        let failed = |words: String| {
+            ResourceError::new(format!("start script {script}: {words}"), "see its log (userlog) and run it by hand")
+        };
         // Left before the start, so that a death in between is cleaned up by the next life of the service.
-        let marker = Self::marker(context);
-        let _ = marker.parent().map(std::fs::create_dir_all);
-        let _ = std::fs::write(&marker, "");
+        context.mark()?;
         if self.parameters.start_sync {
             let outcome = process::run(&program);
             if !outcome.is_success() {
-                self.kill(context)?;
-                return Err(failed(outcome.words()));
+                let error = failed(outcome.words());
+                // Both are told: why it did not start and what could not be undone.
+                return Err(match self.kill(context) {
+                    Ok(_) => error,
+                    Err(undo) => ResourceError::new(format!("{}; undoing it failed too: {}", error.what, undo.what), undo.remedy),
+                });
             }
         } else {
-            let resident = process::start(&program).map_err(failed)?;
+            let resident = process::start(&program).map_err(|words| {
+                context.unmark();
+                failed(words)
+            })?;
             RESIDENTS.lock().unwrap_or_else(PoisonError::into_inner).insert(context.resource.clone(), resident);
         }
         Ok(Outcome::Changed)
     }
 
     fn deactivate(&self, context: &Context) -> Result<Outcome, ResourceError> {
-        let program = self.program(context, &self.parameters.stop_path, self.parameters.stop_timeout)?;
+        let program = match self.program(context, &self.parameters.stop_path, self.parameters.stop_timeout) {
+            // Nothing was started here, so there is nothing for a script to stop.
+            Err(_) if !context.is_marked() && members(context).is_empty() => return Ok(Outcome::AlreadyDone),
+            found => found?,
+        };
         let script = program.argv[0].clone();
-        let failed = |words: String| ResourceError::new(format!("stop script {script}: {words}"), "see its log (userlog) and run it by hand");
+        let failed = |words: String| {
+            ResourceError::new(format!("stop script {script}: {words}"), "see its log (userlog) and run it by hand")
+        };
         // The stop script runs beside the application, not inside the group that is killed afterwards.
         let program = Program { cgroup: None, ..program };
         if self.parameters.stop_sync {
@@ -139,8 +165,7 @@ impl ResourceDriver for ExecDriver {
     }
 
     fn status(&self, context: &Context) -> Status {
-        let inside = Cgroup::make(&context.group, &context.resource).map(|group| group.members()).unwrap_or_default();
-        if !inside.is_empty() || Self::marker(context).exists() { Status::Online } else { Status::Offline }
+        if !members(context).is_empty() || context.is_marked() { Status::Online } else { Status::Offline }
     }
 
     fn emergency(&self, context: &Context) -> Result<Outcome, ResourceError> {
@@ -173,7 +198,7 @@ impl ExecDriver {
             }
             cgroup.remove();
         }
-        let _ = std::fs::remove_file(Self::marker(context));
+        context.unmark();
         Ok(outcome)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Context, Outcome, ResourceDriver, ResourceError, Status};
 use clp_config::schema::resources::fip::Fip;
-use clp_sys::address::{self, Assigned};
+use clp_sys::address::{self, Assigned, Uniqueness};
 use clp_sys::arp::{Arp, Mac};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
@@ -15,6 +15,8 @@ const TAKEOVER_WAIT: Duration = Duration::from_millis(4);
 const LAST_HOLDER_WAIT: Duration = Duration::from_secs(8);
 /// Between two questions meanwhile.
 const HOLDER_PAUSE: Duration = Duration::from_millis(20);
+/// How long the kernel may take to see whether an IPv6 address is in use (one second by default, more on some interfaces).
+const DETECTION_LIMIT: Duration = Duration::from_secs(5);
 /// Announcements after a takeover: some switches drop the first.
 const ANNOUNCEMENTS: u32 = 5;
 /// Between them.
@@ -34,6 +36,19 @@ impl FipDriver {
     fn address(&self) -> Result<IpAddr, ResourceError> {
         let text = self.parameters.ip.split('%').next().unwrap_or_default();
         text.parse().map_err(|_| ResourceError::new(format!("{text:?} is not an address"), "correct parameters/ip"))
+    }
+
+    /// Only the addresses of the interface in `ADDRESS%INTERFACE`, where one is given.
+    fn on_named_interface(&self, mut existing: Vec<Assigned>) -> Result<Vec<Assigned>, ResourceError> {
+        let Some((_, name)) = self.parameters.ip.split_once('%') else { return Ok(existing) };
+        existing.retain(|assigned| clp_sys::arp::interface_name(assigned.interface).is_ok_and(|found| found == name));
+        if existing.is_empty() {
+            return Err(ResourceError::new(
+                format!("interface {name} does not exist or has no address"),
+                "check parameters/ip and the interfaces (ip address)",
+            ));
+        }
+        Ok(existing)
     }
 
     fn present(&self, address: IpAddr) -> Result<Vec<Assigned>, ResourceError> {
@@ -57,6 +72,23 @@ impl FipDriver {
         }
     }
 
+    /// IPv6: the kernel asks (duplicate address detection) and announces; the address is taken back when somebody has it.
+    fn wait_unique(&self, assigned: Assigned) -> Result<(), ResourceError> {
+        let until = Instant::now() + DETECTION_LIMIT;
+        let address = assigned.address;
+        let what = loop {
+            match address::uniqueness(address) {
+                Ok(Uniqueness::Unique) => return Ok(()),
+                Ok(Uniqueness::Duplicate) => break format!("address {address} is in use by another machine"),
+                Ok(Uniqueness::Unknown) if Instant::now() < until => std::thread::sleep(HOLDER_PAUSE),
+                Ok(Uniqueness::Unknown) => break format!("it cannot be told whether {address} is in use elsewhere"),
+                Err(cause) => break format!("address {address} cannot be read back: {cause}"),
+            }
+        };
+        let more = self.remove().err().map_or(String::new(), |undo| format!("; undoing it failed too: {}", undo.what));
+        Err(ResourceError::new(format!("{what}{more}"), "find that machine and remove the address there, or choose another"))
+    }
+
     fn remove(&self) -> Result<Outcome, ResourceError> {
         let address = self.address()?;
         let mut outcome = Outcome::AlreadyDone;
@@ -71,13 +103,17 @@ impl FipDriver {
         if self.present(address)?.is_empty() {
             Ok(outcome)
         } else {
-            Err(ResourceError::new(format!("address {address} is still there after its removal"), "remove it with ip address del"))
+            Err(ResourceError::new(
+                format!("address {address} is still there after its removal"),
+                "remove it with ip address del",
+            ))
         }
     }
 }
 
 fn list() -> Result<Vec<Assigned>, ResourceError> {
-    address::list().map_err(|cause| ResourceError::new(format!("the kernel does not list addresses: {cause}"), "see the kernel log"))
+    address::list()
+        .map_err(|cause| ResourceError::new(format!("the kernel does not list addresses: {cause}"), "see the kernel log"))
 }
 
 impl ResourceDriver for FipDriver {
@@ -90,7 +126,8 @@ impl ResourceDriver for FipDriver {
             }
             return Ok(Outcome::AlreadyDone);
         }
-        let Some(assigned) = address::network_of(address, &existing) else {
+        let usable = self.on_named_interface(existing)?;
+        let Some(assigned) = address::network_of(address, &usable) else {
             return Err(ResourceError::new(
                 format!("no interface of this server is in the network of {address}"),
                 "check parameters/ip and the addresses of the interfaces (ip address)",
@@ -109,11 +146,11 @@ impl ResourceDriver for FipDriver {
                 ));
             }
         }
-        address::add(assigned).map_err(|cause| {
-            ResourceError::new(format!("address {address} cannot be added: {cause}"), "see the kernel log")
-        })?;
-        if let IpAddr::V4(v4) = address {
-            announce(v4, &[assigned]);
+        address::add(assigned)
+            .map_err(|cause| ResourceError::new(format!("address {address} cannot be added: {cause}"), "see the kernel log"))?;
+        match address {
+            IpAddr::V4(v4) => announce(v4, &[assigned]),
+            IpAddr::V6(_) => self.wait_unique(assigned)?,
         }
         Ok(Outcome::Changed)
     }

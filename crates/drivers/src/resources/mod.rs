@@ -37,6 +37,36 @@ pub struct Context {
     pub deadline: Duration,
 }
 
+impl Context {
+    fn marker(&self) -> std::path::PathBuf {
+        self.root.run().join("active").join(&self.resource)
+    }
+
+    /// Leave a note, before anything is done, that the resource may be active here; it holds the boot id, since a reset ends
+    /// everything that it stands for.
+    fn mark(&self) -> Result<(), ResourceError> {
+        let marker = self.marker();
+        let written = marker
+            .parent()
+            .map_or(Ok(()), std::fs::create_dir_all)
+            .and_then(|()| std::fs::write(&marker, clp_sys::identity::boot_id()));
+        written.map_err(|cause| {
+            ResourceError::new(
+                format!("{} cannot be written: {cause}", marker.display()),
+                "make room and check the rights of that directory",
+            )
+        })
+    }
+
+    fn is_marked(&self) -> bool {
+        std::fs::read_to_string(self.marker()).is_ok_and(|boot| boot == clp_sys::identity::boot_id())
+    }
+
+    fn unmark(&self) {
+        let _ = std::fs::remove_file(self.marker());
+    }
+}
+
 /// Why a group or resource is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
