@@ -4,6 +4,7 @@ mod cluster;
 
 use clp_testbed::Net;
 use cluster::{Cluster, Conf, FLOATING};
+use std::time::{Duration, Instant};
 
 // S-TST-INTERLAN
 #[test]
@@ -17,6 +18,34 @@ fn a_cut_interconnect_is_shown_and_nothing_moves() {
     assert_eq!(cluster.group("server2"), ("Online".to_string(), "server1".to_string()));
     cluster.heal("server1", Net::Interconnect).unwrap();
     cluster.until("all is normal again", || cluster.server("server2", "server1") == "Online");
+    assert!(cluster.is_active_on("server1"));
+}
+
+// S-TST-INTERLAN-MIIW
+#[test]
+fn a_cut_interconnect_moves_the_group_when_its_link_is_monitored() {
+    let conf = Conf::sample().with("<object>eth0</object>", "<object>eth1</object>");
+    let Some(cluster) = Cluster::up(conf) else { return };
+    cluster.cut("server1", Net::Interconnect).unwrap();
+    cluster.until("the group is active on server2", || cluster.is_active_on("server2"));
+    cluster.until("server1 has let go", || !cluster.has_mount("server1") && !cluster.has_address("server1"));
+    assert_eq!(cluster.boots("server1"), 1);
+}
+
+// S-TST-COM
+#[test]
+fn a_cut_serial_cable_is_shown_and_warned_of_and_the_service_goes_on() {
+    let Some(cluster) = Cluster::up(Conf::sample()) else { return };
+    cluster.cut("server1", Net::Com).unwrap();
+    for (server, other) in [("server1", "server2"), ("server2", "server1")] {
+        cluster.until("the heartbeat of the cable is offline", || cluster.path(server, other, "comhb1") == "Offline");
+        let warning = format!("Heartbeat comhb1 with server {other} is abnormal");
+        cluster.until("a warning is recorded", || cluster.has_logged(server, &warning));
+        assert_eq!(cluster.path(server, other, "lankhb1"), "Normal");
+    }
+    assert!(cluster.is_active_on("server1"));
+    cluster.heal("server1", Net::Com).unwrap();
+    cluster.until("the cable is joined again", || cluster.path("server2", "server1", "comhb1") == "Normal");
     assert!(cluster.is_active_on("server1"));
 }
 
@@ -52,6 +81,24 @@ fn a_failing_disk_is_found_by_its_monitor_and_the_group_goes_to_the_other_server
     cluster.disk_fail("server1").unwrap();
     cluster.until("the group is active on server2", || cluster.is_active_on("server2"));
     assert!(cluster.is_off("server1") || cluster.boots("server1") > 1 || !cluster.has_address("server1"));
+}
+
+// S-TST-SCSI-NOMON
+#[test]
+fn a_failing_disk_that_no_monitor_looks_at_is_shown_and_moves_nothing() {
+    let conf = Conf::sample().with("<types name=\"diskw\"/>", "").without("<diskw name=\"", "diskw1", "</diskw>");
+    let Some(cluster) = Cluster::up(conf) else { return };
+    cluster.disk_fail("server1").unwrap();
+    cluster.until("the heartbeat of the disk is offline", || cluster.path("server2", "server1", "diskhb1") == "Offline");
+    cluster.until("a warning is recorded", || cluster.has_logged("server2", "Heartbeat diskhb1 with server server1 is abnormal"));
+    let since = Instant::now();
+    cluster.until("five heartbeat time-outs have passed", || {
+        assert_eq!(cluster.group("server2").1, "server1");
+        since.elapsed() > Duration::from_secs(5)
+    });
+    assert!(!cluster.has_mount("server2"));
+    // Operation has stopped: what is written no longer reaches the disk.
+    assert!(!cluster.is_true("server1", "echo x > /mnt/sdb2/file && sync -f /mnt/sdb2/file"));
 }
 
 // S-TST-OS
