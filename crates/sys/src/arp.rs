@@ -72,7 +72,13 @@ impl Arp {
         let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(protocol)))?;
         let address = link_socket_address(interface);
         socket.bind(&address)?;
-        Ok(Arp { socket, address, mac: link_address(&name).or_else(|_| own_mac(&name).map(|m| m.map(|b| format!("{b:02x}")).join(":"))).and_then(|t| parse_mac(&t))? })
+        Ok(Arp {
+            socket,
+            address,
+            mac: link_address(&name)
+                .or_else(|_| own_mac(&name).map(|m| m.map(|b| format!("{b:02x}")).join(":")))
+                .and_then(|t| parse_mac(&t))?,
+        })
     }
 
     /// Our own hardware address.
@@ -133,7 +139,11 @@ impl Arp {
                     }
                 }
                 Ok(_) => {}
-                Err(cause) if matches!(cause.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted) => {}
+                Err(cause)
+                    if matches!(
+                        cause.kind(),
+                        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
+                    ) => {}
                 Err(cause) => return Err(cause),
             }
         }

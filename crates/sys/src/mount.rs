@@ -56,7 +56,10 @@ fn parse(text: &str) -> Vec<Mounted> {
 }
 
 fn unescape(text: &str) -> String {
-    ["\\040", "\\011", "\\012", "\\134"].iter().zip([" ", "\t", "\n", "\\"]).fold(text.to_string(), |text, (from, to)| text.replace(from, to))
+    ["\\040", "\\011", "\\012", "\\134"]
+        .iter()
+        .zip([" ", "\t", "\n", "\\"])
+        .fold(text.to_string(), |text, (from, to)| text.replace(from, to))
 }
 
 /// `major:minor` of a block device node.

@@ -20,11 +20,13 @@ use crate::cgroup::Cgroup;
 pub const OUTPUT_MAX: usize = 64 * 1024;
 /// Between asking a late program to end and killing it.
 const TERM_GRACE: Duration = Duration::from_secs(2);
+/// Further processes of a late program that are looked at; more make the error unreadable.
+const EVIDENCE_MAX: usize = 3;
 /// How long killed processes may take to be gone.
 const KILL_GRACE: Duration = Duration::from_secs(5);
 
 /// How long to wait for the output of a program that succeeded; one that forked away may hold the pipe for ever.
-const WORDS_WAIT: Duration = Duration::from_millis(10);
+const WORDS_WAIT: Duration = Duration::from_millis(2);
 /// The same for one that failed.
 const LAST_WORDS_WAIT: Duration = Duration::from_millis(300);
 
@@ -207,7 +209,10 @@ fn try_run(program: &Program) -> Result<Outcome, String> {
             },
         },
         None => {
-            let evidence = evidence(pid);
+            // A script mostly waits for a child: what that one does is the cause.
+            let others = program.cgroup.as_ref().map(Cgroup::members).unwrap_or_default();
+            let late = std::iter::once(pid).chain(others.into_iter().filter(|other| *other != pid).take(EVIDENCE_MAX));
+            let evidence = late.map(evidence).collect::<Vec<_>>().join("; ");
             end(&mut child, program.cgroup.as_ref());
             Outcome::TimedOut { evidence }
         }

@@ -179,3 +179,6 @@ pub fn driver(resource: &Resource, server: &str) -> Box<dyn ResourceDriver> {
 pub fn resident_pid(resource: &str) -> Option<u32> {
     exec::resident_pid(resource)
 }
+
+#[cfg(test)]
+mod tests;
