@@ -127,6 +127,10 @@ catalogue! {
     right_lost(server, reason) "nm" 10 Error "Server {0} gave up its groups: {1}.",
         meaning "The server could not show that its side may go on, so it stopped before anybody takes over.",
         remedy "Repair the network, then start the server again.";
+    /// Another key.
+    foreign_key(server, path) "nm" 901 Error "Frames on {1} that claim to come from server {0} do not open with this cluster's key.",
+        meaning "One of the servers holds another key or another cluster's configuration, or somebody sends on this port.",
+        remedy "Compare etc/trust/cluster.key and the cluster's name on both servers; give both the same trust.";
     /// Group start.
     group_starting(group) "rc" 10 Info "Activating group {0} has been started.",
         meaning "Its resources are being activated here.", remedy "None.";

@@ -130,6 +130,7 @@ impl Cluster {
         match event {
             Event::Deadline => {}
             Event::Frame { from, path, lan, frame } => self.frame(now, from, path, lan, &frame),
+            Event::ForeignFrame { from } => self.contact.hear_foreign(now, from),
             Event::Message { from, message } => self.message(now, from, message),
             Event::Verdict { ask, yes, reason } => self.partition.answer(now, ask, yes, reason),
             Event::ResourceDone { op, resource, result } => self.resource_done(now, op, resource, result),

@@ -191,6 +191,12 @@ impl Cluster {
                 Ok(vec![Goal::Stopped])
             }
             Command::Suspend { on } => {
+                if self.document.suspended && !on {
+                    let absent = self.plan.server_ids().filter(|server| {
+                        *server != self.identity.me && !self.views.has(self.member(*server)) && !self.contact.is_left(*server)
+                    });
+                    self.document.unsure = absent.collect();
+                }
                 self.document.suspended = on;
                 self.out.push(Action::Alert(crate::action::Alert::Suspended { on }));
                 Ok(vec![Goal::DocumentHeld])

@@ -209,6 +209,18 @@ impl Contact {
         Some(heard)
     }
 
+    /// A datagram that did not open claims to come from this server. While no frame of it was ever opened here, that is a
+    /// sign of life: this server may hold another key and be the stranger itself, so it must not take what the other holds.
+    /// Afterwards it means nothing, or anybody on the LAN could hold up a takeover.
+    pub fn hear_foreign(&mut self, now: Time, from: ServerId) {
+        if from != self.me
+            && let Some(peer) = self.peers.get_mut(from.index())
+            && peer.incarnation == 0
+        {
+            peer.sign = peer.sign.max(now);
+        }
+    }
+
     /// Merge ages of last signs told in a promise: the youngest counts.
     pub fn merge_ages(&mut self, now: Time, ages: &[u64]) {
         for (index, age) in ages.iter().enumerate().take(self.peers.len()) {

@@ -20,6 +20,12 @@ pub enum Event {
         /// What it says.
         frame: Frame,
     },
+    /// A datagram that claims to come from this server did not open with the cluster's key: nothing in it is believed, but
+    /// somebody sends there.
+    ForeignFrame {
+        /// As it claims.
+        from: ServerId,
+    },
     /// A message opened with the cluster's key arrived.
     Message {
         /// Sender.

@@ -140,6 +140,12 @@ impl Cluster {
         if !self.document.started || self.document.suspended {
             return;
         }
+        let members = self.views.members().into_iter().collect();
+        let unsure = self.document.unsure.minus(members);
+        if unsure != self.document.unsure {
+            self.document.unsure = unsure;
+            self.document_changed(now);
+        }
         let frozen = self.out_of_reach(now);
         for group in self.plan.group_ids() {
             self.govern_group(now, group, frozen);
@@ -360,6 +366,10 @@ impl Cluster {
                 continue;
             }
             let name = self.plan.server(server);
+            if self.document.unsure.has(server) {
+                let words = format!("{name} was cut off while the cluster was suspended and may still run it");
+                return Err(NotYet::Else(words));
+            }
             let needed = self.silence_needed(group);
             let silent = now.since(peer.sign);
             if silent < needed {

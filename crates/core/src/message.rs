@@ -351,6 +351,11 @@ pub struct Document {
     /// Wishes of monitors already served: the last serial by server, group and monitor.
     #[n(7)]
     pub served: Vec<(ServerId, GroupId, MonitorId, u64)>,
+    /// Servers that were cut off while the cluster was suspended: they did not give up their groups, so their silence says
+    /// nothing until they are members again or say farewell.
+    #[n(8)]
+    #[cbor(default)]
+    pub unsure: ServerSet,
 }
 
 impl Document {

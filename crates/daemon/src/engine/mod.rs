@@ -35,6 +35,9 @@ use crate::{exit, plan};
 /// Inputs taken in one go before the deadline is looked at again: a flood must not hold up heartbeats.
 const INPUTS_AT_ONCE: usize = 256;
 
+/// Between two alerts about frames that do not open: they may come by the thousand.
+const FOREIGN_PAUSE: Duration = Duration::from_secs(60);
+
 /// What wakes the loop.
 #[derive(Debug)]
 pub enum Input {
@@ -67,6 +70,7 @@ struct Engine {
     waiting: BTreeMap<u64, Sender<Reply>>,
     next_request: u64,
     partition_seen: Vec<(bool, String)>,
+    foreign_told: Option<Time>,
 }
 
 /// Run the engine under its parent.
@@ -128,6 +132,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
         waiting: BTreeMap::new(),
         next_request: 1,
         partition_seen: Vec::new(),
+        foreign_told: None,
     };
     Ok(engine.turn(&queue))
 }
@@ -175,6 +180,9 @@ impl Engine {
         match input {
             Input::Datagram(received) => {
                 let event = self.net.open_datagram(&received)?;
+                if let Event::ForeignFrame { from } = event {
+                    self.tell_of_foreign_key(from, received.path);
+                }
                 self.step(event)
             }
             Input::Event(event) => self.step(event),
@@ -210,6 +218,16 @@ impl Engine {
             self.record.note(reason.to_string());
         }
         exit::STOPPED
+    }
+
+    fn tell_of_foreign_key(&mut self, from: ServerId, path: usize) {
+        let at = now();
+        let due = self.foreign_told.is_none_or(|told| at.since(told) >= FOREIGN_PAUSE);
+        if due {
+            self.foreign_told = Some(at);
+            let server = &self.loaded.configuration.servers[from.index()].name;
+            self.record.say(&clp_alerts::Alert::foreign_key(server, &self.loaded.configuration.heartbeats[path].name));
+        }
     }
 
     fn step(&mut self, event: Event) -> Option<u8> {

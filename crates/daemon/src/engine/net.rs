@@ -12,7 +12,7 @@ use clp_core::ids::ServerId;
 use clp_core::message::{Frame, Message};
 use clp_drivers::heartbeats::{Received, Sink, Transport, comhb, diskhb, lanhb, lankhb};
 use clp_protocol::datagram::{DATAGRAM_MAX, Datagram, KIND_FRAME, KIND_MESSAGE, frame_body, message_body, read_body};
-use clp_protocol::seal::{Opener, Sealer};
+use clp_protocol::seal::{OpenError, Opener, Sealer, claimed_sender};
 
 use super::Input;
 use crate::setup::Loaded;
@@ -119,9 +119,16 @@ impl Net {
         }
     }
 
-    /// Open a datagram; None for what is not ours, repeated or unreadable (counted by the opener).
+    /// Open a datagram; None for what is repeated or unreadable (counted by the opener).
     pub fn open_datagram(&mut self, received: &Received) -> Option<Event> {
-        let opened = self.opener.open(received.path, &received.bytes).ok()?;
+        let opened = match self.opener.open(received.path, &received.bytes) {
+            Ok(opened) => opened,
+            Err(OpenError::Key) => {
+                let from = ServerId::at(usize::from(claimed_sender(&received.bytes)?));
+                return (from != self.me && from.index() < self.servers).then_some(Event::ForeignFrame { from });
+            }
+            Err(_) => return None,
+        };
         let from = ServerId::at(usize::from(opened.sender));
         if from == self.me || from.index() >= self.servers {
             return None;

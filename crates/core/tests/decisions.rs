@@ -1,0 +1,326 @@
+//! Small parts of the core against tables and a naive twin, and two servers taking over exactly when the sum allows it.
+
+use std::time::Duration;
+
+use clp_core::action::{Action, Work};
+use clp_core::cluster::{Cluster, Identity};
+use clp_core::contact::closure;
+use clp_core::event::Event;
+use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
+use clp_core::local::Executor;
+use clp_core::message::{Command, Factor, Phase};
+use clp_core::partition::Partition;
+use clp_core::plan::{
+    AfterStop, FinalAction, GroupPlan, MonitorPlan, PartitionMethod, Plan, RecoveryTarget, ResourcePlan, Timing,
+};
+use clp_core::recovery::{Monitors, Step};
+use clp_core::time::Time;
+
+const fn ms(value: u64) -> Duration {
+    Duration::from_millis(value)
+}
+
+fn timing() -> Timing {
+    Timing {
+        interval: ms(100),
+        timeout: ms(1000),
+        right_timeout: ms(600),
+        arbiter: ms(300),
+        watchdog_hold: ms(500),
+        takeover_addresses: ms(0),
+        takeover_data: ms(700),
+        sync_wait: ms(2000),
+    }
+}
+
+/// One group: resource 0 and 1 are independent, 2 needs both.
+fn plan(servers: usize, monitors: Vec<MonitorPlan>) -> Plan {
+    let resource = |name: &str, depends: Vec<ResourceId>| ResourcePlan {
+        name: name.into(),
+        group: GroupId(0),
+        depends,
+        activate_retry: 1,
+        activate_failover: 1,
+        activate_action: FinalAction::Nothing,
+        deactivate_retry: 0,
+        deactivate_action: FinalAction::Nothing,
+    };
+    Plan {
+        servers: (0..servers).map(|server| format!("server{}", server + 1)).collect(),
+        timing: timing(),
+        partition: PartitionMethod::None,
+        partition_action: AfterStop::Nothing,
+        groups: vec![GroupPlan {
+            name: "failover1".into(),
+            policy: (0..servers).map(ServerId::at).collect(),
+            start_auto: true,
+            failover_auto: true,
+            failback_auto: false,
+            shared_data: true,
+            resources: vec![ResourceId(0), ResourceId(1), ResourceId(2)],
+        }],
+        resources: vec![
+            resource("fip1", vec![]),
+            resource("disk1", vec![]),
+            resource("exec1", vec![ResourceId(0), ResourceId(1)]),
+        ],
+        monitors,
+    }
+}
+
+fn works(out: &mut Vec<Action>) -> Vec<(u64, u16, Work)> {
+    let taken = std::mem::take(out);
+    taken
+        .into_iter()
+        .filter_map(|action| match action {
+            Action::Resource { op, resource, work } => Some((op, resource.0, work)),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn closure_equals_the_naive_twin() {
+    let mut state = 7u64;
+    let mut random = |bound: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % bound
+    };
+    for _ in 0..3000 {
+        let count = usize::try_from(random(5) + 2).expect("small");
+        let rows: Vec<Option<ServerSet>> = (0..count)
+            .map(|_| (random(5) > 0).then(|| (0..count).filter(|_| random(2) == 0).map(ServerId::at).collect()))
+            .collect();
+        let hears = |a: usize, b: usize| rows[a].is_some_and(|row| row.has(ServerId::at(b)));
+        let mut near = vec![vec![false; count]; count];
+        for (a, row) in near.iter_mut().enumerate() {
+            for (b, cell) in row.iter_mut().enumerate() {
+                *cell = a == b || (hears(a, b) && hears(b, a));
+            }
+        }
+        for through in 0..count {
+            for a in 0..count {
+                for b in 0..count {
+                    near[a][b] |= near[a][through] && near[through][b];
+                }
+            }
+        }
+        for (start, row) in near.iter().enumerate() {
+            let twin: ServerSet = (0..count).filter(|b| row[*b]).map(ServerId::at).collect();
+            assert_eq!(closure(ServerId::at(start), &rows), twin, "from {start} over {rows:?}");
+        }
+    }
+}
+
+#[test]
+fn a_yes_is_dated_by_its_question_and_must_hold_without_a_break() {
+    let at = |millis: u64| Time(millis * 1000);
+    let mut partition = Partition::new(PartitionMethod::Asked, &timing());
+    let ask = partition.ask(at(1000)).expect("nothing is open");
+    assert_eq!(partition.ask(at(1050)), None, "one question at a time");
+    partition.answer(at(1100), ask, true, "yes".into());
+    assert!(partition.covers(at(1100), at(999)), "asked after the last frame");
+    assert!(!partition.covers(at(1100), at(1000)), "asked before the last frame");
+    assert!(!partition.covers(at(1501), at(999)), "valid for the arbiter's bound and two intervals");
+    assert!(partition.held(at(1400), at(1000), ms(10_000)), "it was Yes at that moment already");
+    assert!(!partition.held(at(1400), at(900), ms(10_000)));
+    let ask = partition.ask(at(1400)).expect("the first was answered");
+    partition.answer(at(1450), ask, true, "yes".into());
+    assert!(partition.held(at(1500), at(0), ms(500)), "it has been Yes for the whole span");
+    let ask = partition.ask(at(1500)).expect("an interval passed");
+    partition.answer(at(1510), ask, false, "no".into());
+    assert!(!partition.covers(at(1510), at(0)) && !partition.held(at(1510), at(5000), ms(0)), "a No ends it at once");
+    partition.answer(at(1520), ask, true, "late".into());
+    assert!(!partition.covers(at(1520), at(0)), "a repeated answer changes nothing");
+}
+
+#[test]
+fn independent_resources_start_in_parallel_and_stop_in_exact_reverse() {
+    let plan = plan(2, vec![]);
+    let mut executor = Executor::new(&plan);
+    let mut out = Vec::new();
+    executor.verify_all(&plan, &mut out);
+    for (op, resource, _) in works(&mut out) {
+        executor.done(&plan, op, ResourceId(resource), Ok(()), &mut out);
+    }
+    assert_eq!(executor.phase(GroupId(0)), Phase::Off);
+    executor.start(&plan, GroupId(0), false, &mut out);
+    let first = works(&mut out);
+    assert_eq!(first.iter().map(|(_, r, _)| *r).collect::<Vec<_>>(), [0, 1], "both at once, the third waits");
+    executor.done(&plan, first[0].0, ResourceId(0), Ok(()), &mut out);
+    assert!(works(&mut out).is_empty(), "the third needs both");
+    executor.done(&plan, first[1].0, ResourceId(1), Err("busy".into()), &mut out);
+    let again = works(&mut out);
+    assert_eq!(again.iter().map(|(_, r, _)| *r).collect::<Vec<_>>(), [1], "one retry");
+    executor.done(&plan, again[0].0, ResourceId(1), Ok(()), &mut out);
+    let third = works(&mut out);
+    assert_eq!(third[0].1, 2);
+    executor.done(&plan, third[0].0, ResourceId(2), Ok(()), &mut out);
+    assert_eq!(executor.phase(GroupId(0)), Phase::On);
+    executor.stop(&plan, GroupId(0), Factor::GroupStop, &mut out);
+    let last = works(&mut out);
+    assert_eq!(last.iter().map(|(_, r, _)| *r).collect::<Vec<_>>(), [2], "the dependent one first and alone");
+    executor.done(&plan, last[0].0, ResourceId(2), Err("stuck".into()), &mut out);
+    let detach = works(&mut out);
+    assert_eq!(detach[0].2, Work::Detach, "a failed stop detaches before anything below is touched");
+    executor.done(&plan, detach[0].0, ResourceId(2), Ok(()), &mut out);
+    assert_eq!(works(&mut out).iter().map(|(_, r, _)| *r).collect::<Vec<_>>(), [0, 1], "then both others at once");
+}
+
+#[test]
+fn the_ladder_goes_reactivation_failover_final_action_once() {
+    let monitor = MonitorPlan {
+        name: "ipw1".into(),
+        target: None,
+        servers: ServerSet::all(2),
+        retry: 1,
+        recovery: RecoveryTarget::Group(GroupId(0)),
+        restart_max: 2,
+        failover_max: 1,
+        action: FinalAction::StopGroup,
+    };
+    let plan = plan(2, vec![monitor]);
+    let mut executor = Executor::new(&plan);
+    let mut out = Vec::new();
+    executor.verify_all(&plan, &mut out);
+    let mut finish = |executor: &mut Executor, out: &mut Vec<Action>| {
+        loop {
+            let open = works(out);
+            if open.is_empty() {
+                return;
+            }
+            for (op, resource, _) in open {
+                executor.done(&plan, op, ResourceId(resource), Ok(()), out);
+            }
+        }
+    };
+    finish(&mut executor, &mut out);
+    executor.start(&plan, GroupId(0), false, &mut out);
+    finish(&mut executor, &mut out);
+    let mut monitors = Monitors::new(&plan);
+    monitors.sync(&plan, ServerId(0), &executor, false, false);
+    let table = [
+        (0, Step::None),
+        (0, Step::Reactivate(1)),
+        (0, Step::None),
+        (0, Step::Reactivate(2)),
+        (0, Step::None),
+        (0, Step::Failover(1)),
+        (1, Step::None),
+        (1, Step::Final(FinalAction::StopGroup)),
+        (1, Step::None),
+        (1, Step::Error),
+        (1, Step::None),
+        (1, Step::Error),
+    ];
+    for (number, (failovers, step)) in table.into_iter().enumerate() {
+        let found = monitors.result(&plan, MonitorId(0), Some("no answer".into()), &executor, failovers);
+        assert_eq!(found, step, "failure {number}");
+    }
+}
+
+/// Servers in a world without faults: frames and messages arrive at once, operations end at once.
+struct World {
+    now: Time,
+    servers: Vec<Option<Cluster>>,
+    cut: bool,
+    log: Vec<(Time, usize, Action)>,
+}
+
+impl World {
+    fn new(plan: &Plan) -> World {
+        let servers = (0..plan.servers.len())
+            .map(|me| {
+                let identity = Identity { me: ServerId::at(me), incarnation: 1, boot: me as u64, paths: 1, generation: 1 };
+                Some(Cluster::new(plan.clone(), identity, Time(0)))
+            })
+            .collect();
+        World { now: Time(0), servers, cut: false, log: Vec::new() }
+    }
+
+    fn give(&mut self, server: usize, event: Event) {
+        let Some(cluster) = &mut self.servers[server] else { return };
+        let actions = cluster.handle(self.now, event);
+        let servers = self.servers.len();
+        for action in actions {
+            self.log.push((self.now, server, action.clone()));
+            match action {
+                Action::Beat(frame) => {
+                    for to in (0..servers).filter(|to| *to != server && !self.cut) {
+                        let from = ServerId::at(server);
+                        self.give(to, Event::Frame { from, path: 0, lan: true, frame: frame.clone() });
+                    }
+                }
+                Action::Send { to, message } if !self.cut => {
+                    self.give(to.index(), Event::Message { from: ServerId::at(server), message });
+                }
+                Action::Resource { op, resource, .. } => {
+                    self.give(server, Event::ResourceDone { op, resource, result: Ok(()) });
+                }
+                Action::Emergency { .. } => self.give(server, Event::EmergencyDone),
+                _ => {}
+            }
+        }
+    }
+
+    fn run_until(&mut self, end: Time) {
+        for server in 0..self.servers.len() {
+            self.give(server, Event::Deadline);
+        }
+        loop {
+            let deadline = |cluster: &Option<Cluster>| cluster.as_ref().map(|cluster| cluster.next_deadline(self.now));
+            let next = self.servers.iter().filter_map(deadline).min().expect("somebody lives").max(Time(self.now.0 + 1));
+            if next > end {
+                self.now = end;
+                return;
+            }
+            self.now = next;
+            for server in 0..self.servers.len() {
+                let due = self.servers[server].as_ref().is_some_and(|cluster| cluster.next_deadline(Time(next.0 - 1)) <= next);
+                if due {
+                    self.give(server, Event::Deadline);
+                }
+            }
+        }
+    }
+
+    fn phase(&self, server: usize) -> Phase {
+        self.servers[server].as_ref().map_or(Phase::Off, |cluster| cluster.local_phase(GroupId(0)))
+    }
+}
+
+#[test]
+fn takeover_happens_at_the_instant_the_sum_allows() {
+    let mut world = World::new(&plan(2, vec![]));
+    world.run_until(Time(10_000_000));
+    assert_eq!((world.phase(0), world.phase(1)), (Phase::On, Phase::Off));
+    let beats = world.log.iter().filter(|(_, server, action)| *server == 0 && matches!(action, Action::Beat(_)));
+    let last = beats.map(|(at, _, _)| *at).max().expect("it beat");
+    world.servers[0] = None;
+    world.run_until(Time(20_000_000));
+    assert_eq!(world.phase(1), Phase::On);
+    let started = world
+        .log
+        .iter()
+        .find(|(_, server, action)| *server == 1 && matches!(action, Action::Resource { work: Work::Activate { .. }, .. }));
+    let wait = started.expect("it took over").0.since(last);
+    let sum = timing().timeout + timing().takeover_data;
+    assert_eq!(wait, sum, "silence and delay, not a beat more");
+}
+
+#[test]
+fn server_cut_off_while_suspended_is_not_taken_over_after_resume() {
+    let mut world = World::new(&plan(2, vec![]));
+    world.run_until(Time(10_000_000));
+    world.give(0, Event::Operator { id: 1, command: Command::Suspend { on: true } });
+    world.run_until(Time(12_000_000));
+    world.cut = true;
+    world.run_until(Time(20_000_000));
+    assert_eq!(world.phase(0), Phase::On, "a suspended server keeps what it runs");
+    world.give(1, Event::Operator { id: 2, command: Command::Suspend { on: false } });
+    world.run_until(Time(40_000_000));
+    assert_eq!((world.phase(0), world.phase(1)), (Phase::On, Phase::Off));
+    world.cut = false;
+    world.run_until(Time(60_000_000));
+    assert_eq!((world.phase(0), world.phase(1)), (Phase::On, Phase::Off));
+}
