@@ -21,7 +21,12 @@ pub const LONG: Widths = Widths { outer: 34, inner: 32 };
 const STATUS: usize = 17;
 
 fn cut(name: &str, length: usize) -> String {
-    name.chars().take(length).collect()
+    plain(name).chars().take(length).collect()
+}
+
+/// Scripts read lines and people read terminals: a comment must not break either.
+pub fn plain(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
 
 /// Name, a blank, dots up to the column.
@@ -58,7 +63,8 @@ fn path_title(path: &PathStatus) -> &str {
 /// The default listing.
 pub fn listing(status: &ClusterStatus, widths: Widths, local: bool) -> String {
     let mut text = title("CLUSTER STATUS", 24, 27);
-    let row = |indent: &str, name: &str, value: &str, comment: &str| format!("{indent}{name}: {value:<STATUS$}{comment}\n");
+    let row =
+        |indent: &str, name: &str, value: &str, comment: &str| format!("{indent}{name}: {value:<STATUS$}{}\n", plain(comment));
     text.push_str(&format!("  Cluster : {}\n  <server>\n", status.cluster));
     for server in &status.servers {
         let indent = if server.name == status.local { "   *" } else { "    " };
@@ -111,6 +117,15 @@ fn mark(words: &str) -> char {
     }
 }
 
+/// A path's mark: it either carries heartbeats, or it does not, or nobody knows.
+fn path_mark(word: &str) -> char {
+    match word {
+        "Normal" | "Online" | "Caution" => 'o',
+        "Error" | "Offline" => 'x',
+        _ => '-',
+    }
+}
+
 fn rule() -> String {
     format!("  {}\n", "-".repeat(68))
 }
@@ -151,7 +166,7 @@ pub fn heartbeats(status: &ClusterStatus) -> String {
             for path in server.paths.iter().filter(is_heartbeat) {
                 let word =
                     if server.status == "Offline" { "Unknown" } else { path.peers.get(peer).map_or("Unknown", String::as_str) };
-                text.push_str(&format!(" {} ", mark(word)));
+                text.push_str(&format!(" {} ", path_mark(word)));
             }
             text.push('\n');
         }
@@ -173,3 +188,6 @@ pub fn monitors(status: &ClusterStatus) -> String {
     }
     text + &bottom()
 }
+
+#[cfg(test)]
+mod tests;

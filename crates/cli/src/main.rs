@@ -8,7 +8,7 @@ mod screen;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let mut arguments: Vec<String> = std::env::args().collect();
+    let mut arguments: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let program = arguments.first().map_or("", |path| path.rsplit('/').next().unwrap_or(path)).to_string();
     arguments.drain(..1.min(arguments.len()));
     if let Some(command) = commands::find(&program) {
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
             }
             None => usage(),
         },
-        Some("--completion") => {
+        Some("--completion") if arguments.get(1).is_none_or(|shell| shell == "bash") => {
             screen::text(&options::completion(commands::COMMANDS));
             ExitCode::SUCCESS
         }
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
 fn usage() -> ExitCode {
     let names: Vec<&str> = commands::COMMANDS.iter().map(|command| command.name).collect();
     screen::error(&format!(
-        "usage: clp COMMAND …, where COMMAND is one of {}; clp --list | --man COMMAND | --completion",
+        "usage: clp COMMAND …, where COMMAND is one of {}; clp --list | --man COMMAND | --completion bash",
         names.join(", ")
     ));
     ExitCode::FAILURE

@@ -5,9 +5,14 @@ use std::io::Write;
 /// Print text as it is.
 pub fn text(text: &str) {
     let mut out = std::io::stdout().lock();
-    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => {}
         // The reader closed the pipe: it has what it wanted.
-        std::process::exit(0);
+        Err(cause) if cause.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(cause) => {
+            error(&format!("the output cannot be written: {cause}"));
+            std::process::exit(1);
+        }
     }
 }
 

@@ -53,8 +53,7 @@ fn run(parsed: &Parsed) -> Result<(), Failure> {
         }
     }
     refuse_while_running(&root, &servers)?;
-    client::push(&root, &directory, &servers, screen::progress)
-        .map_err(|cause| Failure::new(format!("{cause}(cfmgr:1)")))?;
+    client::push(&root, &directory, &servers, screen::progress).map_err(|cause| Failure::new(format!("{cause}(cfmgr:1)")))?;
     screen::line("The upload is completed successfully.(cfmgr:0)");
     screen::line("Command succeeded.(code:0)");
     Ok(())

@@ -75,6 +75,7 @@ fn report(verb: &str, results: Vec<(String, Result<(), String>)>, all: bool) -> 
 }
 
 fn start(root: &Root, servers: &[String], all: bool) -> Result<(), Failure> {
+    screen::progress("starting …");
     let results = std::thread::scope(|scope| {
         let asked: Vec<_> = servers
             .iter()

@@ -2,7 +2,7 @@
 
 use clp_protocol::control::{Reply, Request};
 
-use super::{ask, failure, order, root};
+use super::{ask, failure, named, order, root};
 use crate::options::{Command, Failure, Opt, Parsed, usage};
 use crate::screen;
 
@@ -29,11 +29,13 @@ fn run(parsed: &Parsed) -> Result<(), Failure> {
         return Err(Failure::new(format!("clpgrp: one group at a time\n{}", usage(&COMMAND))));
     }
     let group = parsed.words.first().cloned();
-    let server = parsed.value("-h").map(String::from);
+    let server = parsed.value("-h").map(|host| named(&root, host));
     let request = match (parsed.has("-s"), parsed.has("-t"), parsed.has("-m"), parsed.has("-n")) {
         (true, false, false, false) => Request::GroupStart { group, server },
         (false, true, false, false) => Request::GroupStop { group, server },
-        (false, false, true, false) => Request::GroupMove { group, from: server, to: parsed.value("-a").map(String::from) },
+        (false, false, true, false) => {
+            Request::GroupMove { group, from: server, to: parsed.value("-a").map(|host| named(&root, host)) }
+        }
         (false, false, false, true) => {
             let group = group.ok_or_else(|| Failure::new(format!("clpgrp: -n needs a group\n{}", usage(&COMMAND))))?;
             return print_holder(&group);

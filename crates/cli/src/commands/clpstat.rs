@@ -68,7 +68,7 @@ fn why(group: &str, server: Option<&str>) -> Result<(), Failure> {
         }
         Reply::Why { chain } => {
             for cause in chain {
-                screen::line(&format!("{} {}: {}", cause.time, cause.server, cause.text));
+                screen::line(&format::plain(&format!("{} {}: {}", cause.time, cause.server, cause.text)));
             }
             Ok(())
         }

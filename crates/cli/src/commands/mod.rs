@@ -80,6 +80,11 @@ fn server_name(root: &Root, given: &str) -> Result<String, Failure> {
     })
 }
 
+/// The name behind a name or address; what the configuration does not know is left to the engine to refuse.
+fn named(root: &Root, given: &str) -> String {
+    server_name(root, given).unwrap_or_else(|_| given.to_string())
+}
+
 /// Ask an engine: this server's, or another's.
 fn ask(root: &Root, server: Option<&str>, request: &Request) -> Result<Reply, ReachError> {
     match server {
@@ -91,7 +96,11 @@ fn ask(root: &Root, server: Option<&str>, request: &Request) -> Result<Reply, Re
 /// A reply that is no success, in words.
 fn failure(reply: &Reply) -> Failure {
     match reply {
+        Reply::Refused { reason, remedy } if remedy.is_empty() => Failure::new(reason.clone()),
         Reply::Refused { reason, remedy } => Failure::new(format!("{reason}; {remedy}")),
+        Reply::Unknown { kind, name, known } if known.is_empty() => {
+            Failure::new(format!("there is no {kind} {name}: none is configured"))
+        }
         Reply::Unknown { kind, name, known } => {
             Failure::new(format!("there is no {kind} {name}; there are {}", known.join(", ")))
         }
