@@ -183,7 +183,7 @@ fn the_ladder_goes_reactivation_failover_final_action_once() {
     let mut executor = Executor::new(&plan);
     let mut out = Vec::new();
     executor.verify_all(&plan, &mut out);
-    let mut finish = |executor: &mut Executor, out: &mut Vec<Action>| {
+    let finish = |executor: &mut Executor, out: &mut Vec<Action>| {
         loop {
             let open = works(out);
             if open.is_empty() {
@@ -246,7 +246,8 @@ impl World {
             self.log.push((self.now, server, action.clone()));
             match action {
                 Action::Beat(frame) => {
-                    for to in (0..servers).filter(|to| *to != server && !self.cut) {
+                    let cut = self.cut;
+                    for to in (0..servers).filter(|to| *to != server && !cut) {
                         let from = ServerId::at(server);
                         self.give(to, Event::Frame { from, path: 0, lan: true, frame: frame.clone() });
                     }

@@ -22,6 +22,8 @@ pub struct Checker {
     /// Until when it must be well.
     pub stage_until: u64,
     double_since: Vec<Option<u64>>,
+    /// The second copy came while the method allows it; it stays until servers can deal with it.
+    double_excused: Vec<bool>,
     /// For each pair: when it could last run both copies, as the method allows.
     excused: Vec<Option<u64>>,
     /// For each pair: which of them reached the target since they lost each other.
@@ -37,6 +39,7 @@ impl Checker {
         let servers = options.plan.servers.len();
         Checker {
             double_since: vec![None; options.plan.groups.len()],
+            double_excused: vec![false; options.plan.groups.len()],
             excused: vec![None; servers * servers],
             apart: vec![None; servers * servers],
             tries: vec![0; servers * options.plan.resources.len()],
@@ -123,11 +126,13 @@ impl World {
             let owners: Vec<usize> = (0..self.hosts.len()).filter(|host| self.owns(*host, group)).collect();
             let [first, second, ..] = owners.as_slice() else {
                 self.checker.double_since[group.index()] = None;
+                self.checker.double_excused[group.index()] = false;
                 continue;
             };
             let (first, second) = (*first, *second);
             let since = *self.checker.double_since[group.index()].get_or_insert(self.now);
-            if self.is_excused(first, second) {
+            if self.checker.double_excused[group.index()] || self.is_excused(first, second) {
+                self.checker.double_excused[group.index()] = true;
                 continue;
             }
             let timing = &self.options.plan.timing;

@@ -137,13 +137,13 @@ impl World {
         let any = |world: &mut World| Some(ServerId::at(world.rng.index(world.hosts.len()))).filter(|_| world.rng.percent(60));
         let group = Some(GroupId::at(self.rng.index(self.options.plan.groups.len()))).filter(|_| self.rng.percent(80));
         let then = self.rng.pick(&[AfterStop::Nothing, AfterStop::Shutdown, AfterStop::Reboot]);
-        let command = match self.rng.below(12) {
+        let command = match self.rng.below(15) {
             0..=2 => Command::GroupStart { group, server: any(self) },
             3 | 4 => Command::GroupStop { group, server: None },
             5..=7 => Command::GroupMove { group, from: None, to: any(self) },
             8 => Command::StopAll { then },
-            9 => Command::Suspend { on: true },
-            10 => Command::Suspend { on: false },
+            9 | 10 => Command::Suspend { on: true },
+            11..=13 => Command::Suspend { on: false },
             _ => {
                 self.command += 1;
                 let id = self.command;
