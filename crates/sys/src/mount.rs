@@ -108,18 +108,21 @@ pub fn holders(point: &Path) -> Vec<Holder> {
 }
 
 /// Every further write to the mounted file system fails from now on (`EXT4_IOC_SHUTDOWN`, the same call for xfs and f2fs);
-/// nothing is flushed.
+/// with `flush`, what was written before reaches the disk first, which may take as long as the disk takes.
 ///
 /// # Errors
 /// The file system does not offer it.
-pub fn shut_down(point: &Path) -> std::io::Result<()> {
+pub fn shut_down(point: &Path, flush: bool) -> std::io::Result<()> {
     /// `_IOR('X', 125, __u32)`.
     const GOINGDOWN: libc::c_ulong = 0x8004_587d;
     /// Without writing the log back.
     const NO_LOG_FLUSH: u32 = 2;
+    /// Freeze, which writes everything back, then shut down.
+    const FLUSH: u32 = 0;
+    let flags: u32 = if flush { FLUSH } else { NO_LOG_FLUSH };
     let directory = File::open(point)?;
     // SAFETY: the kernel reads one u32 during the call.
-    let result = unsafe { libc::ioctl(directory.as_raw_fd(), GOINGDOWN as _, &NO_LOG_FLUSH) };
+    let result = unsafe { libc::ioctl(directory.as_raw_fd(), GOINGDOWN as _, &flags) };
     if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 

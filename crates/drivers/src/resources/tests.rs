@@ -144,6 +144,11 @@ fn a_disk_that_is_mounted_by_hand_is_neither_mounted_twice_nor_unmounted() {
         assert!(error.to_string().contains(&format!("mounted by hand: umount {}", point.display())), "{error}");
         assert!(driver.deactivate(&context).is_err(), "nobody may take it while it is mounted here");
         assert_eq!(clp_sys::mount::of_device(&device.0).len(), 1);
+        // The last rung of a stop cuts it off, and what was written before is kept.
+        std::fs::write(point.join("by-hand"), "text").expect("still writable");
+        assert_eq!(driver.emergency(&context), Ok(Outcome::Changed));
+        driver.activate(&context).expect("active");
+        assert_eq!(std::fs::read_to_string(point.join("by-hand")).expect("kept"), "text");
     });
 }
 
