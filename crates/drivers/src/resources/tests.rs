@@ -194,6 +194,56 @@ fn a_foreign_holder_is_named_and_left_alive_and_an_emergency_ends_its_writes() {
     });
 }
 
+// S-RSC-DISK-FSCK
+#[test]
+fn a_damaged_file_system_is_repaired_or_the_activation_fails_with_a_text() {
+    isolated("a_damaged_file_system_is_repaired_or_the_activation_fails_with_a_text", || {
+        let place = tempfile::tempdir().expect("place");
+        let device = Loop::with(&place.path().join("image"));
+        let (driver, context) = (disk(&device.0, &place.path().join("point"), ""), context(place.path(), "disk1"));
+        let wipe = |blocks: u32| {
+            clp_sys::block::set_read_only(&device.0, false).expect("writable");
+            sh(&format!("dd if=/dev/zero of={} bs=1024 seek=1 count={blocks} oflag=direct 2>/dev/null", device.0.display()));
+        };
+        // The first superblock is lost; its copies are not.
+        wipe(1);
+        assert_eq!(driver.activate(&context), Ok(Outcome::Changed));
+        driver.deactivate(&context).expect("inactive");
+        wipe(32 * 1024 - 1);
+        let error = driver.activate(&context).expect_err("nothing is left to repair").to_string();
+        assert!(error.contains("file system check of") && error.contains("check it by hand: fsck.ext4"), "{error}");
+        assert!(clp_sys::block::is_read_only(&device.0).expect("flag"));
+    });
+}
+
+#[test]
+fn a_raw_partition_is_writable_only_while_it_is_active_and_refused_while_it_is_mounted() {
+    isolated("a_raw_partition_is_writable_only_while_it_is_active_and_refused_while_it_is_mounted", || {
+        let place = tempfile::tempdir().expect("place");
+        let device = Loop::with(&place.path().join("image"));
+        // The raw device is only a name; the block device counts.
+        let xml = format!(
+            "<parameters><disktype>raw</disktype><device>{}</device><rawdevice>/dev/raw/raw1</rawdevice></parameters>",
+            device.0.display()
+        );
+        let driver = disk::DiskDriver::new(section(|element, problems| Disk::read(element, "raw1", &[], problems), &xml));
+        let context = context(place.path(), "raw1");
+        driver.deactivate(&context).expect("inactive");
+        assert_eq!(driver.status(&context), Status::Offline);
+        assert_eq!(driver.activate(&context), Ok(Outcome::Changed));
+        assert_eq!(driver.activate(&context), Ok(Outcome::AlreadyDone));
+        assert_eq!(driver.status(&context), Status::Online);
+        driver.emergency(&context).expect("inactive");
+        assert!(clp_sys::block::is_read_only(&device.0).expect("flag"));
+        sh(&format!(
+            "blockdev --setrw {0} && mkdir {1} && mount {0} {1}",
+            device.0.display(),
+            place.path().join("hand").display()
+        ));
+        assert!(driver.activate(&context).expect_err("mounted").to_string().contains("mounted by hand"));
+    });
+}
+
 fn exec(xml: &str) -> exec::ExecDriver {
     let xml = format!("<parameters>{xml}</parameters>");
     exec::ExecDriver::new(section(|element, problems| Exec::read(element, "exec1", &[], problems), &xml))
