@@ -12,7 +12,8 @@ fn files() -> Vec<(&'static str, String)> {
 const MADE_BY: &str = "<!-- made by `cargo xtask generate`; do not edit -->\n";
 
 fn alerts() -> String {
-    let mut text = format!("{MADE_BY}# Alerts\n\n| module | id | level | text | meaning | what to do |\n|---|---|---|---|---|---|\n");
+    let mut text =
+        format!("{MADE_BY}# Alerts\n\n| module | id | level | text | meaning | what to do |\n|---|---|---|---|---|---|\n");
     let mut examples = Alert::examples();
     examples.sort_by_key(|alert| (alert.entry().module, alert.entry().id));
     for alert in examples {
@@ -34,7 +35,9 @@ fn parameters() -> String {
     let mut text = format!("{MADE_BY}# Parameters of clp.conf\n");
     for (section, params) in clp_config::schema::SECTIONS {
         let head = if section.is_empty() { "root" } else { section };
-        text.push_str(&format!("\n## {head}\n\n| path | meaning | default | range | unit | to change it |\n|---|---|---|---|---|---|\n"));
+        text.push_str(&format!(
+            "\n## {head}\n\n| path | meaning | default | range | unit | to change it |\n|---|---|---|---|---|---|\n"
+        ));
         for param in *params {
             text.push_str(&format!(
                 "| {} | {} | {} | {}-{} | {} | {} |\n",

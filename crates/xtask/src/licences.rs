@@ -5,14 +5,30 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 const ALLOWED: &[&str] = &[
-    "MIT", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Zlib", "Unicode-3.0", "Unlicense",
-    "BlueOak-1.0.0", "CC0-1.0", "0BSD", "OpenSSL", "MIT-0",
+    "MIT",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "ISC",
+    "Zlib",
+    "Unicode-3.0",
+    "Unlicense",
+    "BlueOak-1.0.0",
+    "CC0-1.0",
+    "0BSD",
+    "OpenSSL",
+    "MIT-0",
 ];
 const DENIED: &[&str] = &["ring", "openssl-sys", "native-tls", "bincode", "async-std"];
 
 /// Every package's licence is allowed, and nothing denied is built for this target.
 pub fn check() -> Result<()> {
-    let output = Command::new("cargo").args(["metadata", "--format-version", "1"]).current_dir(super::top()).output().context("cargo metadata")?;
+    let output = Command::new("cargo")
+        .args(["metadata", "--format-version", "1"])
+        .current_dir(super::top())
+        .output()
+        .context("cargo metadata")?;
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).context("reading cargo metadata")?;
     for package in metadata["packages"].as_array().into_iter().flatten() {
         let (name, licence) = (package["name"].as_str().unwrap_or_default(), package["license"].as_str().unwrap_or_default());
@@ -20,7 +36,11 @@ pub fn check() -> Result<()> {
             bail!("package {name} has the licence {licence:?}, which is not on the list in xtask/src/licences.rs");
         }
     }
-    let tree = Command::new("cargo").args(["tree", "--workspace", "--prefix", "none", "-e", "normal,build", "-f", "{p}"]).current_dir(super::top()).output().context("cargo tree")?;
+    let tree = Command::new("cargo")
+        .args(["tree", "--workspace", "--prefix", "none", "-e", "normal,build", "-f", "{p}"])
+        .current_dir(super::top())
+        .output()
+        .context("cargo tree")?;
     for line in String::from_utf8_lossy(&tree.stdout).lines() {
         let name = line.split(' ').next().unwrap_or_default();
         if DENIED.contains(&name) {

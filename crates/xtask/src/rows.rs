@@ -14,7 +14,8 @@ use anyhow::{Context, Result};
 pub fn print(log: &Path) -> Result<()> {
     let log = fs::read_to_string(log).with_context(|| format!("reading {}", log.display()))?;
     let passed = passed(&log);
-    let skipped: BTreeSet<&str> = log.lines().filter_map(|line| line.trim().strip_prefix("skipped: ")?.split(':').next()).collect();
+    let skipped: BTreeSet<&str> =
+        log.lines().filter_map(|line| line.trim().strip_prefix("skipped: ")?.split(':').next()).collect();
     let mut proven: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut waiting: BTreeSet<String> = BTreeSet::new();
     for file in sources(&super::top().join("crates")) {
