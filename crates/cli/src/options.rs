@@ -140,11 +140,13 @@ pub fn manual(command: &Command) -> String {
 
 /// Completion for bash.
 pub fn completion(commands: &[&Command]) -> String {
+    let names: Vec<&str> = commands.iter().map(|command| command.name).collect();
+    let own = format!("complete -W \"{} --list --man --completion\" clp\n", names.join(" "));
     commands
         .iter()
         .map(|command| {
             let options: Vec<&str> = command.options.iter().map(|option| option.name).collect();
             format!("complete -W \"{} --help\" {}\n", options.join(" "), command.name)
         })
-        .collect()
+        .fold(own, |all, line| all + &line)
 }

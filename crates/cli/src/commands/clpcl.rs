@@ -42,13 +42,9 @@ fn run(parsed: &Parsed) -> Result<(), Failure> {
         None => vec![clp_sys::identity::hostname()],
     };
     match (parsed.has("-s"), parsed.has("-t"), parsed.has("-r"), parsed.has("--suspend"), parsed.has("--resume")) {
-        (true, false, false, false, false) => start(&root, &servers, all),
-        (false, true, false, false, false) => stop(&root, &servers, all),
-        (false, false, true, false, false) => {
-            stop(&root, &servers, all)?;
-            wait_until_gone(&root, &servers)?;
-            start(&root, &servers, all)
-        }
+        (true, false, false, false, false) => report("Start", start(&root, &servers), all),
+        (false, true, false, false, false) => report("Stop", stop(&root, &servers, all), all),
+        (false, false, true, false, false) => restart(&root, &servers, all),
         (false, false, false, true, false) => spread(&root, &Request::Suspend),
         (false, false, false, false, true) => spread(&root, &Request::Resume),
         _ => Err(Failure::new(format!("clpcl: give one of -s, -t, -r, --suspend, --resume\n{}", usage(&COMMAND)))),
@@ -61,8 +57,24 @@ fn spread(root: &Root, request: &Request) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What came of asking each server.
+type Results = Vec<(String, Result<(), String>)>;
+
+/// Stop, then start. What the start will need is tried before anything stops.
+fn restart(root: &Root, servers: &[String], all: bool) -> Result<(), Failure> {
+    for server in servers {
+        client::is_running(root, server, &[]).map_err(|cause| Failure::new(format!("{server}: {cause}; nothing was stopped")))?;
+    }
+    let stopped = stop(root, servers, all);
+    if all || stopped.iter().any(|(_, result)| result.is_err()) {
+        report("Stop", stopped, all)?;
+    }
+    wait_until_gone(root, servers)?;
+    report("Start", start(root, servers), all)
+}
+
 /// One line a server with -a; failures of single servers do not keep the others from being asked.
-fn report(verb: &str, results: Vec<(String, Result<(), String>)>, all: bool) -> Result<(), Failure> {
+fn report(verb: &str, results: Results, all: bool) -> Result<(), Failure> {
     let mut failed = Vec::new();
     for (server, result) in results {
         match result {
@@ -74,9 +86,9 @@ fn report(verb: &str, results: Vec<(String, Result<(), String>)>, all: bool) -> 
     if failed.is_empty() { Ok(()) } else { Err(Failure::new(failed.join("\n"))) }
 }
 
-fn start(root: &Root, servers: &[String], all: bool) -> Result<(), Failure> {
+fn start(root: &Root, servers: &[String]) -> Results {
     screen::progress("starting …");
-    let results = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let asked: Vec<_> = servers
             .iter()
             .map(|server| {
@@ -87,14 +99,13 @@ fn start(root: &Root, servers: &[String], all: bool) -> Result<(), Failure> {
             .into_iter()
             .map(|(server, thread)| (server, thread.join().unwrap_or_else(|_| Err("the command failed".into()))))
             .collect()
-    });
-    report("Start", results, all)
+    })
 }
 
-fn stop(root: &Root, servers: &[String], all: bool) -> Result<(), Failure> {
+fn stop(root: &Root, servers: &[String], all: bool) -> Results {
     let request = Request::StopService { then: AfterStop::Nothing, all };
     screen::progress("stopping …");
-    let results = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let asked: Vec<_> = servers
             .iter()
             .map(|server| {
@@ -106,8 +117,7 @@ fn stop(root: &Root, servers: &[String], all: bool) -> Result<(), Failure> {
             .into_iter()
             .map(|(server, thread)| (server, thread.join().unwrap_or_else(|_| Err("the command failed".into()))))
             .collect()
-    });
-    report("Stop", results, all)
+    })
 }
 
 /// With -a one server's request stops all: the others may be gone before theirs is answered.

@@ -1,5 +1,8 @@
 //! Tests of the built commands. They need root, as the commands do; without it they say `skipped:`.
 
+// A stand-in that fails is a failed test.
+#![allow(clippy::unwrap_used)]
+
 mod pipelines;
 mod requests;
 mod stand_in;

@@ -24,7 +24,7 @@ fn scripts_find_what_they_look_for() {
         ),
         ("clpstat | grep server2 | grep -c Online".into(), "1".into()),
         (format!("clpstat --local | grep current | grep -c '{own}'"), "1".into()),
-        (format!("clpstat -h server2 | grep current | awk '{{print $3}}'"), own.clone()),
+        ("clpstat -h server2 | grep current | awk '{print $3}'".into(), own.clone()),
         ("clpstat --local | grep '*' | sed 's/^ *\\*//' | cut -d' ' -f1".into(), own.clone()),
         (
             r"clpstat --local | sed -n '/<server>/,/<group>/p' | grep '^   [\* ][^ ]' | grep -n '^   \*' | cut -d: -f1".into(),

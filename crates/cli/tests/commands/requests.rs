@@ -190,6 +190,36 @@ fn start_and_stop_of_all_reach_every_server_and_say_so() {
 }
 
 #[test]
+fn a_restart_stops_nothing_that_it_cannot_start_again() {
+    let Some(server) = StandIn::new("a_restart_stops_nothing_that_it_cannot_start_again") else { return };
+    server.healthy();
+    let ran = server.run(&["clpcl", "-r"]);
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{ran:?}");
+    assert!(ran.err.contains("clusterpro_trn"), "{}", ran.err);
+    assert_eq!(server.requests(), []);
+    server.transfer(|request| match request {
+        transfer::Request::Version => transfer::Reply::Version { version: "3".into(), engine: false },
+        _ => transfer::Reply::Done,
+    });
+    let ran = server.run(&["clpcl", "-r"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "Command succeeded.\n"), "{ran:?}");
+    assert_eq!(server.requests(), [Request::StopService { then: AfterStop::Nothing, all: false }]);
+    assert!(matches!(server.carried.lock().unwrap().last(), Some(transfer::Request::StartDaemon)));
+}
+
+#[test]
+fn a_server_that_cannot_be_started_does_not_hide_the_others() {
+    let Some(server) = StandIn::new("a_server_that_cannot_be_started_does_not_hide_the_others") else { return };
+    server.transfer(|request| match request {
+        transfer::Request::Forward { .. } => transfer::Reply::Failed { reason: "server2 does not answer".into() },
+        _ => transfer::Reply::Done,
+    });
+    let ran = server.run(&["clpcl", "-s", "-a"]);
+    assert_eq!((ran.code, ran.out), (1, format!("Start {} : Command succeeded.\n", server.own())));
+    assert_eq!(ran.err, "Start server2 : server2 does not answer\n");
+}
+
+#[test]
 fn push_stages_everywhere_before_it_commits_anywhere() {
     let Some(server) = StandIn::new("push_stages_everywhere_before_it_commits_anywhere") else { return };
     server.transfer(|request| match request {
