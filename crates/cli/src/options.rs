@@ -83,6 +83,9 @@ pub fn parse(command: &Command, arguments: &[String]) -> Result<Parsed, Failure>
         let Some(option) = command.options.iter().find(|option| option.name == name) else {
             return Err(Failure::new(format!("{}: invalid option {argument}\n{}", command.name, usage(command))));
         };
+        if option.value.is_some() && parsed.has(option.name) {
+            return Err(Failure::new(format!("{}: {name} is given twice\n{}", command.name, usage(command))));
+        }
         let value = match option.value {
             None => None,
             Some(word) => Some(

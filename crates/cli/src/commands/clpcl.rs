@@ -14,7 +14,7 @@ use crate::screen;
 pub const COMMAND: Command = Command {
     name: "clpcl",
     summary: "start, stop, restart, suspend and resume the cluster service",
-    usage: &["-s [-a] [-h HOST]", "-t [-a] [-h HOST]", "-r [-a] [-h HOST]", "--suspend", "--resume"],
+    usage: &["-s [-a | -h HOST]", "-t [-a | -h HOST]", "-r [-a | -h HOST]", "--suspend", "--resume"],
     options: &[
         Opt { name: "-s", value: None, help: "start the service here, on HOST or on all servers" },
         Opt { name: "-t", value: None, help: "stop it; groups fail over unless all servers stop" },
@@ -36,6 +36,9 @@ fn run(parsed: &Parsed) -> Result<(), Failure> {
         return Err(Failure::new(format!("clpcl: {} is not expected\n{}", parsed.words[0], usage(&COMMAND))));
     }
     let all = parsed.has("-a");
+    if all && parsed.has("-h") {
+        return Err(Failure::new(format!("clpcl: -a means all servers and -h one: give one of them\n{}", usage(&COMMAND))));
+    }
     let servers = match parsed.value("-h") {
         Some(host) => vec![server_name(&root, host)?],
         None if all => configuration(&root)?.servers.into_iter().map(|server| server.name).collect(),

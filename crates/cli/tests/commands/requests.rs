@@ -121,6 +121,8 @@ fn success_is_a_line_and_zero_and_failure_is_one_with_a_reason() {
         &["clpstat", "-h"],
         &["clpcl"],
         &["clpcl", "-q"],
+        &["clpcl", "-t", "-a", "-h", "server2"],
+        &["clpgrp", "-s", "-h", "server2", "-h", "server2"],
         &["clpcfctrl"],
         &["clpnonsense"],
     ] {
