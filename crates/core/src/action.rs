@@ -1,7 +1,7 @@
 //! Everything the core can ask of the world.
 
 use crate::ids::{GroupId, MonitorId, ResourceId, ServerId};
-use crate::message::{Answer, Factor, Frame, Message};
+use crate::message::{Answer, Factor, Frame, Message, Origin};
 use crate::plan::AfterStop;
 
 /// Something to be done.
@@ -75,8 +75,8 @@ pub enum Work {
     Verify,
     /// Activate.
     Activate {
-        /// Scripts see FAILOVER in place of START.
-        after_failure: bool,
+        /// What brought the group here; after a failure scripts see FAILOVER in place of START.
+        origin: Origin,
     },
     /// Deactivate.
     Deactivate {

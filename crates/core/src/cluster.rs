@@ -10,7 +10,7 @@ use crate::event::Event;
 use crate::govern::Orders;
 use crate::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
 use crate::local::{Ended, Executor, locate};
-use crate::message::{Document, Factor, Frame, Intent, Message, Mode, Phase, Report, WantedAway};
+use crate::message::{Document, Factor, Frame, Intent, Message, Mode, Origin, Phase, Report, WantedAway};
 use crate::partition::Partition;
 use crate::plan::{AfterStop, FinalAction, Plan};
 use crate::recovery::{Monitors, Step, targets};
@@ -419,11 +419,11 @@ impl Cluster {
         self.out = out;
     }
 
-    pub(crate) fn start_here(&mut self, now: Time, group: GroupId, after_failure: bool, why: &str) {
+    pub(crate) fn start_here(&mut self, now: Time, group: GroupId, origin: Origin, why: &str) {
         self.cause(now, group, format!("starting here: {why}"));
         self.monitors.forget(&self.plan, group);
         let mut out = std::mem::take(&mut self.out);
-        self.executor.start(&self.plan, group, after_failure, &mut out);
+        self.executor.start(&self.plan, group, origin, &mut out);
         self.out = out;
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::action::{Action, Alert};
 use crate::cluster::Cluster;
 use crate::ids::{GroupId, ServerId, ServerSet};
-use crate::message::{Factor, GroupReport, Member, Message, Mode, Order, OrderKind, Phase};
+use crate::message::{Factor, GroupReport, Member, Message, Mode, Order, OrderKind, Origin, Phase};
 use crate::placement::{Candidates, Decision, choose};
 use crate::time::Time;
 use crate::view::View;
@@ -303,6 +303,11 @@ impl Cluster {
         let intent = &mut self.document.groups[group.index()];
         let after_failure = lost.is_some() || intent.after_failure;
         let moved = intent.target == Some(chosen);
+        let origin = match (after_failure, intent.last) {
+            (true, _) => Origin::Failure,
+            (false, Some(_)) => Origin::Moved,
+            (false, None) => Origin::Fresh,
+        };
         intent.after_failure = after_failure;
         let why = match lost {
             Some(lost) => format!("failover: {} is gone", self.plan.server(lost)),
@@ -319,7 +324,7 @@ impl Cluster {
             self.out.push(Action::Alert(Alert::GroupMove { group, to: chosen }));
         }
         let absent = self.plan.server_ids().filter(|server| !self.views.members().contains(server)).collect();
-        self.order(now, group, chosen, OrderKind::Start { after_failure, absent }, why);
+        self.order(now, group, chosen, OrderKind::Start { origin, absent }, why);
     }
 
     fn wake_at(&mut self, at: Time) {
@@ -557,7 +562,7 @@ impl Cluster {
             return;
         }
         match order.kind {
-            OrderKind::Start { after_failure, .. } => self.start_here(now, group, after_failure, &order.why),
+            OrderKind::Start { origin, .. } => self.start_here(now, group, origin, &order.why),
             OrderKind::Stop { factor } => self.stop_here(now, group, factor, &order.why),
             OrderKind::Final { position } => {
                 let Some(resource) = self.plan.group(group).resources.get(usize::from(position)).copied() else { return };

@@ -5,7 +5,7 @@
 
 use crate::action::{Action, Work};
 use crate::ids::{GroupId, ResourceId};
-use crate::message::{Factor, FailedResource, GroupReport, Phase, ResourceState, WantedAway};
+use crate::message::{Factor, FailedResource, GroupReport, Origin, Phase, ResourceState, WantedAway};
 use crate::plan::{FinalAction, Plan};
 
 /// What a group is meant to be here.
@@ -34,7 +34,7 @@ struct LocalResource {
 pub struct LocalGroup {
     goal: Goal,
     factor: Factor,
-    after_failure: bool,
+    origin: Origin,
     resources: Vec<LocalResource>,
     /// Serial of the last order taken.
     pub order: u64,
@@ -77,7 +77,7 @@ impl Executor {
             .map(|group| LocalGroup {
                 goal: Goal::Off,
                 factor: Factor::GroupStop,
-                after_failure: false,
+                origin: Origin::Fresh,
                 resources: vec![
                     LocalResource { state: ResourceState::Unverified, ..LocalResource::default() };
                     group.resources.len()
@@ -129,10 +129,10 @@ impl Executor {
     }
 
     /// Activate the group.
-    pub fn start(&mut self, plan: &Plan, id: GroupId, after_failure: bool, out: &mut Vec<Action>) {
+    pub fn start(&mut self, plan: &Plan, id: GroupId, origin: Origin, out: &mut Vec<Action>) {
         let group = self.group_mut(id);
         group.goal = Goal::On;
-        group.after_failure = after_failure;
+        group.origin = origin;
         group.failed = None;
         group.wanted_away = None;
         group.final_done = false;
@@ -289,8 +289,8 @@ impl Executor {
                 !plan.resource(*other).depends.contains(resource_id) || group.resources[at].state == ResourceState::Off
             });
             if wants_on && state == ResourceState::Off && ready {
-                let after_failure = group.after_failure;
-                self.issue(plan, id, position, Work::Activate { after_failure }, out);
+                let origin = group.origin;
+                self.issue(plan, id, position, Work::Activate { origin }, out);
             } else if !wants_on && matches!(state, ResourceState::On | ResourceState::ActivateFailed) && free {
                 let factor = group.factor;
                 self.issue(plan, id, position, Work::Deactivate { factor }, out);

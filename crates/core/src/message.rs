@@ -400,15 +400,30 @@ pub enum Factor {
     ServerShutdown,
 }
 
+/// What brings a group to a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+pub enum Origin {
+    /// An operator or the start of the cluster: nobody is known to have had it before.
+    #[default]
+    #[n(0)]
+    Fresh,
+    /// Another server had it and reports it off.
+    #[n(1)]
+    Moved,
+    /// A failure; scripts see FAILOVER.
+    #[n(2)]
+    Failure,
+}
+
 /// What a coordinator orders.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum OrderKind {
-    /// Activate the group; after a failure scripts see FAILOVER.
+    /// Activate the group.
     #[n(0)]
     Start {
-        /// A failure brought it here.
+        /// What brought it here.
         #[n(0)]
-        after_failure: bool,
+        origin: Origin,
         /// Servers that were silent when this was decided; the target must not hear them either.
         #[n(1)]
         absent: ServerSet,

@@ -8,7 +8,7 @@ use clp_core::contact::closure;
 use clp_core::event::Event;
 use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
 use clp_core::local::Executor;
-use clp_core::message::{Command, Factor, Phase};
+use clp_core::message::{Command, Factor, Origin, Phase};
 use clp_core::partition::Partition;
 use clp_core::plan::{
     AfterStop, FinalAction, GroupPlan, MonitorPlan, PartitionMethod, Plan, RecoveryTarget, ResourcePlan, Timing,
@@ -144,7 +144,7 @@ fn independent_resources_start_in_parallel_and_stop_in_exact_reverse() {
         executor.done(&plan, op, ResourceId(resource), Ok(()), &mut out);
     }
     assert_eq!(executor.phase(GroupId(0)), Phase::Off);
-    executor.start(&plan, GroupId(0), false, &mut out);
+    executor.start(&plan, GroupId(0), Origin::Fresh, &mut out);
     let first = works(&mut out);
     assert_eq!(first.iter().map(|(_, r, _)| *r).collect::<Vec<_>>(), [0, 1], "both at once, the third waits");
     executor.done(&plan, first[0].0, ResourceId(0), Ok(()), &mut out);
@@ -195,7 +195,7 @@ fn the_ladder_goes_reactivation_failover_final_action_once() {
         }
     };
     finish(&mut executor, &mut out);
-    executor.start(&plan, GroupId(0), false, &mut out);
+    executor.start(&plan, GroupId(0), Origin::Fresh, &mut out);
     finish(&mut executor, &mut out);
     let mut monitors = Monitors::new(&plan);
     monitors.sync(&plan, ServerId(0), &executor, false, false);
