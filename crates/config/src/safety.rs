@@ -25,6 +25,8 @@ pub struct Delays {
     pub takeover_data: Duration,
 }
 
+/// Intervals without an acknowledgement during which the watchdog is fed all the same.
+const HOLD_INTERVALS: u32 = 5;
 /// Clock drift that is allowed for, in millionths.
 const DRIFT_PPM: u32 = 200;
 
@@ -46,9 +48,12 @@ pub fn delays(cluster: &Cluster) -> Delays {
     let interval = cluster.heartbeat_interval;
     let row = PROFILES.iter().find(|row| timeout <= row.0).expect("the last row fits everything");
     let right_timeout = timeout * row.1 / 100;
-    let watchdog_hold = timeout * row.2 / 100;
     // The answer must be there before T_s, so that neither side of a cut is ahead of the other.
     let arbiter = timeout.saturating_sub(right_timeout).saturating_sub(interval).min(Duration::from_secs(3));
+    // A lost frame or a slow path must not stop the feeding, and the soft stop must be over before the watchdog bites.
+    let steady = (interval * HOLD_INTERVALS).min(right_timeout);
+    let soft_stop = (row.3 / 4).min(Duration::from_secs(5));
+    let watchdog_hold = (timeout * row.2 / 100).max(steady).max((right_timeout + arbiter + soft_stop).saturating_sub(row.3));
     // One interval until the frame after the last acknowledged one, one until the loss is evaluated.
     let reset = cluster.self_fence.unwrap_or(watchdog_hold + interval * 2 + row.3 + row.4);
     let addresses = right_timeout + interval + arbiter;
@@ -83,10 +88,10 @@ mod tests {
     #[test]
     fn profiles_have_the_values_of_the_table() {
         let table = [
-            (50, 10, 30, 20, 1000, 0, 1100),
-            (1000, 100, 600, 300, 1000, 0, 600),
-            (5000, 500, 3000, 1500, 2000, 0, 0),
-            (90_000, 3000, 60_300, 29_700, 30_000, 0, 0),
+            (50, 10, 30, 30, 1000, 0, 1050),
+            (1000, 100, 600, 500, 1000, 0, 800),
+            (5000, 500, 3000, 3000, 2000, 0, 1500),
+            (90_000, 3000, 60_300, 38_300, 30_000, 0, 0),
         ];
         for (timeout, interval, right, hold, watchdog, addresses, data) in table {
             let delays = delays(&cluster(timeout, interval));
@@ -95,7 +100,7 @@ mod tests {
             assert_eq!(delays.watchdog, ms(watchdog), "W of {timeout}");
             assert_eq!(delays.takeover_addresses, ms(addresses), "D addresses of {timeout}");
             let difference = delays.takeover_data.abs_diff(ms(data));
-            assert!(difference <= ms(80), "D data of {timeout}: {:?}", delays.takeover_data);
+            assert!(difference <= ms(10), "D data of {timeout}: {:?}", delays.takeover_data);
         }
     }
 }

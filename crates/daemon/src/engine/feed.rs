@@ -17,6 +17,9 @@ struct Shared {
     last_turn: AtomicU64,
 }
 
+/// Between looks whether the device may be opened.
+const OPEN_PAUSE: Duration = Duration::from_millis(5);
+
 /// The handle of the loop.
 pub struct Feed {
     shared: Arc<Shared>,
@@ -38,8 +41,8 @@ impl Feed {
         let log = root.clone();
         let note = move |words: String| crate::setup::write_note(&log, &format!("watchdog: {words}"));
         let root = root.path().to_path_buf();
-        // The loop turns at least once an interval; it counts as standing after K of the safety sum.
-        let patience = delays.watchdog_hold.max(configuration.cluster.heartbeat_interval * 2);
+        // The loop turns at least once an interval; twice that is part of the safety sum.
+        let patience = configuration.cluster.heartbeat_interval * 2;
         let pause = (delays.watchdog / 8).clamp(Duration::from_millis(10), Duration::from_secs(1));
         let timeout = delays.watchdog;
         std::thread::spawn(move || {
@@ -69,6 +72,8 @@ impl Feed {
                         None => {}
                     }
                 }
+                // Until it is open every moment counts: the first group waits for it.
+                let pause = if watchdog.is_none() && !refused { OPEN_PAUSE } else { pause };
                 if let Ok(done) = closing.recv_timeout(pause) {
                     if let Some(open) = watchdog.take()
                         && let Err(reason) = open.close()

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use clp_core::action::Work;
 use clp_core::event::Event;
 use clp_core::ids::{ResourceId, ServerId};
-use clp_core::message::Factor;
+use clp_core::message::{Factor, Origin};
 use clp_core::plan::Plan;
 use clp_drivers::resources::{Cause, Context, ResourceDriver, Status, driver};
 
@@ -17,7 +17,7 @@ use crate::setup::{self, Loaded};
 /// What scripts of a group were told at its start; they see the same at its stop.
 #[derive(Debug, Clone, Copy, Default)]
 struct Started {
-    after_failure: bool,
+    origin: Origin,
 }
 
 struct Job {
@@ -79,13 +79,14 @@ impl Workers {
     /// Begin one piece of work; it ends as [`Event::ResourceDone`].
     pub fn begin(&mut self, op: u64, resource: ResourceId, work: Work, disk_ok: bool, plan: &Plan) {
         let config = &self.loaded.configuration.resources[resource.index()];
-        if let Work::Activate { after_failure } = work {
-            self.started.insert(config.group.clone(), Started { after_failure });
+        if let Work::Activate { origin } = work {
+            self.started.insert(config.group.clone(), Started { origin });
         }
         let started = self.started.get(&config.group).copied().unwrap_or_default();
         let group = plan.group(plan.resource(resource).group);
         let mut context = setup::context(&self.loaded, self.me.index(), config);
-        context.after_failure = started.after_failure;
+        context.after_failure = started.origin == Origin::Failure;
+        context.owner_known = started.origin != Origin::Fresh;
         context.disk_ok = disk_ok;
         context.priority = group.policy.iter().position(|server| *server == self.me).map_or(0, |rank| rank + 1);
         context.home = group.policy.first() == Some(&self.me);

@@ -58,9 +58,12 @@ impl FipDriver {
 
     /// Who still has the address. After a failure the question is short, because the outage lasts meanwhile; an answer is a
     /// sign of life of the lost server, which then has the time of its watchdog to go.
-    fn remaining_holder(&self, arp: &Arp, address: Ipv4Addr, after_failure: bool) -> std::io::Result<Option<Mac>> {
-        if !after_failure {
+    fn remaining_holder(&self, arp: &Arp, address: Ipv4Addr, context: &Context) -> std::io::Result<Option<Mac>> {
+        if !context.owner_known {
             return arp.holder(address, DUPLICATE_WAIT);
+        }
+        if !context.after_failure {
+            return arp.holder(address, TAKEOVER_WAIT);
         }
         let until = Instant::now() + LAST_HOLDER_WAIT;
         loop {
@@ -138,7 +141,7 @@ impl ResourceDriver for FipDriver {
         };
         if let IpAddr::V4(v4) = address {
             let arp = Arp::open(assigned.interface).map_err(down)?;
-            if let Some(mac) = self.remaining_holder(&arp, v4, context.after_failure).map_err(down)? {
+            if let Some(mac) = self.remaining_holder(&arp, v4, context).map_err(down)? {
                 let mac: Vec<String> = mac.iter().map(|byte| format!("{byte:02x}")).collect();
                 return Err(ResourceError::new(
                     format!("address {address} is in use by {}", mac.join(":")),

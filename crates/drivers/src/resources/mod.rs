@@ -25,6 +25,8 @@ pub struct Context {
     pub root: Root,
     /// The group came here because of a failure: scripts see FAILOVER in place of START.
     pub after_failure: bool,
+    /// It is known who had the group before: that server verified it off, or is gone.
+    pub owner_known: bool,
     /// The disks of the group are usable (CLP_DISK).
     pub disk_ok: bool,
     /// This server is the first of the group's failover policy (CLP_SERVER).

@@ -272,6 +272,7 @@ fn scripts_are_run_with_their_environment_and_the_exit_code_decides() {
         script(&context, "start.sh", &format!("#! /bin/sh\n{report}"));
         script(&context, "stop.sh", &format!("#!/bin/sh\n{report}"));
         context.after_failure = true;
+        context.owner_known = true;
         assert_eq!(driver.activate(&context), Ok(Outcome::Changed));
         assert_eq!(driver.activate(&context), Ok(Outcome::AlreadyDone));
         assert_eq!(driver.status(&context), Status::Online);
