@@ -14,6 +14,7 @@ use clp_sys::watchdog::Watchdog;
 struct Shared {
     turns: AtomicU64,
     allowed: AtomicBool,
+    vetoed: AtomicBool,
     last_turn: AtomicU64,
 }
 
@@ -34,8 +35,12 @@ impl Feed {
     /// Start the thread; without a device it says so in its state and does nothing.
     pub fn start(root: &clp_sys::paths::Root, configuration: &Configuration) -> Feed {
         let delays = safety::delays(&configuration.cluster);
-        let shared =
-            Arc::new(Shared { turns: AtomicU64::new(0), allowed: AtomicBool::new(false), last_turn: AtomicU64::new(micros()) });
+        let shared = Arc::new(Shared {
+            turns: AtomicU64::new(0),
+            allowed: AtomicBool::new(false),
+            vetoed: AtomicBool::new(false),
+            last_turn: AtomicU64::new(micros()),
+        });
         let (close, closing) = channel::<Sender<()>>();
         let thread = shared.clone();
         let log = root.clone();
@@ -52,7 +57,8 @@ impl Feed {
             loop {
                 let turned = micros().saturating_sub(thread.last_turn.load(Ordering::SeqCst));
                 let turns = Duration::from_micros(turned) <= patience && thread.turns.load(Ordering::SeqCst) > 0;
-                if turns && thread.allowed.load(Ordering::SeqCst) {
+                let allowed = thread.allowed.load(Ordering::SeqCst) && !thread.vetoed.load(Ordering::SeqCst);
+                if turns && allowed {
                     match &mut watchdog {
                         Some(open) => {
                             if let Err(reason) = open.feed() {
@@ -93,6 +99,11 @@ impl Feed {
         self.shared.turns.fetch_add(1, Ordering::SeqCst);
         self.shared.last_turn.store(micros(), Ordering::SeqCst);
         self.shared.allowed.store(allowed, Ordering::SeqCst);
+    }
+
+    /// The user-space monitor found user space stalled (true) or well again: a stalled one is ended by the watchdog.
+    pub fn veto(&self, stalled: bool) {
+        self.shared.vetoed.store(stalled, Ordering::SeqCst);
     }
 
     /// After a clean stop the watchdog is disarmed; otherwise it goes on counting and resets the server.

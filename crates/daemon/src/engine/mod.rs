@@ -193,6 +193,9 @@ impl Engine {
             }
             Input::Found(found) => {
                 let monitor = self.loaded.configuration.monitors.iter().position(|m| m.name == found.monitor)?;
+                if matches!(self.loaded.configuration.monitors[monitor].kind, clp_config::MonitorKind::Userw(_)) {
+                    self.feed.veto(found.failure.is_some());
+                }
                 let monitor = clp_core::ids::MonitorId::at(monitor);
                 self.step(Event::MonitorResult { monitor, failure: found.failure })
             }
