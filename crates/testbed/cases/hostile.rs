@@ -116,6 +116,7 @@ fn a_server_with_a_foreign_key_is_no_member_and_touches_nothing() {
     let conf = Conf::sample().with("<bootwait>30000</bootwait>", "<bootwait>5000</bootwait>");
     let Some(cluster) = Cluster::up(conf) else { return };
     cluster.power_off("server2").unwrap();
+    cluster.until("server1 misses server2", || cluster.server("server1", "server2") == "Offline");
     let key = cluster.directory().join("server2/opt/mainstay/etc/trust/cluster.key");
     let foreign: String = fs::read_to_string(&key).unwrap().chars().rev().collect();
     fs::write(&key, foreign.trim()).unwrap();
@@ -127,6 +128,8 @@ fn a_server_with_a_foreign_key_is_no_member_and_touches_nothing() {
         since.elapsed() > Duration::from_secs(15)
     });
     assert!(cluster.is_active_on("server1"));
+    assert!(cluster.has_logged("server1", "do not open with this cluster's key"), "the operator of server1 is told");
+    assert!(cluster.has_logged("server2", "do not open with this cluster's key"), "the operator of server2 is told");
 }
 
 #[test]
