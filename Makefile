@@ -25,7 +25,7 @@ check: deps
 
 test: deps
 	$(CARGO) build --workspace --all-targets
-	@set -o pipefail; $(CARGO) test --workspace --no-fail-fast 2>&1 | tee target/test.log
+	@set -o pipefail; $(CARGO) test --workspace --no-fail-fast -- --show-output 2>&1 | tee target/test.log
 	$(CARGO) run -q -p clp-xtask -- rows target/test.log
 
 bench: deps

@@ -1,8 +1,8 @@
 //! Which rows of the requirement list are proven: ids that stand at tests, joined with the tests that passed.
 //!
 //! An id counts when it stands in the comment lines directly above `#[test]` and the test's name is in the log as passed.
-//! A test that was skipped prints `skipped:` and passes in the runner's eyes; the log names those tests too, and they do not
-//! count.
+//! A test that cannot run on this machine prints `skipped: why` and passes in the runner's eyes; the log shows its output
+//! (`--show-output`), and it does not count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,15 +14,14 @@ use anyhow::{Context, Result};
 pub fn print(log: &Path) -> Result<()> {
     let log = fs::read_to_string(log).with_context(|| format!("reading {}", log.display()))?;
     let passed = passed(&log);
-    let skipped: BTreeSet<&str> =
-        log.lines().filter_map(|line| line.trim().strip_prefix("skipped: ")?.split(':').next()).collect();
+    let skipped = skipped(&log);
     let mut proven: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut waiting: BTreeSet<String> = BTreeSet::new();
     for file in sources(&super::top().join("crates")) {
         let text = fs::read_to_string(&file).unwrap_or_default();
         for (test, ids) in cited(&text) {
             for id in ids {
-                if passed.contains(&test) && !skipped.contains(test.as_str()) {
+                if passed.contains(&test) && !skipped.contains(&test) {
                     proven.entry(area(&id)).or_default().insert(id);
                 } else {
                     waiting.insert(id);
@@ -52,6 +51,20 @@ fn passed(log: &str) -> BTreeSet<String> {
         .filter_map(|line| line.trim().strip_prefix("test ")?.strip_suffix(" ... ok"))
         .map(|name| name.rsplit("::").next().unwrap_or(name).to_string())
         .collect()
+}
+
+/// Tests whose shown output says that they were skipped.
+fn skipped(log: &str) -> BTreeSet<String> {
+    let mut current = "";
+    let mut found = BTreeSet::new();
+    for line in log.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----")) {
+            current = name.rsplit("::").next().unwrap_or(name);
+        } else if line.starts_with("skipped:") && !current.is_empty() {
+            found.insert(current.to_string());
+        }
+    }
+    found
 }
 
 /// Names of tests with the row ids in the comment right above them.
@@ -102,5 +115,11 @@ mod tests {
         assert_eq!(cited(text), [("walk".to_string(), vec!["S-VER-HB".to_string(), "S-VER-MON".to_string()])]);
         let passed = passed("test a::walk ... ok\ntest other ... FAILED\n");
         assert!(passed.contains("walk") && !passed.contains("other"));
+    }
+
+    #[test]
+    fn a_skipped_test_proves_nothing() {
+        let log = "test a::walk ... ok\n\n---- a::walk stdout ----\nskipped: needs root\n\n---- other stdout ----\nhello\n";
+        assert_eq!(skipped(log), ["walk".to_string()].into_iter().collect());
     }
 }
