@@ -22,6 +22,7 @@ fn server1_falls_and_server2_takes_over(cluster: &Cluster, boots: u32) {
 }
 
 // Nothing moves as long as one heartbeat path is alive, here that of the disk.
+// S-HB-DISKHB
 #[test]
 fn all_lans_cut_with_the_disk_heartbeat_alive_moves_nothing() {
     // No monitor looks at the public LAN: only the membership is at stake.
@@ -56,6 +57,7 @@ fn strip_link_monitors(conf: Conf) -> Conf {
     conf
 }
 
+// S-NP-PING
 #[test]
 fn a_server_that_is_cut_from_everything_stops_and_the_other_takes_over() {
     let Some(cluster) = Cluster::up(Conf::sample()) else { return };
