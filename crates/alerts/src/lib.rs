@@ -222,7 +222,6 @@ mod tests {
         }
     }
 
-    // S-CFG-WAITMSG
     #[test]
     fn going_down_is_event_pm_2_of_type_information() {
         let alert = Alert::daemon_stopped();

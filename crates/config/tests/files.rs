@@ -98,7 +98,6 @@ fn defaults_lie_in_their_ranges_and_have_help() {
     }
 }
 
-// S-ENV-HBTIMEOUT90
 #[test]
 fn a_file_without_the_element_means_ninety_seconds() {
     let document = Document::read(b"<root><cluster><name>c</name></cluster></root>").expect("well-formed");

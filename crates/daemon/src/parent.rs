@@ -119,10 +119,9 @@ fn after_engine(root: &Root, code: Option<u8>, words: &str, process_failure: Aft
         Some(exit::SHUTDOWN) => power(root, AfterStop::Shutdown),
         Some(exit::REBOOT) => power(root, AfterStop::Reboot),
         _ => {
-            let alert = clp_alerts::Alert::process_died("clusterpro engine", words);
-            setup::write_alert(root, &alert);
-            // What the engine held may still act: give it up before anything slower happens.
+            // What the engine held may still act: give it up before anything slower happens, the record included.
             setup::give_up_everything(root);
+            setup::write_alert(root, &clp_alerts::Alert::process_died("clusterpro engine", words));
             power(root, process_failure)
         }
     }

@@ -165,7 +165,10 @@ pub fn write_alert(root: &Root, alert: &Alert) {
     let _ = std::fs::create_dir_all(&directory);
     append(&directory.join("alertlog.alt"), &clp_alerts::record_line(alert, &time, &host));
     write_note(root, &alert.to_string());
-    if let Ok(socket) = std::os::unix::net::UnixDatagram::unbound() {
+    // A full syslog queue must not hold up whoever reports; the record above has the alert all the same.
+    if let Ok(socket) = std::os::unix::net::UnixDatagram::unbound()
+        && socket.set_nonblocking(true).is_ok()
+    {
         let _ = socket.send_to(clp_alerts::syslog_line(alert).as_bytes(), "/dev/log");
     }
 }

@@ -41,6 +41,9 @@ pub fn check() -> Result<()> {
         .current_dir(super::top())
         .output()
         .context("cargo tree")?;
+    if !tree.status.success() {
+        bail!("cargo tree failed: {}", String::from_utf8_lossy(&tree.stderr).trim());
+    }
     for line in String::from_utf8_lossy(&tree.stdout).lines() {
         let name = line.split(' ').next().unwrap_or_default();
         if DENIED.contains(&name) {
