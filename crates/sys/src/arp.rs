@@ -53,7 +53,8 @@ fn link_address(name: &str) -> io::Result<String> {
     Ok(mac[..6].iter().map(|byte| format!("{:02x}", *byte as u8)).collect::<Vec<_>>().join(":"))
 }
 
-/// A socket for ARP on one interface.
+/// A socket for ARP on one interface. Closing one waits for a grace period of the kernel (tens of milliseconds), so it should
+/// not be dropped while somebody waits for an address.
 #[derive(Debug)]
 pub struct Arp {
     socket: Socket,
@@ -68,8 +69,9 @@ impl Arp {
     /// Not root, or no such interface.
     pub fn open(interface: u32) -> io::Result<Arp> {
         let name = interface_name(interface)?;
-        let protocol = i32::from(u16::to_be(0x0806));
-        let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(protocol)))?;
+        // Without a protocol until it is bound: changing one that receives already waits for a grace period of the kernel,
+        // tens of milliseconds of an outage.
+        let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(0)))?;
         let address = link_socket_address(interface);
         socket.bind(&address)?;
         Ok(Arp {

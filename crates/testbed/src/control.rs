@@ -65,6 +65,15 @@ pub enum Phase {
     Paused,
 }
 
+/// When a server lost its power, on the machine's clock since boot: the instant from which outages are measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PowerCut {
+    /// Just before the first step of the cut, in microseconds.
+    pub at_us: u64,
+    /// From there until disk path, links and processes had been told, in microseconds.
+    pub took_us: u64,
+}
+
 /// The answer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Answer {
@@ -72,6 +81,8 @@ pub enum Answer {
     Done,
     /// How the servers are.
     Servers(Vec<ServerStatus>),
+    /// A server's power is off.
+    Off(PowerCut),
     /// Not done, and why.
     Refused(String),
 }

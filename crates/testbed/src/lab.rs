@@ -14,7 +14,7 @@ use std::{
 };
 
 use crate::{
-    control::{Answer, Phase, Question, ServerStatus, ask},
+    control::{Answer, Phase, PowerCut, Question, ServerStatus, ask},
     machine::PATH,
     options::{Cut, DiskState, Net, Options, SERVERS_MAX},
     places::{LABS, Places, ProcessId, Record, checkout, end, need_root},
@@ -258,11 +258,15 @@ impl Lab {
     }
 
     /// Takes the power from a server: its disk path fails, its links are cut, everything in it is killed; nothing is flushed.
+    /// Returns when everything is dead, with the instant of the cut.
     ///
     /// # Errors
     /// No such server, or something does not die.
-    pub fn power_off(&self, server: &str) -> Result<()> {
-        self.ask(&Question::PowerOff(server.to_string()))
+    pub fn power_off(&self, server: &str) -> Result<PowerCut> {
+        match ask(&self.places.control(), &Question::PowerOff(server.to_string()))? {
+            Answer::Off(cut) => Ok(cut),
+            other => bail!("unexpected answer {other:?}"),
+        }
     }
 
     /// Gives a server power; returns when it has booted.

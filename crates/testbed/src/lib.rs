@@ -21,6 +21,6 @@ pub mod tree;
 pub mod watchdog;
 pub mod wires;
 
-pub use control::{Phase, ServerStatus};
+pub use control::{Phase, PowerCut, ServerStatus};
 pub use lab::{Lab, Output};
 pub use options::{Cut, DiskState, FileSystem, Net, Options};

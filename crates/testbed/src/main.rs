@@ -167,6 +167,15 @@ enum Task {
     Init { plan: PathBuf },
     #[command(hide = true)]
     Janitor { name: String },
+    /// Say when, then run a command
+    #[command(hide = true)]
+    Stamp {
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
+    /// Add an address as soon as a line comes, and say when
+    #[command(hide = true)]
+    Take { address: std::net::Ipv4Addr },
 }
 
 #[derive(Args)]
@@ -228,6 +237,8 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Init { plan } => machine::init(&plan)?,
         Task::Supervise { name, tied } => supervise::supervise(&name, tied)?,
         Task::Janitor { name } => supervise::janitor(&name)?,
+        Task::Stamp { command } => return stamp(&command),
+        Task::Take { address } => take(address)?,
         task => {
             need_root()?;
             return by_hand(task);
@@ -276,7 +287,7 @@ fn by_hand(task: Task) -> Result<ExitCode> {
             let command: Vec<&str> = command.iter().map(String::as_str).collect();
             return go_on_as(find(&which)?.client_command(&command)?);
         }
-        Task::PowerOff { which, server } => find(&which)?.power_off(&server)?,
+        Task::PowerOff { which, server } => drop(find(&which)?.power_off(&server)?),
         Task::PowerOn { which, server } => find(&which)?.power_on(&server)?,
         Task::Pause { which, server } => find(&which)?.pause(&server)?,
         Task::Resume { which, server } => find(&which)?.resume(&server)?,
@@ -301,6 +312,25 @@ fn by_hand(task: Task) -> Result<ExitCode> {
         _ => bail!("this command is not for people"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the clock since boot in microseconds and becomes the command.
+fn stamp(command: &[String]) -> Result<ExitCode> {
+    println!("{}", clp_sys::clock::now().as_micros());
+    let (program, arguments) = command.split_first().context("no command")?;
+    Err(Command::new(program).args(arguments).exec()).with_context(|| format!("cannot run {program}"))
+}
+
+/// A takeover without detection: the least that any product has to do, with everything prepared.
+fn take(address: std::net::Ipv4Addr) -> Result<()> {
+    let existing = clp_sys::address::list()?;
+    let assigned = clp_sys::address::network_of(address.into(), &existing).context("no interface is in its network")?;
+    let arp = clp_sys::arp::Arp::open(assigned.interface)?;
+    std::io::stdin().read_line(&mut String::new())?;
+    println!("{}", clp_sys::clock::now().as_micros());
+    clp_sys::address::add(assigned)?;
+    arp.announce(address)?;
+    Ok(())
 }
 
 /// Becomes the command, so that terminal, signals and exit status are its own.

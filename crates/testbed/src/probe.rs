@@ -4,7 +4,7 @@
 //! Runs on whatever network the calling thread is on (see `Lab::enter_client`).
 
 use anyhow::{Context, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{
     io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
@@ -28,7 +28,7 @@ pub enum Way {
 }
 
 /// One answerer's reign.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reign {
     /// What it answers: its name.
     pub who: String,
@@ -41,10 +41,12 @@ pub struct Reign {
 }
 
 /// What a probe saw.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct Report {
     /// Who answered, in order; the same name again after another one is a new reign.
     pub reigns: Vec<Reign>,
+    /// When the probe began, in microseconds of the machine's clock since boot.
+    pub started_us: u64,
     /// Questions asked.
     pub questions: u64,
     /// Answers received.
@@ -66,7 +68,8 @@ struct Account {
 
 impl Account {
     fn new() -> Account {
-        Account { start: Instant::now(), last: Duration::ZERO, report: Report::default() }
+        let started_us = clp_sys::clock::now().as_micros() as u64;
+        Account { start: Instant::now(), last: Duration::ZERO, report: Report { started_us, ..Report::default() } }
     }
 
     fn answer(&mut self, who: &str, changed: &mut impl FnMut(&Reign)) {

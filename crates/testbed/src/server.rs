@@ -24,7 +24,7 @@ use std::{
 
 use crate::{
     cable::Cable,
-    control::{Phase, ServerStatus},
+    control::{Phase, PowerCut, ServerStatus},
     disk::{DiskPath, Loop},
     fuse::FileServer,
     machine::BootPlan,
@@ -191,21 +191,27 @@ impl Server {
         }
     }
 
-    /// Takes its power; returns when nothing of it runs any more.
+    /// Takes its power; returns when nothing of it runs any more. The cut of a server that was off already has no instant.
     ///
     /// # Errors
     /// Something in it does not die.
-    pub fn power_off(&self) -> Result<()> {
+    pub fn power_off(&self) -> Result<PowerCut> {
         hold(&self.state).wanted = false;
         self.changed.notify_all();
         let limit = Instant::now() + DEATH_LIMIT;
+        let begin = clp_sys::clock::now();
+        let mut cut = None;
         while self.cut_power("power off") {
             if Instant::now() >= limit {
                 bail!("not everything in {} died within {DEATH_LIMIT:?}", self.name);
             }
+            cut.get_or_insert_with(|| PowerCut {
+                at_us: begin.as_micros() as u64,
+                took_us: (clp_sys::clock::now() - begin).as_micros() as u64,
+            });
             std::thread::sleep(KILL_AGAIN);
         }
-        Ok(())
+        Ok(cut.unwrap_or_default())
     }
 
     /// Resets it as its watchdog does: power off and on.

@@ -181,7 +181,7 @@ fn carry_out(question: Question, shared: &Shared, servers: &[Arc<Server>]) -> Re
     };
     match question {
         Question::Status => return Ok(Answer::Servers(servers.iter().map(|server| server.status()).collect())),
-        Question::PowerOff(name) => server(&name)?.power_off()?,
+        Question::PowerOff(name) => return Ok(Answer::Off(server(&name)?.power_off()?)),
         Question::PowerOn(name) => server(&name)?.power_on()?,
         Question::Pause(name) => server(&name)?.freeze(true)?,
         Question::Resume(name) => server(&name)?.freeze(false)?,

@@ -17,10 +17,8 @@ const LAST_HOLDER_WAIT: Duration = Duration::from_secs(8);
 const HOLDER_PAUSE: Duration = Duration::from_millis(20);
 /// How long the kernel may take to see whether an IPv6 address is in use (one second by default, more on some interfaces).
 const DETECTION_LIMIT: Duration = Duration::from_secs(5);
-/// Announcements after a takeover: some switches drop the first.
-const ANNOUNCEMENTS: u32 = 5;
-/// Between them.
-const ANNOUNCE_PAUSE: Duration = Duration::from_millis(200);
+/// Pauses before further announcements: some switches and neighbours miss the first, and every one that is missed is outage.
+const ANNOUNCE_PAUSES_MS: [u64; 7] = [5, 20, 50, 100, 200, 400, 1000];
 
 /// A floating address.
 pub struct FipDriver {
@@ -62,8 +60,9 @@ impl FipDriver {
         if !context.owner_known {
             return arp.holder(address, DUPLICATE_WAIT);
         }
+        // A planned move: the server that had it has verified that it is gone.
         if !context.after_failure {
-            return arp.holder(address, TAKEOVER_WAIT);
+            return Ok(None);
         }
         let until = Instant::now() + LAST_HOLDER_WAIT;
         loop {
@@ -124,8 +123,11 @@ impl ResourceDriver for FipDriver {
         let address = self.address()?;
         let existing = list()?;
         if existing.iter().any(|assigned| assigned.address == address) {
-            if let IpAddr::V4(v4) = address {
-                announce(v4, &existing);
+            if let IpAddr::V4(v4) = address
+                && let Some(there) = existing.iter().find(|a| address::same_network(a.address, address, a.prefix))
+                && let Ok(arp) = Arp::open(there.interface)
+            {
+                announce(v4, arp);
             }
             return Ok(Outcome::AlreadyDone);
         }
@@ -139,9 +141,10 @@ impl ResourceDriver for FipDriver {
         let down = |cause: std::io::Error| {
             ResourceError::new(format!("the interface for {address} cannot be used: {cause}"), "check that it is up (ip link)")
         };
+        let mut opened = None;
         if let IpAddr::V4(v4) = address {
-            let arp = Arp::open(assigned.interface).map_err(down)?;
-            if let Some(mac) = self.remaining_holder(&arp, v4, context).map_err(down)? {
+            let arp = opened.insert(Arp::open(assigned.interface).map_err(down)?);
+            if let Some(mac) = self.remaining_holder(arp, v4, context).map_err(down)? {
                 let mac: Vec<String> = mac.iter().map(|byte| format!("{byte:02x}")).collect();
                 return Err(ResourceError::new(
                     format!("address {address} is in use by {}", mac.join(":")),
@@ -151,9 +154,9 @@ impl ResourceDriver for FipDriver {
         }
         address::add(assigned)
             .map_err(|cause| ResourceError::new(format!("address {address} cannot be added: {cause}"), "see the kernel log"))?;
-        match address {
-            IpAddr::V4(v4) => announce(v4, &[assigned]),
-            IpAddr::V6(_) => self.wait_unique(assigned)?,
+        match (address, opened) {
+            (IpAddr::V4(v4), Some(arp)) => announce(v4, arp),
+            _ => self.wait_unique(assigned)?,
         }
         Ok(Outcome::Changed)
     }
@@ -176,13 +179,11 @@ impl ResourceDriver for FipDriver {
 }
 
 /// The first announcement goes out at once, the others from a thread that ends when the address has gone.
-fn announce(address: Ipv4Addr, where_it_is: &[Assigned]) {
-    let Some(assigned) = where_it_is.iter().find(|a| address::same_network(a.address, address.into(), a.prefix)) else { return };
-    let Ok(arp) = Arp::open(assigned.interface) else { return };
+fn announce(address: Ipv4Addr, arp: Arp) {
     let _ = arp.announce(address);
     std::thread::spawn(move || {
-        for _ in 1..ANNOUNCEMENTS {
-            std::thread::sleep(ANNOUNCE_PAUSE);
+        for pause in ANNOUNCE_PAUSES_MS {
+            std::thread::sleep(Duration::from_millis(pause));
             let still = address::list().is_ok_and(|all| all.iter().any(|assigned| assigned.address == IpAddr::V4(address)));
             if !still || arp.announce(address).is_err() {
                 return;
