@@ -19,6 +19,8 @@ use crate::view::Views;
 
 /// Links kept of each group's cause chain: enough for several failovers with all their steps.
 const CAUSES_MAX: usize = 100;
+/// Partition resolutions in a report: more than a configuration can hold are not a report of ours.
+const RESOLUTIONS_MAX: usize = 64;
 /// Intervals for which a farewell is repeated, so that one lost frame does not turn it into a silence.
 const FAREWELL_INTERVALS: u32 = 3;
 
@@ -59,6 +61,8 @@ pub struct Cluster {
     pub(crate) partition: Partition,
     pub(crate) views: Views,
     pub(crate) reports: Vec<Report>,
+    /// My own last look at the partition resolutions.
+    resolutions: Vec<Option<bool>>,
     pub(crate) report_sent: Vec<Option<(u64, Time)>>,
     pub(crate) document: Document,
     pub(crate) document_seen: Vec<(crate::message::Epoch, u64)>,
@@ -87,6 +91,7 @@ impl Cluster {
             partition: Partition::new(plan.partition, &plan.timing),
             views: Views::new(now),
             reports: vec![Report::default(); servers],
+            resolutions: Vec::new(),
             report_sent: vec![None; servers],
             document: Document {
                 groups: plan
@@ -133,6 +138,7 @@ impl Cluster {
             Event::ForeignFrame { from } => self.contact.hear_foreign(now, from),
             Event::Message { from, message } => self.message(now, from, message),
             Event::Verdict { ask, yes, reason } => self.partition.answer(now, ask, yes, reason),
+            Event::PartitionSeen { reachable } => self.resolutions = reachable,
             Event::ResourceDone { op, resource, result } => self.resource_done(now, op, resource, result),
             Event::MonitorResult { monitor, failure } => self.monitor_result(now, monitor, failure),
             Event::Operator { id, command } => self.operator(now, id, command),
@@ -252,6 +258,7 @@ impl Cluster {
         let fits = report.groups.len() == self.plan.groups.len()
             && report.monitors.len() == self.plan.monitors.len()
             && report.groups.iter().zip(&self.plan.groups).all(|(r, plan)| r.resources.len() == plan.resources.len());
+        let fits = fits && report.resolutions.len() <= RESOLUTIONS_MAX;
         let newer = (report.incarnation, report.version) > (held.incarnation, held.version);
         if fits && newer && report.incarnation == self.contact.peer(from).incarnation {
             *held = report;
@@ -263,10 +270,12 @@ impl Cluster {
         let groups = self.plan.group_ids().map(|group| self.executor.group(group).report()).collect();
         let monitors = self.monitors.report();
         let mine = &mut self.reports[self.identity.me.index()];
-        if mine.version != 0 && mine.groups == groups && mine.monitors == monitors {
+        let same = mine.groups == groups && mine.monitors == monitors && mine.resolutions == self.resolutions;
+        if mine.version != 0 && same {
             return false;
         }
-        *mine = Report { incarnation: self.identity.incarnation, version: mine.version + 1, groups, monitors };
+        let resolutions = self.resolutions.clone();
+        *mine = Report { incarnation: self.identity.incarnation, version: mine.version + 1, groups, monitors, resolutions };
         true
     }
 

@@ -42,6 +42,11 @@ pub enum Event {
         /// What was measured.
         reason: String,
     },
+    /// A look of this server at the targets of its partition resolutions ended, in the order of the configuration; shown only.
+    PartitionSeen {
+        /// None: this server does not use it.
+        reachable: Vec<Option<bool>>,
+    },
     /// An operation on a resource ended.
     ResourceDone {
         /// Number of the operation.

@@ -294,6 +294,10 @@ pub struct Report {
     /// All monitors in the plan's order.
     #[n(3)]
     pub monitors: Vec<MonitorReport>,
+    /// Whether the targets of each configured partition resolution answered its last look; None: not used or not looked at yet.
+    /// For showing only: no right comes from another server's measurement.
+    #[n(4)]
+    pub resolutions: Vec<Option<bool>>,
 }
 
 /// What cannot be observed and so travels with the view: wishes and counters of one group.

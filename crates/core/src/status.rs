@@ -36,6 +36,11 @@ pub struct GroupView {
 }
 
 impl Cluster {
+    /// Did the targets of this partition resolution answer that server's last look? None: not known.
+    pub fn resolution(&self, server: ServerId, index: usize) -> Option<bool> {
+        self.reports[server.index()].resolutions.get(index).copied().flatten()
+    }
+
     /// One server.
     pub fn server_view(&self, now: Time, server: ServerId) -> ServerView {
         let me = server == self.identity.me;

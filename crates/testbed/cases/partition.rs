@@ -3,7 +3,7 @@
 
 mod cluster;
 
-use clp_testbed::{Net, Phase};
+use clp_testbed::{Cut, Net, Phase};
 use cluster::{Cluster, Conf};
 use std::time::{Duration, Instant};
 
@@ -147,4 +147,21 @@ fn a_server_frozen_without_a_watchdog_never_makes_a_second_owner_when_it_wakes()
     cluster.run(owner, &["clpgrp", "-t", "failover1"]);
     cluster.until("the group is offline", || !cluster.has_mount(owner));
     cluster.run(owner, &["e2fsck", "-f", "-n", "/dev/sdb2"]);
+}
+
+// S-NP-STATUS
+#[test]
+fn a_dead_ping_target_is_shown_for_the_server_that_misses_it_before_any_partition() {
+    let Some(cluster) = Cluster::up(Conf::sample()) else { return };
+    for (server, of) in [("server1", "server1"), ("server1", "server2"), ("server2", "server1"), ("server2", "server2")] {
+        cluster.until("the target answers everybody", || cluster.path(server, of, "pingnp1") == "Normal");
+    }
+    let cut = Cut { from: Some("gateway".into()), keep_carrier: true, ..Cut::whole("server2", Net::Interconnect) };
+    cluster.cut_as(cut).unwrap();
+    for server in ["server1", "server2"] {
+        cluster.until("the miss is shown", || cluster.path(server, "server2", "pingnp1") == "Error");
+        assert_eq!(cluster.path(server, "server1", "pingnp1"), "Normal");
+    }
+    // It is shown and nothing more: the servers still hear each other.
+    assert!(cluster.is_active_on("server1"));
 }

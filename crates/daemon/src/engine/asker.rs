@@ -31,13 +31,14 @@ impl Asker {
         for partition in &configuration.partitions {
             let PartitionKind::Pingnp(pingnp) = &partition.kind;
             if !server.uses(partition.device) {
+                methods.push(None);
                 continue;
             }
             interval = interval.min(pingnp.interval);
             let groups = pingnp.groups.iter().map(|group| group.iter().filter_map(|ip| ip.parse().ok()).collect()).collect();
-            methods.push(Method { groups, timeout: pingnp.timeout });
+            methods.push(Some(Method { groups, timeout: pingnp.timeout }));
         }
-        if methods.is_empty() {
+        if methods.iter().all(Option::is_none) {
             return None;
         }
         let bound = timing.arbiter;
@@ -48,10 +49,10 @@ impl Asker {
                 match asked.recv_timeout(next_look.saturating_duration_since(Instant::now())) {
                     Ok(ask) => {
                         let seen = look(&methods, Some(bound));
-                        let yes = seen.iter().all(|(reachable, _)| *reachable);
+                        let yes = seen.iter().flatten().all(|(reachable, _)| *reachable);
                         // While questions come there is no time for looks of their own; the answers show as well.
                         let _ = inputs.send(Input::PartitionSeen(seen.clone()));
-                        let reason = seen.into_iter().map(|(_, words)| words).collect::<Vec<_>>().join("; ");
+                        let reason = seen.into_iter().flatten().map(|(_, words)| words).collect::<Vec<_>>().join("; ");
                         if inputs.send(Input::Event(Event::Verdict { ask, yes, reason })).is_err() {
                             return;
                         }
@@ -75,14 +76,15 @@ impl Asker {
     }
 }
 
-/// Each method's answer, none waited for longer than the safety sum allows.
-fn look(methods: &[Method], bound: Option<Duration>) -> Vec<(bool, String)> {
+/// Each method's answer in the order of the configuration, None where this server does not use it; none waited for longer than the safety sum allows.
+fn look(methods: &[Option<Method>], bound: Option<Duration>) -> Vec<Option<(bool, String)>> {
     methods
         .iter()
         .map(|method| {
+            let method = method.as_ref()?;
             let limit = bound.map_or(method.timeout, |bound| bound.min(method.timeout));
             let verdict = ping::ask(&method.groups, limit);
-            (verdict.may_go_on(), verdict.to_string())
+            Some((verdict.may_go_on(), verdict.to_string()))
         })
         .collect()
 }

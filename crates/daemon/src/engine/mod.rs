@@ -54,7 +54,7 @@ pub enum Input {
     /// The parent is gone.
     ParentGone,
     /// A periodic look at the partition resolution's targets ended: per resource, reachable or not, with words.
-    PartitionSeen(Vec<(bool, String)>),
+    PartitionSeen(Vec<Option<(bool, String)>>),
 }
 
 /// Everything the loop owns.
@@ -69,7 +69,7 @@ struct Engine {
     feed: feed::Feed,
     waiting: BTreeMap<u64, Sender<Reply>>,
     next_request: u64,
-    partition_seen: Vec<(bool, String)>,
+    partition_seen: Vec<Option<(bool, String)>>,
     foreign_told: Option<Time>,
 }
 
@@ -201,8 +201,9 @@ impl Engine {
             }
             Input::ParentGone => Some(self.parent_gone()),
             Input::PartitionSeen(seen) => {
+                let reachable = seen.iter().map(|seen| seen.as_ref().map(|(reachable, _)| *reachable)).collect();
                 self.partition_seen = seen;
-                None
+                self.step(Event::PartitionSeen { reachable })
             }
         }
     }

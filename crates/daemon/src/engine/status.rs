@@ -104,14 +104,17 @@ impl Engine {
         for (index, partition) in configuration.partitions.iter().enumerate() {
             let uses = configuration.servers[server.index()].uses(partition.device);
             let view = self.cluster.server_view(super::now(), server);
-            let seen = self.partition_seen.get(index);
-            let (status, note) = match seen {
+            // Each server measures for itself and reports what it saw; the words are known for this server only.
+            let words = match self.partition_seen.get(index) {
+                Some(Some((_, words))) if server == self.me() => words.clone(),
+                _ => "measured by that server itself".into(),
+            };
+            let (status, note) = match self.cluster.resolution(server, index) {
                 _ if !uses => ("Unused", String::new()),
                 _ if !view.alive => ("Offline", String::new()),
-                Some((true, words)) if server == self.me() => ("Normal", words.clone()),
-                Some((false, words)) if server == self.me() => ("Error", words.clone()),
-                // Each server measures for itself; another server's measurement is not known here.
-                _ => ("Unknown", "measured by that server itself".into()),
+                Some(true) => ("Normal", words),
+                Some(false) => ("Error", words),
+                None => ("Unknown", "not measured yet".into()),
             };
             paths.push(PathStatus {
                 name: partition.name.clone(),

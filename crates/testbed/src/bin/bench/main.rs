@@ -57,7 +57,11 @@ fn main() -> Result<()> {
         }
     }
     figures.keep()?;
-    if arguments.json { figures.print_json() } else { figures.print(TIMEOUT_MS) }
+    if arguments.json {
+        figures.print_json()
+    } else {
+        figures.print(TIMEOUT_MS)
+    }
     Ok(())
 }
 
