@@ -1,7 +1,7 @@
 //! clp.conf: every parameter declared once; read, write, check, compare.
 //!
 //! Fence: pure. Bytes in, bytes out; who reads and writes files stands elsewhere. `document.rs` keeps a file as it was
-//! written, `schema/` declares its parameters, `configuration.rs` is what is in force, `rules.rs` what must fit together.
+//! written, `schema/` declares its parameters, `configuration/` is what is in force, `rules.rs` what must fit together.
 
 pub mod configuration;
 pub mod document;

@@ -1,0 +1,76 @@
+//! The cluster as a whole, in force.
+
+use std::time::Duration;
+
+use crate::document::Element;
+use crate::problem::Problem;
+use crate::schema::cluster::{Cluster as ClusterSection, Ports};
+
+/// The cluster as a whole.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cluster {
+    /// Name.
+    pub name: String,
+    /// Comment.
+    pub comment: String,
+    /// T_s.
+    pub heartbeat_timeout: Duration,
+    /// h.
+    pub heartbeat_interval: Duration,
+    /// Server sync wait time.
+    pub bootwait: Duration,
+    /// D, when set by hand.
+    pub takeover_delay: Option<Duration>,
+    /// Self-fence bound, when set by hand.
+    pub self_fence: Option<Duration>,
+    /// Code of clp-conf.md 13.3.
+    pub np_action: u32,
+    /// Code of clp-conf.md 13.2.
+    pub rsc_timeout_action: u32,
+    /// Code of clp-conf.md 13.1.
+    pub pm_action: u32,
+    /// Detection profile.
+    pub profile: String,
+    /// Ports.
+    pub ports: Ports,
+}
+
+impl Cluster {
+    /// From the root element.
+    pub fn read(root: &Element, problems: &mut Vec<Problem>) -> Cluster {
+        let section = ClusterSection::read(root, "/root", &[], problems);
+        let mut millis = |text: &str, path: &str, max: u64| -> Option<Duration> {
+            if text.is_empty() {
+                return None;
+            }
+            match text.parse::<u64>() {
+                Ok(value) if value <= max => Some(Duration::from_millis(value)),
+                _ => {
+                    problems.push(Problem::new(
+                        format!("/root/{path}"),
+                        format!("{text:?} is not a number from 0 to {max}"),
+                        "give milliseconds or remove it",
+                    ));
+                    None
+                }
+            }
+        };
+        let bootwait = millis(&section.sync_wait_millis, "mainstay/bootwait", 5_940_000).unwrap_or(section.sync_wait_minutes);
+        let takeover_delay = millis(&section.takeover_delay, "mainstay/takeoverdelay", 999_000);
+        let self_fence = millis(&section.self_fence, "mainstay/selffence", 999_000);
+        Cluster {
+            name: section.name,
+            comment: section.comment,
+            heartbeat_timeout: section.heartbeat_timeout,
+            heartbeat_interval: section.heartbeat_interval,
+            bootwait,
+            takeover_delay,
+            self_fence,
+            np_action: section.np_action,
+            rsc_timeout_action: section.rsc_timeout_action,
+            pm_action: section.pm_action,
+            profile: section.profile,
+            ports: Ports::read(root, "/root", &[], problems),
+        }
+    }
+}

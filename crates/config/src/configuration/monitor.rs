@@ -1,0 +1,166 @@
+//! Monitor resources, in force, with their recovery targets resolved.
+
+use std::time::Duration;
+
+use super::{NOT_YET, instances, key};
+use crate::document::Element;
+use crate::problem::Problem;
+use crate::schema::common::MonitorCommon as MonitorSection;
+use crate::schema::monitors::{common_defaults, diskw::Diskw, miiw::Miiw, userw::Userw};
+
+/// What a monitor's recovery acts upon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecoveryTarget {
+    /// This server.
+    LocalServer,
+    /// Every group.
+    AllGroups,
+    /// One group.
+    Group(String),
+    /// One resource.
+    Resource(String),
+}
+
+/// Common parameters of a monitor, resolved.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MonitorCommon {
+    /// Resource whose activation switches it on; empty: none.
+    pub target: String,
+    /// Between two checks.
+    pub interval: Duration,
+    /// Limit of one check.
+    pub timeout: Duration,
+    /// Failures in a row beyond the first.
+    pub retry: u32,
+    /// From cluster start to stop, not only while the target is active.
+    pub always: bool,
+    /// Servers that run it; empty: all.
+    pub servers: Vec<String>,
+    /// Before the first check.
+    pub start_wait: Duration,
+    /// Recovery target.
+    pub recovery: RecoveryTarget,
+    /// Reactivations.
+    pub restart_threshold: u32,
+    /// Failovers.
+    pub failover_threshold: u32,
+    /// Final action code.
+    pub action: u32,
+    /// A script runs before the final action.
+    pub preaction: bool,
+}
+
+/// A monitor resource.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Monitor {
+    /// Name.
+    pub name: String,
+    /// Comment.
+    pub comment: String,
+    /// Common parameters.
+    pub common: MonitorCommon,
+    /// Type and parameters.
+    pub kind: MonitorKind,
+}
+
+/// Monitor types that can run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MonitorKind {
+    /// User space.
+    Userw(Userw),
+    /// Disk.
+    Diskw(Diskw),
+    /// NIC link.
+    Miiw(Miiw),
+    /// Addresses.
+    Ipw {
+        /// The list.
+        addresses: Vec<String>,
+    },
+    /// Resident process of the target.
+    Pidw,
+}
+
+impl MonitorKind {
+    /// As in the file.
+    pub fn word(&self) -> &'static str {
+        match self {
+            MonitorKind::Userw(_) => "userw",
+            MonitorKind::Diskw(_) => "diskw",
+            MonitorKind::Miiw(_) => "miiw",
+            MonitorKind::Ipw { .. } => "ipw",
+            MonitorKind::Pidw => "pidw",
+        }
+    }
+}
+
+pub(super) fn read_monitors(root: &Element, problems: &mut Vec<Problem>) -> Vec<Monitor> {
+    let mut monitors = Vec::new();
+    for element in instances(root, "monitor") {
+        let name = key(element, "/root/monitor", problems);
+        let at = format!("/root/monitor/{}@{name}", element.tag);
+        let section = MonitorSection::read(element, &at, common_defaults(&element.tag), problems);
+        let kind = match element.tag.as_str() {
+            "userw" => MonitorKind::Userw(Userw::read(element, &at, &[], problems)),
+            "diskw" => MonitorKind::Diskw(Diskw::read(element, &at, &[], problems)),
+            "miiw" => MonitorKind::Miiw(Miiw::read(element, &at, &[], problems)),
+            "ipw" => {
+                let lists = element.at("parameters").into_iter().flat_map(|parameters| parameters.all("list"));
+                MonitorKind::Ipw { addresses: lists.filter_map(|list| list.text_at("ip")).filter(|ip| !ip.is_empty()).collect() }
+            }
+            "pidw" => MonitorKind::Pidw,
+            other => {
+                problems.push(Problem::new(at, format!("monitor type {other}"), NOT_YET));
+                continue;
+            }
+        };
+        let recovery = match (section.recovery_type.as_str(), section.recovery_name.as_str()) {
+            ("grp", "" | "ALLGroup" | "AllGroups") => RecoveryTarget::AllGroups,
+            ("grp", group) => RecoveryTarget::Group(group.into()),
+            ("rsc", resource) => RecoveryTarget::Resource(resource.into()),
+            _ => RecoveryTarget::LocalServer,
+        };
+        let on_server = recovery == RecoveryTarget::LocalServer;
+        let mut threshold = |text: &str, path: &str, default: u32| match (text, on_server) {
+            ("", true) => 0,
+            ("", false) => default,
+            (text, _) => text.parse().ok().filter(|value| *value <= 99).unwrap_or_else(|| {
+                problems.push(Problem::new(
+                    format!("{at}/{path}"),
+                    format!("{text:?} is not a number from 0 to 99"),
+                    "give a count",
+                ));
+                default
+            }),
+        };
+        let restart_threshold = threshold(&section.restart_threshold, "emergency/threshold/restart", 3);
+        let failover_threshold = threshold(&section.failover_threshold, "emergency/threshold/fo", 1);
+        let servers = element
+            .at("polling")
+            .into_iter()
+            .flat_map(|polling| polling.all("servers"))
+            .filter_map(|server| server.text_at("name"))
+            .filter(|server| !server.is_empty())
+            .collect();
+        monitors.push(Monitor {
+            comment: section.comment,
+            common: MonitorCommon {
+                target: section.target,
+                interval: section.interval,
+                timeout: section.timeout,
+                retry: section.retry,
+                always: section.timing == 0,
+                servers,
+                start_wait: section.start_wait,
+                recovery,
+                restart_threshold,
+                failover_threshold,
+                action: section.action,
+                preaction: section.preaction,
+            },
+            kind,
+            name,
+        });
+    }
+    monitors
+}
