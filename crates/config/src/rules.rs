@@ -11,16 +11,15 @@ const SERVERS_MAX: usize = 32;
 /// The time-out must hold at least this many intervals, so that a lost frame is no lost server.
 const INTERVALS_MIN: u32 = 3;
 
-/// All rules.
-pub fn check(configuration: &Configuration, problems: &mut Vec<Problem>) {
-    for rule in RULES {
-        rule(configuration, problems);
-    }
-}
-
 type Rule = fn(&Configuration, &mut Vec<Problem>);
 
-const RULES: &[Rule] = &[
+macro_rules! rules {
+    ($( $rule:ident ),* $(,)?) => {
+        const RULES: &[(&str, Rule)] = &[ $( (stringify!($rule), $rule) ),* ];
+    };
+}
+
+rules! {
     cluster_has_a_name,
     number_of_servers,
     names_are_unique,
@@ -36,7 +35,20 @@ const RULES: &[Rule] = &[
     disks_are_complete,
     devices_are_used_once,
     partitions_have_targets,
-];
+    stall_limits_are_numbers,
+}
+
+/// All rules.
+pub fn check(configuration: &Configuration, problems: &mut Vec<Problem>) {
+    for (_, rule) in RULES {
+        rule(configuration, problems);
+    }
+}
+
+/// Their names, so that a test can ask for an example of each.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    RULES.iter().map(|(name, _)| *name)
+}
 
 fn cluster_has_a_name(configuration: &Configuration, problems: &mut Vec<Problem>) {
     if configuration.cluster.name.is_empty() {
@@ -352,6 +364,20 @@ fn partitions_have_targets(configuration: &Configuration, problems: &mut Vec<Pro
         if pingnp.groups.is_empty() {
             let path = format!("/root/networkpartition/pingnp@{}", partition.name);
             problems.push(Problem::new(path, "there is no address to ask", "add a device that always answers"));
+        }
+    }
+}
+
+fn stall_limits_are_numbers(configuration: &Configuration, problems: &mut Vec<Problem>) {
+    for resource in &configuration.resources {
+        for (path, text) in [("act/timeout", &resource.common.act_timeout), ("deact/timeout", &resource.common.deact_timeout)] {
+            if !text.is_empty() && text.parse::<u32>().map_or(true, |seconds| seconds == 0) {
+                problems.push(Problem::new(
+                    format!("/root/resource/{}@{}/{path}", resource.kind.word(), resource.name),
+                    format!("{text:?} is not a number of seconds"),
+                    "give seconds from 1 on, or leave it empty for the script time and 180 s",
+                ));
+            }
         }
     }
 }

@@ -39,25 +39,25 @@ impl Cluster {
     /// From the root element.
     pub fn read(root: &Element, problems: &mut Vec<Problem>) -> Cluster {
         let section = ClusterSection::read(root, "/root", &[], problems);
-        let mut millis = |text: &str, path: &str, max: u64| -> Option<Duration> {
+        let mut millis = |text: &str, path: &str, min: u64, max: u64| -> Option<Duration> {
             if text.is_empty() {
                 return None;
             }
             match text.parse::<u64>() {
-                Ok(value) if value <= max => Some(Duration::from_millis(value)),
+                Ok(value) if (min..=max).contains(&value) => Some(Duration::from_millis(value)),
                 _ => {
                     problems.push(Problem::new(
                         format!("/root/{path}"),
-                        format!("{text:?} is not a number from 0 to {max}"),
+                        format!("{text:?} is not a number from {min} to {max}"),
                         "give milliseconds or remove it",
                     ));
                     None
                 }
             }
         };
-        let bootwait = millis(&section.sync_wait_millis, "mainstay/bootwait", 5_940_000).unwrap_or(section.sync_wait_minutes);
-        let takeover_delay = millis(&section.takeover_delay, "mainstay/takeoverdelay", 999_000);
-        let self_fence = millis(&section.self_fence, "mainstay/selffence", 999_000);
+        let bootwait = millis(&section.sync_wait_millis, "mainstay/bootwait", 0, 5_940_000).unwrap_or(section.sync_wait_minutes);
+        let takeover_delay = millis(&section.takeover_delay, "mainstay/takeoverdelay", 0, 999_000);
+        let self_fence = millis(&section.self_fence, "mainstay/selffence", 50, 999_000);
         Cluster {
             name: section.name,
             comment: section.comment,

@@ -1,0 +1,206 @@
+//! Every rule is broken by a small change of the sample, and every declared bound is tried from both sides.
+
+use std::collections::BTreeSet;
+
+use clp_config::schema::SECTIONS;
+use clp_config::{Configuration, Document, Problem, rules};
+
+fn sample() -> String {
+    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../samples/two-node-disk/clp.conf")).expect("is shipped")
+}
+
+fn problems(text: &str) -> Vec<Problem> {
+    let document = Document::read(text.as_bytes()).unwrap_or_else(|cause| panic!("{cause}"));
+    Configuration::from_document(&document).err().unwrap_or_default()
+}
+
+const NO_LAN: &str = "<lankhb name=\"lankhb1\">\n\t\t\t<priority>0</priority>\n\t\t\t<device>0</device>\n\t\t</lankhb>\n\t\t<lankhb name=\"lankhb2\">\n\t\t\t<priority>1</priority>\n\t\t\t<device>1</device>\n\t\t</lankhb>";
+const PING: &str = "<grp id=\"0\">\n\t\t\t\t<list id=\"0\">\n\t\t\t\t\t<ip>192.168.0.254</ip>\n\t\t\t\t</list>\n\t\t\t</grp>";
+const CYCLE: &str = "<disk name=\"disk1\">\n<depend name=\"exec1\"/>";
+const IPW: &str = "<ipw name=\"ipw1\"/>\n\t</monitor>";
+const BAD_IPW: &str = "<ipw name=\"ipw1\"><parameters><list id=\"0\"><ip>10.0.0</ip></list></parameters></ipw>\n\t</monitor>";
+const PIDW: &str = "<pidw name=\"pidw1\"><target>exec1</target></pidw>\n\t</monitor>";
+const THIRD: &str = "<server name=\"server3\"><priority>2</priority><device id=\"200\"><type>com</type><info>/dev/ttyS0</info></device></server>\n\t<heartbeat>";
+const MIIW1: &str = "<miiw name=\"miiw1\">";
+
+/// Rule; what is replaced by what in the sample; place, cause and remedy that the problem must name.
+#[rustfmt::skip]
+const TABLE: &[(&str, &str, &str, &str, &str, &str)] = &[
+    ("cluster_has_a_name", "<name>cluster</name>", "", "/root/cluster/name", "has no name", "give it one"),
+    ("names_are_unique", "<server name=\"server2\">", "<server name=\"server1\">", "/root/server@server1", "used twice", "rename"),
+    ("names_are_unique", "<group name=\"failover1\">", "<group name=\"ManagementGroup\">", "/root/group@ManagementGroup", "used twice", "rename"),
+    ("names_are_unique", "<fip name=\"ManagementIP\">", "<fip name=\"fip1\">", "/root/resource@fip1", "used twice", "rename"),
+    ("names_are_unique", "<miiw name=\"miiw2\">", MIIW1, "/root/monitor@miiw1", "used twice", "rename"),
+    ("names_are_unique", "<lankhb name=\"lankhb2\">", "<lankhb name=\"lankhb1\">", "/root/heartbeat@lankhb1", "used twice", "rename"),
+    ("timeout_holds_several_intervals", "<interval>100</interval>", "<interval>334</interval>", "/root/cluster/heartbeat/timeout", "1000 ms is less than 3 intervals of 334 ms", "raise the time-out or lower"),
+    ("at_least_one_lan_heartbeat", NO_LAN, "", "/root/heartbeat", "no LAN heartbeat", "add a lanhb or lankhb"),
+    ("heartbeat_devices_exist", "<device>300</device>", "<device>301</device>", "/root/heartbeat/diskhb@diskhb1", "device 301 is configured on 0 servers", "at least two servers"),
+    ("heartbeat_devices_exist", "<info>10.0.0.2</info>", "<info>10.0.0.256</info>", "/root/server@server2/device@1/info", "\"10.0.0.256\" is not an address", "give the address of that LAN"),
+    ("policies_name_servers", "<gid>1</gid>", "<gid>1</gid><policy name=\"server9\"><order>0</order></policy>", "/root/group@failover1/policy@server9", "no such server", "remove it or correct the name"),
+    ("resources_exist", "<resource name=\"fip@fip1\"/>", "<resource name=\"fip@fip1\"/><resource name=\"fip@fip9\"/>", "/root/group@failover1/resource@fip9", "no such resource", "define it or remove it"),
+    ("resources_exist", "<resource name=\"fip@ManagementIP\"/>", "<resource name=\"fip@ManagementIP\"/><resource name=\"fip@fip1\"/>", "/root/group@failover1/resource@fip1", "belongs to two groups", "one group"),
+    ("dependencies_stay_in_the_group_without_cycle", "<fip name=\"fip1\">", "<fip name=\"fip1\"><depend name=\"ManagementIP\"/>", "/root/resource/fip@fip1/depend", "ManagementIP is not in the same group", "same group"),
+    ("dependencies_stay_in_the_group_without_cycle", "<disk name=\"disk1\">", CYCLE, "/root/resource/disk@disk1/depend", "depends on itself", "break the cycle"),
+    ("monitors_refer_to_what_exists", MIIW1, "<miiw name=\"miiw1\"><polling><timing>1</timing></polling>", "/root/monitor/miiw@miiw1/target", "its target \"\" is not a resource", "choose a resource, or monitor always"),
+    ("monitors_refer_to_what_exists", "<name>failover1</name>", "<name>failover9</name>", "/root/monitor/miiw@miiw2/relation/name", "no group failover9", "choose an existing one"),
+    ("monitors_refer_to_what_exists", "<type>grp</type>\n\t\t\t\t<name>failover1</name>", "<type>rsc</type>\n\t\t\t\t<name>fip9</name>", "/root/monitor/miiw@miiw2/relation/name", "no resource fip9", "choose an existing one"),
+    ("monitors_refer_to_what_exists", "</monitor>", PIDW, "/root/monitor/pidw@pidw1/target", "not an exec resource with an asynchronous start script", "parameters/act/sync"),
+    ("monitors_refer_to_what_exists", MIIW1, "<miiw name=\"miiw1\"><polling><servers id=\"0\"><name>server9</name></servers></polling>", "/root/monitor/miiw@miiw1/polling/servers", "no server server9", "correct the name"),
+    ("monitors_refer_to_what_exists", MIIW1, "<miiw name=\"miiw1\"><emergency><preaction><use>1</use></preaction></emergency>", "/root/monitor/miiw@miiw1/emergency/preaction/use", "scripts before the final action", "set it to 0"),
+    ("final_actions_can_run", "<disk name=\"disk1\">", "<disk name=\"disk1\"><act><action>8</action></act>", "/root/resource/disk@disk1/act/action", "final action 8", "choose one of them"),
+    ("final_actions_can_run", "<disk name=\"disk1\">", "<disk name=\"disk1\"><deact><action>6</action></deact>", "/root/resource/disk@disk1/deact/action", "final action 6", "choose one of them"),
+    ("final_actions_can_run", "<action>4</action>", "<action>15</action>", "/root/monitor/diskw@diskw1/emergency/action", "final action 15", "choose one of them"),
+    ("final_actions_can_run", "<npaction>2</npaction>", "<npaction>4</npaction>", "/root/cluster/networkpartition/npaction", "action 4", "shutdown (2) and reboot (3)"),
+    ("final_actions_can_run", "<mainstay>", "<pm><exec0><recover>5</recover></exec0></pm><mainstay>", "/root/pm/exec0/recover", "action 5", "shutdown (2) and reboot (3)"),
+    ("addresses_are_addresses", "<ip>10.0.0.12</ip>", "<ip>10.0.0.12/24</ip>", "/root/resource/fip@fip1/parameters/ip", "\"10.0.0.12/24\" is not an address", "IPv4 or IPv6"),
+    ("addresses_are_addresses", "</monitor>", IPW, "/root/monitor/ipw@ipw1/parameters/list", "no address to monitor", "add one"),
+    ("addresses_are_addresses", "</monitor>", BAD_IPW, "/root/monitor/ipw@ipw1/parameters/list", "\"10.0.0\" is not an address", "IPv4 or IPv6"),
+    ("disks_are_complete", "<device>/dev/sdb2</device>", "", "/root/resource/disk@disk1/parameters/device", "no device", "give the block device"),
+    ("disks_are_complete", "<point>/mnt/sdb2</point>", "", "/root/resource/disk@disk1/parameters/mount/point", "no mount point", "give a directory"),
+    ("disks_are_complete", "<fs>ext3</fs>", "<fs>ntfs</fs>", "/root/resource/disk@disk1/parameters/fs", "\"ntfs\" is not supported", "ext3"),
+    ("disks_are_complete", "<disktype>disk</disktype>", "<disktype>lvm</disktype>", "/root/resource/disk@disk1/parameters/disktype", "disk type lvm", "disk and raw"),
+    ("devices_are_used_once", "<device>/dev/sdb2</device>", "<device>/dev/sdb1</device>", "disk1", "/dev/sdb1 is used by diskhb1 too", "its own device"),
+    ("devices_are_used_once", "<device>/dev/sdb2</device>", "<device>/dev/sdb2</device><rawdevice>/dev/raw/raw1</rawdevice>", "diskw1", "/dev/raw/raw1 is used by disk1 too", "its own device"),
+    ("partitions_have_targets", PING, "", "/root/networkpartition/pingnp@pingnp1", "no address to ask", "add a device that always answers"),
+    ("stall_limits_are_numbers", "<disk name=\"disk1\">", "<disk name=\"disk1\"><act><timeout>soon</timeout></act>", "/root/resource/disk@disk1/act/timeout", "\"soon\" is not a number", "give seconds"),
+    ("stall_limits_are_numbers", "<disk name=\"disk1\">", "<disk name=\"disk1\"><deact><timeout>0</timeout></deact>", "/root/resource/disk@disk1/deact/timeout", "\"0\" is not a number", "give seconds"),
+];
+
+fn check(text: &str, rule: &str, place: &str, cause: &str, remedy: &str) {
+    let all = problems(text);
+    let found = all.iter().any(|p| p.path.contains(place) && p.what.contains(cause) && p.remedy.contains(remedy));
+    assert!(found, "{rule}: {place}: {cause}; {remedy}\nin {all:#?}");
+}
+
+#[test]
+fn the_sample_breaks_no_rule() {
+    assert_eq!(problems(&sample()), []);
+}
+
+#[test]
+fn a_broken_rule_names_object_cause_and_remedy() {
+    for (rule, old, new, place, cause, remedy) in TABLE {
+        assert!(sample().contains(old), "{rule}: the sample has no {old}");
+        check(&sample().replacen(old, new, 1), rule, place, cause, remedy);
+    }
+}
+
+#[test]
+fn a_com_line_joins_two_servers() {
+    let text = sample().replacen("\t<heartbeat>\n\t\t<types", &format!("\t{THIRD}\n\t\t<types"), 1);
+    check(&text, "heartbeat_devices_exist", "/root/heartbeat/comhb@comhb1", "joins two servers", "leave the device empty");
+}
+
+#[test]
+fn one_to_thirty_two_servers_are_possible() {
+    let with = |count: usize| {
+        let servers: String =
+            (3..=count).map(|n| format!("<server name=\"server{n}\"><priority>{n}</priority></server>\n")).collect();
+        sample().replacen("\t<mainstay>", &format!("{servers}\t<mainstay>"), 1)
+    };
+    assert_eq!(problems(&with(32)), []);
+    check(&with(33), "number_of_servers", "/root/server", "there are 33 servers", "configure 1 to 32");
+    check(
+        "<root><cluster><name>c</name></cluster></root>",
+        "number_of_servers",
+        "/root/server",
+        "there are 0 servers",
+        "configure 1 to 32",
+    );
+}
+
+/// The rules without a row in the table because their examples do not fit into one replacement.
+const ELSEWHERE: &[&str] = &["number_of_servers"];
+
+#[test]
+fn every_rule_has_an_example() {
+    let rows: BTreeSet<&str> = TABLE.iter().map(|row| row.0).chain(ELSEWHERE.iter().copied()).collect();
+    let rules: BTreeSet<&str> = rules::names().collect();
+    assert_eq!(rows, rules);
+}
+
+/// Where a section stands in the sample.
+fn place(section: &str) -> &str {
+    match section {
+        "" => "",
+        "group@NAME" => "group@failover1/",
+        "resource/TYPE@NAME" | "resource/exec@NAME" => "resource/exec@exec1/",
+        "resource/disk@NAME" => "resource/disk@disk1/",
+        "resource/fip@NAME" => "resource/fip@fip1/",
+        "monitor/TYPE@NAME" | "monitor/diskw@NAME" => "monitor/diskw@diskw1/",
+        "monitor/userw@NAME" => "monitor/userw@userw/",
+        "monitor/miiw@NAME" => "monitor/miiw@miiw2/",
+        "networkpartition/pingnp@NAME" => "networkpartition/pingnp@pingnp1/",
+        other => panic!("section {other} has no example here"),
+    }
+}
+
+/// Problems of the bounds of one parameter when it holds a value; rules between parameters are not meant here.
+fn bounds(path: &str, value: &str) -> Vec<String> {
+    let mut document = Document::read(sample().as_bytes()).expect("is valid");
+    document.set(path, value).unwrap_or_else(|cause| panic!("{cause}"));
+    let all = Configuration::from_document(&document).err().unwrap_or_default();
+    let own = all.into_iter().filter(|problem| problem.path == format!("/root/{path}"));
+    let words = ["is outside", "is not a whole number", "characters long"];
+    own.filter(|problem| words.iter().any(|words| problem.what.contains(words))).map(|problem| problem.to_string()).collect()
+}
+
+#[test]
+fn every_declared_bound_is_kept_by_the_reader() {
+    for (section, params) in SECTIONS {
+        for param in *params {
+            let path = format!("{}{}", place(section), param.path);
+            let is_refused = |value: String, words: &str| {
+                let found = bounds(&path, &value);
+                assert!(
+                    found.len() == 1 && found[0].contains(words) && found[0].contains(param.help),
+                    "{path} = {value}: {found:?}"
+                );
+            };
+            let is_taken = |value: String| assert_eq!(bounds(&path, &value), [""; 0], "{path} = {value}");
+            if param.unit == "text" {
+                let length = usize::try_from(param.max).expect("small");
+                is_taken("1".repeat(length));
+                is_refused("1".repeat(length + 1), "characters long");
+                continue;
+            }
+            is_taken(param.min.to_string());
+            is_taken(param.max.to_string());
+            is_refused((param.max + 1).to_string(), "is outside");
+            match param.min.checked_sub(1) {
+                Some(below) => is_refused(below.to_string(), "is outside"),
+                None => is_refused("-1".into(), "is not a whole number"),
+            }
+            for text in ["many", "1.5", "0x10", "1 0", "99999999999999999999"] {
+                is_refused(text.into(), "is not a whole number");
+            }
+        }
+    }
+}
+
+/// Numbers that may be absent are declared as text; the reader keeps their bounds by itself.
+#[test]
+fn numbers_that_may_be_absent_have_bounds_too() {
+    for (path, min, max) in [
+        ("mainstay/bootwait", 0u64, 5_940_000u64),
+        ("mainstay/takeoverdelay", 0, 999_000),
+        ("mainstay/selffence", 50, 999_000),
+        ("monitor/miiw@miiw2/emergency/threshold/restart", 0, 99),
+        ("monitor/miiw@miiw2/emergency/threshold/fo", 0, 99),
+    ] {
+        let is_refused = |value: &str| {
+            let mut document = Document::read(sample().as_bytes()).expect("is valid");
+            document.set(path, value).expect("ASCII");
+            let all = Configuration::from_document(&document).err().unwrap_or_default();
+            all.iter().any(|problem| problem.path == format!("/root/{path}"))
+        };
+        for value in [min.to_string(), max.to_string(), String::new()] {
+            assert!(!is_refused(&value), "{path} = {value}");
+        }
+        for value in
+            [(max + 1).to_string(), "many".into(), "-1".into(), min.checked_sub(1).map_or("-1".into(), |v| v.to_string())]
+        {
+            assert!(is_refused(&value), "{path} = {value}");
+        }
+    }
+}
