@@ -60,6 +60,45 @@ pub enum ReadError {
     Windows,
 }
 
+/// Why a value cannot be written; the document stays as it was.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum SetError {
+    /// A character is missing in the file's encoding.
+    #[error(
+        "{path}: {character:?} cannot be written in {encoding}, the encoding of the file; use other characters or save the file as UTF-8"
+    )]
+    NotInEncoding {
+        /// Which parameter.
+        path: String,
+        /// The first such character.
+        character: char,
+        /// As declared.
+        encoding: String,
+    },
+    /// XML has no way to write a character.
+    #[error("{path}: the control character {character:?} cannot be written in XML; remove it")]
+    NotInXml {
+        /// Which parameter.
+        path: String,
+        /// The first such character.
+        character: char,
+    },
+    /// The place holds elements, which would be lost.
+    #[error("{path} is no parameter: there are elements below it; name one of them")]
+    NotAParameter {
+        /// Which place.
+        path: String,
+    },
+    /// Something else in the file would change with it.
+    #[error("{path}: the file holds bytes that {encoding} cannot write back as they are; save it as UTF-8 before changing it")]
+    NotFaithful {
+        /// Which parameter.
+        path: String,
+        /// As declared.
+        encoding: String,
+    },
+}
+
 /// Something inside an element.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Node {
@@ -236,6 +275,9 @@ pub struct Document {
     root: Element,
     after: Vec<Node>,
     encoding: &'static Encoding,
+    declared: String,
+    has_mark: bool,
+    is_faithful: bool,
     original: Option<Vec<u8>>,
 }
 
@@ -254,6 +296,7 @@ impl Document {
         if had_errors {
             return Err(ReadError::WrongEncoding { name });
         }
+        let is_faithful = *encoding.encode(&text).0 == *body;
         let (before, root, after) = parse(&text)?;
         if root.tag != "root" {
             return Err(ReadError::NotRoot { found: root.tag });
@@ -261,7 +304,8 @@ impl Document {
         if root.text_at("all/serveros").is_some_and(|os| os.eq_ignore_ascii_case("windows")) {
             return Err(ReadError::Windows);
         }
-        Ok(Document { before, root, after, encoding, original: Some(bytes.to_vec()) })
+        let has_mark = body.len() < bytes.len();
+        Ok(Document { before, root, after, encoding, declared: name, has_mark, is_faithful, original: Some(bytes.to_vec()) })
     }
 
     /// The outermost element.
@@ -275,14 +319,39 @@ impl Document {
     }
 
     /// Write a value; missing elements are made, everything else stays as it is.
-    pub fn set(&mut self, path: &str, value: &str) {
-        let steps: Vec<(&str, Option<&str>)> = path
-            .trim_start_matches("/root/")
-            .split('/')
-            .map(|step| step.split_once('@').map_or((step, None), |(tag, key)| (tag, Some(key))))
-            .collect();
+    ///
+    /// # Errors
+    /// [`SetError`]; nothing was changed.
+    pub fn set(&mut self, path: &str, value: &str) -> Result<(), SetError> {
+        let owned = || path.to_string();
+        let is_in_xml = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
+        if let Some(character) = path.chars().chain(value.chars()).find(|c| !is_in_xml(*c)) {
+            return Err(SetError::NotInXml { path: owned(), character });
+        }
+        // The product's other tools read a file that calls itself ASCII as just that.
+        let is_ascii = self.encoding == WINDOWS_1252;
+        let is_in_encoding = |c: char| {
+            if is_ascii {
+                c.is_ascii()
+            } else {
+                self.encoding.decode_without_bom_handling(&self.encoding.encode(c.encode_utf8(&mut [0; 4])).0).0.chars().eq([c])
+            }
+        };
+        if let Some(character) = path.chars().chain(value.chars()).find(|c| !is_in_encoding(*c)) {
+            return Err(SetError::NotInEncoding { path: owned(), character, encoding: self.declared.clone() });
+        }
+        if !self.is_faithful {
+            return Err(SetError::NotFaithful { path: owned(), encoding: self.declared.clone() });
+        }
+        let below = path.trim_start_matches("/root/");
+        if below.is_empty() || self.root.at(below).is_some_and(|element| element.elements().next().is_some()) {
+            return Err(SetError::NotAParameter { path: owned() });
+        }
+        let steps: Vec<(&str, Option<&str>)> =
+            below.split('/').map(|step| step.split_once('@').map_or((step, None), |(tag, key)| (tag, Some(key)))).collect();
         self.root.set(&steps, value);
         self.original = None;
+        Ok(())
     }
 
     /// The file in its own encoding; the same bytes as read while nothing was changed.
@@ -302,7 +371,9 @@ impl Document {
         write(&self.before, &mut text);
         self.root.write(&mut text);
         write(&self.after, &mut text);
-        self.encoding.encode(&text).0.into_owned()
+        let mut bytes = if self.has_mark { b"\xef\xbb\xbf".to_vec() } else { Vec::new() };
+        bytes.extend_from_slice(&self.encoding.encode(&text).0);
+        bytes
     }
 }
 

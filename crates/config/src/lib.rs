@@ -1,9 +1,11 @@
 //! clp.conf: every parameter declared once; read, write, check, compare.
 //!
 //! Fence: pure. Bytes in, bytes out; who reads and writes files stands elsewhere. `document.rs` keeps a file as it was
-//! written, `schema/` declares its parameters, `configuration/` is what is in force, `rules.rs` what must fit together.
+//! written, `schema/` declares its parameters, `configuration/` is what is in force, `rules.rs` what must fit together,
+//! `difference.rs` what a change needs.
 
 pub mod configuration;
+pub mod difference;
 pub mod document;
 pub mod problem;
 pub mod rules;
@@ -15,5 +17,6 @@ pub use configuration::{
     Configuration, Device, DeviceKind, Group, GroupKind, Heartbeat, HeartbeatKind, Monitor, MonitorKind, Partition,
     PartitionKind, Pingnp, RecoveryTarget, Resource, ResourceKind, Server,
 };
-pub use document::{Document, ReadError};
+pub use difference::{Change, Changes, diff};
+pub use document::{Document, ReadError, SetError};
 pub use problem::Problem;

@@ -25,6 +25,18 @@ pub enum Apply {
 }
 
 impl Apply {
+    /// The class in a few words.
+    pub fn class(self) -> &'static str {
+        match self {
+            Apply::UploadOnly => "upload only",
+            Apply::RestartManager => "restart the WebManager",
+            Apply::SuspendMonitor => "suspend the monitor",
+            Apply::SuspendCluster => "suspend the cluster",
+            Apply::StopGroup => "stop the group",
+            Apply::StopCluster => "stop the cluster",
+        }
+    }
+
     /// What the administrator does first.
     pub fn words(self) -> &'static str {
         match self {
