@@ -1,9 +1,13 @@
-//! clpcfctrl --push: check a configuration and distribute it to all its servers.
+//! clpcfctrl --push: check a configuration, compare it with the one in force and distribute it to all its servers.
+//!
+//! What a change needs is computed by `clp_config::diff`; what is printed about it stands in `difference.rs`.
 
 use std::path::PathBuf;
 
 use clp_services::client::{self, ReachError};
+use clp_sys::paths::Root;
 
+use super::difference::Difference;
 use super::{parse, root};
 use crate::options::{Command, Failure, Opt, Parsed, usage};
 use crate::screen;
@@ -12,7 +16,7 @@ use crate::screen;
 pub const COMMAND: Command = Command {
     name: "clpcfctrl",
     summary: "distribute configuration data to the servers named in it",
-    usage: &["--push [-l|-w] [-x DIRECTORY] [-h HOST]"],
+    usage: &["--push [-l|-w] [-x DIRECTORY] [-h HOST] [--json]"],
     options: &[
         Opt { name: "--push", value: None, help: "distribute" },
         Opt { name: "-l", value: None, help: "the data were saved on Linux" },
@@ -23,15 +27,20 @@ pub const COMMAND: Command = Command {
             help: "directory with clp.conf and scripts; default: the configuration in force",
         },
         Opt { name: "-h", value: Some("HOST"), help: "only to this server" },
+        Opt { name: "--json", value: None, help: "the difference to the configuration in force, and what became of it, as JSON" },
     ],
     run,
 };
 
 fn run(parsed: &Parsed) -> Result<(), Failure> {
-    let root = root();
     if !parsed.has("--push") || !parsed.words.is_empty() {
         return Err(Failure::new(format!("clpcfctrl: give --push\n{}", usage(&COMMAND))));
     }
+    push(parsed).map_err(|Failure(words)| Failure::new(format!("{words}\nCommand failed.(code:1)")))
+}
+
+fn push(parsed: &Parsed) -> Result<(), Failure> {
+    let root = root();
     let directory = match parsed.value("-x") {
         Some(directory) => PathBuf::from(directory),
         None if root.etc().join("current").exists() => root.etc().join("current"),
@@ -40,11 +49,7 @@ fn run(parsed: &Parsed) -> Result<(), Failure> {
     let path = directory.join("clp.conf");
     let bytes = std::fs::read(&path).map_err(|cause| Failure::new(format!("{} cannot be read: {cause}", path.display())))?;
     let configuration = parse(&bytes, &path.display().to_string())?;
-    let mut servers: Vec<(String, Vec<String>)> = configuration
-        .servers
-        .iter()
-        .map(|server| (server.name.clone(), server.lan_addresses().iter().map(ToString::to_string).collect()))
-        .collect();
+    let mut servers: Vec<Addressed> = configuration.servers.iter().map(addressed).collect();
     if let Some(host) = parsed.value("-h") {
         servers.retain(|(name, addresses)| name == host || addresses.iter().any(|address| address == host));
         if servers.is_empty() {
@@ -52,26 +57,52 @@ fn run(parsed: &Parsed) -> Result<(), Failure> {
             return Err(Failure::new(format!("there is no server {host}; servers are {}", names.join(", "))));
         }
     }
-    refuse_while_running(&root, &servers)?;
-    client::push(&root, &directory, &servers, screen::progress).map_err(|cause| Failure::new(format!("{cause}(cfmgr:1)")))?;
+    let difference = Difference::to_what_is_in_force(&root, &directory, &bytes, &configuration)?;
+    // A server that is taken out is asked too: it must not go on with what it has.
+    let removed = if parsed.has("-h") { Vec::new() } else { difference.removed_servers() };
+    let running = running(&root, &servers, &removed)?;
+    let refused = (!running.is_empty() && !difference.is_without_effect()).then(|| difference.needed(&running));
+    let result = match refused {
+        Some(words) => Err(words),
+        None => client::push(&root, &directory, &servers, screen::progress).map_err(|cause| format!("{cause}(cfmgr:1)")),
+    };
+    if parsed.has("--json") {
+        screen::line(&difference.json(&running, result.as_ref().err().map(String::as_str)).to_string());
+        return result.map_err(Failure::new);
+    }
+    screen::text(&difference.text());
+    result.map_err(Failure::new)?;
     screen::line("The upload is completed successfully.(cfmgr:0)");
+    if difference.needs_manager_restart() {
+        screen::line("To apply the changes you made, restart the WebManager.");
+    }
     screen::line("Command succeeded.(code:0)");
     Ok(())
 }
 
-/// This version applies a configuration at the start of the service only.
-fn refuse_while_running(root: &clp_sys::paths::Root, servers: &[(String, Vec<String>)]) -> Result<(), Failure> {
-    for (server, addresses) in servers {
+/// A server's name and addresses.
+pub(super) type Addressed = (String, Vec<String>);
+
+/// How a server is reached.
+pub(super) fn addressed(server: &clp_config::Server) -> Addressed {
+    (server.name.clone(), server.lan_addresses().iter().map(ToString::to_string).collect())
+}
+
+/// Names of servers whose cluster service runs. A removed server that does not answer is taken as off, and said so.
+fn running(root: &Root, servers: &[Addressed], removed: &[Addressed]) -> Result<Vec<String>, Failure> {
+    let mut running = Vec::new();
+    for (index, (server, addresses)) in servers.iter().chain(removed).enumerate() {
         match client::is_running(root, server, addresses) {
             Ok(false) => {}
-            Ok(true) => {
-                return Err(Failure::new(format!(
-                    "the upload is cancelled: the cluster service of {server} is running; stop the cluster first (clpcl -t -a)(cfmgr:2)"
-                )));
-            }
+            Ok(true) => running.push(server.clone()),
             Err(ReachError::NoTransfer) => return Err(Failure::new(ReachError::NoTransfer.to_string())),
+            Err(cause) if index >= servers.len() => {
+                screen::error(&format!(
+                    "{cause}; {server} is no longer in the configuration: make sure that its cluster service is stopped"
+                ));
+            }
             Err(cause) => return Err(Failure::new(format!("{cause}; nothing was changed on any server(cfmgr:1)"))),
         }
     }
-    Ok(())
+    Ok(running)
 }

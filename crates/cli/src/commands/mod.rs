@@ -6,6 +6,7 @@ mod clpdown;
 mod clpgrp;
 mod clpstat;
 mod clpstdn;
+mod difference;
 
 use std::process::ExitCode;
 

@@ -4,5 +4,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod pipelines;
+mod push;
 mod requests;
 mod stand_in;
