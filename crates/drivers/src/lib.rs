@@ -1,6 +1,6 @@
 //! What acts on and measures the world: heartbeat paths, monitor resources, partition probes, group resources.
 //!
-//! One file per type. Drivers report what they did or saw; what follows from it is decided in the core.
+//! Fence: touches the world. One file per type. Drivers report what they did or saw; what follows from it is decided in the core.
 
 pub mod heartbeats;
 pub mod monitors;

@@ -1,5 +1,6 @@
 //! What servers say to each other (sealed datagrams, message encoding) and the control API that commands use.
-//! Pure: no sockets, files or clocks. Who sends and receives stands in `daemon` and `services`.
+//!
+//! Fence: pure. No sockets, files or clocks. Who sends and receives stands in `daemon` and `services`.
 
 pub mod control;
 pub mod datagram;

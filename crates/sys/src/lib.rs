@@ -1,6 +1,6 @@
 //! The kernel as the product sees it: processes, mounts, addresses, links, serial lines, watchdog, power, clocks.
 //!
-//! A fence: the only crate with `unsafe`, each block with its reason. It does what it is told and decides nothing.
+//! Fence: the kernel. The only crate with `unsafe`, each block with its reason. It does what it is told and decides nothing.
 
 pub mod address;
 pub mod arp;

@@ -1,8 +1,9 @@
 //! The test bench: servers as namespaces on one machine, with real kernels' parts under them and faults below every process.
 //!
-//! `lab` is what tests use, the program `testbed` what people use. A lab is a supervisor process (`supervise`, `server`)
-//! with switches (`wires`), a shared disk (`disk`), watchdogs (`watchdog`), a serial cable (`cable`); a server's inside is
-//! `machine`, `tree` and `prepare`. Needs root. Knows nothing of the cluster but which programs a server starts.
+//! Binary and library, for tests; needs root. `lab` is what tests use, the program `testbed` what people use. A lab is a
+//! supervisor process (`supervise`, `server`) with switches (`wires`), a shared disk (`disk`), watchdogs (`watchdog`), a serial
+//! cable (`cable`); a server's inside is `machine`, `tree` and `prepare`. Knows nothing of the cluster but which programs a
+//! server starts.
 
 pub mod cable;
 pub mod control;

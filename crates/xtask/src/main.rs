@@ -3,8 +3,9 @@
 mod generate;
 mod licences;
 mod rows;
+mod tree;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -19,14 +20,20 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Format, lints, documentation, licences, generated files
+    /// Format, lints, documentation, licences, generated files, rows, the tree
     Check,
     /// Write the generated files
     Generate,
     /// Join row ids at tests with the passed tests of a log
     Rows {
-        /// What `cargo test` printed
-        log: PathBuf,
+        /// What `cargo test` printed with --show-output; default: test.log in the build directory
+        log: Option<PathBuf>,
+        /// Only what is not proven, with titles
+        #[arg(long)]
+        missing: bool,
+        /// Only this area
+        #[arg(long)]
+        area: Option<String>,
     },
 }
 
@@ -34,7 +41,10 @@ fn main() -> Result<()> {
     match Arguments::parse().task {
         Task::Check => check(),
         Task::Generate => generate::write(),
-        Task::Rows { log } => rows::print(&log),
+        Task::Rows { log, missing, area } => {
+            let log = log.map_or_else(|| Ok(build_directory()?.join("test.log")), anyhow::Ok)?;
+            rows::print(&log, rows::Shown { missing, area: area.as_deref() })
+        }
     }
 }
 
@@ -43,7 +53,24 @@ pub fn top() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+/// Where cargo builds: `CARGO_TARGET_DIR`, a setting, or `target`.
+fn build_directory() -> Result<PathBuf> {
+    let output = Command::new("cargo")
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .current_dir(top())
+        .output()
+        .context("cargo metadata")?;
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).context("reading cargo metadata")?;
+    let directory = metadata["target_directory"].as_str().context("cargo metadata names no target directory")?;
+    Ok(Path::new(directory).to_path_buf())
+}
+
 fn check() -> Result<()> {
+    // The quick ones first: they fail in a second.
+    rows::check()?;
+    println!("rows: ok");
+    tree::check()?;
+    println!("tree: ok");
     step("format", &["cargo", "fmt", "--all", "--check"])?;
     step("lints", &["cargo", "clippy", "-q", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     step("documentation", &["cargo", "doc", "-q", "--workspace", "--no-deps", "--document-private-items"])?;
