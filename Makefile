@@ -3,34 +3,60 @@ SHELL := /bin/bash
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 SEEDS ?= 10000
 CARGO ?= cargo
+# Where cargo builds; CARGO_TARGET_DIR and cargo's own settings move it. Asked only by the targets that need it.
+BUILT = $(or $(CARGO_TARGET_DIR),$(shell $(CARGO) metadata --no-deps --format-version 1 2>/dev/null | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'),target)
+# PROFILE=debug builds faster and runs slower; figures are taken with release.
+PROFILE ?= release
+BUILD = $(CARGO) build $(if $(filter release,$(PROFILE)),--release) --workspace
 
-.PHONY: help deps demo test check bench sim
+.PHONY: help deps root demo test check bench sim generate package
 
 help:
-	@echo "make demo   build and run a two-server cluster on this machine and watch a failover (BATCH=1: no terminal)"
-	@echo "make test   all tests (root: the end-to-end cases run too)"
-	@echo "make check  format, lints, documentation, licences, generated files"
-	@echo "make bench  figures beside their alternatives"
-	@echo "make sim    the decision core under random faults (SEEDS=n)"
+	@echo "make demo       build and run a two-server cluster on this machine and watch a failover"
+	@echo "                BATCH=1  no terminal: take everything down at the end, exit 0 only if every step held"
+	@echo "make test       all tests; as root the end-to-end cases too; what is skipped says why and proves nothing"
+	@echo "make check      format, lints, documentation, licences, generated files, rows, paths"
+	@echo "make bench      figures beside their alternatives (root)"
+	@echo "                JSON=1  the same for machines    LONG=1  more samples"
+	@echo "make sim        the decision core under random faults"
+	@echo "                SEEDS=n  so many runs (default $(SEEDS))"
+	@echo "make deps       only install the packages (tools/deps --list names them)"
+	@echo "make generate   write the generated parts of docs/manual"
+	@echo "make package    not there yet: packages come with a later version"
+	@echo
+	@echo "CARGO_TARGET_DIR moves the build directory; PROFILE=debug builds demo and bench without optimisation."
 
 deps:
 	@tools/deps
 
-demo: deps
-	$(CARGO) build --release --workspace
-	target/release/demo $(if $(BATCH),--batch)
+# Network namespaces and loop devices are root's.
+root:
+	@[ "$$(id -u)" = 0 ] || { echo "this makes network namespaces and loop devices: run it as root (sudo make $(MAKECMDGOALS))" >&2; exit 1; }
+
+demo: root deps
+	@echo "Building (the first time: downloads of the crates and some minutes) …"
+	@$(BUILD)
+	@$(BUILT)/$(PROFILE)/demo $(if $(BATCH),--batch)
 
 check: deps
-	$(CARGO) run -q -p clp-xtask -- check
+	@$(CARGO) run -q -p clp-xtask -- check
 
 test: deps
-	$(CARGO) build --workspace --all-targets
-	@set -o pipefail; $(CARGO) test --workspace --no-fail-fast -- --show-output 2>&1 | tee target/test.log
-	$(CARGO) run -q -p clp-xtask -- rows target/test.log
+	@echo "Building (the first time: downloads of the crates and some minutes) …"
+	@$(CARGO) build --workspace --all-targets
+	@set -o pipefail; log="$(BUILT)/test.log"; $(CARGO) test --workspace --no-fail-fast -- --show-output 2>&1 | tee "$$log"; \
+	    code=$$?; $(CARGO) run -q -p clp-xtask -- rows "$$log" && exit $$code
 
-bench: deps
-	$(CARGO) build --release --workspace
-	target/release/bench
+bench: root deps
+	@echo "Building (the first time: downloads of the crates and some minutes) …"
+	@$(BUILD)
+	@$(BUILT)/$(PROFILE)/bench $(if $(JSON),--json) $(if $(LONG),--samples 30)
 
 sim: deps
-	$(CARGO) run --release -q -p clp-sim -- run --seeds $(SEEDS)
+	@$(CARGO) run --release -q -p clp-sim -- run --seeds $(SEEDS)
+
+generate:
+	@$(CARGO) run -q -p clp-xtask -- generate
+
+package:
+	@echo "make package is not there yet: packages come with a later version (see CHANGELOG.md)" >&2; exit 1
