@@ -3,7 +3,7 @@
 use clp_protocol::control::{AfterStop, Request};
 
 use super::{order, root, server_name};
-use crate::options::{Command, Failure, Opt, Parsed};
+use crate::options::{Command, Failure, Opt, Parsed, usage};
 use crate::screen;
 
 /// Its declaration.
@@ -19,6 +19,10 @@ pub const COMMAND: Command = Command {
 };
 
 fn run(parsed: &Parsed) -> Result<(), Failure> {
+    // Who writes `clpstdn server2` means server2, not this server.
+    if let Some(word) = parsed.words.first() {
+        return Err(Failure::new(format!("clpstdn: {word} is not expected; a server is named with -h\n{}", usage(&COMMAND))));
+    }
     let root = root();
     let server = parsed.value("-h").map(|host| server_name(&root, host)).transpose()?;
     let then = if parsed.has("-r") { AfterStop::Reboot } else { AfterStop::Shutdown };

@@ -123,6 +123,8 @@ fn success_is_a_line_and_zero_and_failure_is_one_with_a_reason() {
         &["clpcl", "-q"],
         &["clpcl", "-t", "-a", "-h", "server2"],
         &["clpgrp", "-s", "-h", "server2", "-h", "server2"],
+        &["clpdown", "server2"],
+        &["clpstdn", "server2"],
         &["clpcfctrl"],
         &["clpnonsense"],
     ] {
