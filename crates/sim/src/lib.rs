@@ -3,11 +3,15 @@
 //!
 //! Binary and library; nothing here touches a real machine. Start at `world.rs`; what is checked stands in `check.rs`.
 
+mod act;
+mod arbiter;
+mod carry;
 pub mod check;
 pub mod faults;
 pub mod host;
 pub mod network;
 pub mod options;
+mod power;
 pub mod rng;
 pub mod work;
 pub mod world;

@@ -1,0 +1,80 @@
+//! What passes between the world and an engine: events in, deadlines kept, actions carried out, operators' questions.
+
+use std::rc::Rc;
+
+use clp_core::action::Action;
+use clp_core::event::Event;
+use clp_core::message::{Command, Message};
+
+use crate::world::{Happening, World};
+
+impl World {
+    /// Give an event to an engine and do what it says.
+    pub(crate) fn handle(&mut self, host: usize, event: Event) {
+        let now = self.hosts[host].clock(self.now);
+        let Some(engine) = &mut self.hosts[host].engine else { return };
+        self.events += 1;
+        let actions = engine.handle(now, event);
+        for action in actions {
+            self.act(host, action);
+        }
+        self.schedule(host);
+    }
+
+    pub(crate) fn schedule(&mut self, host: usize) {
+        let now = self.hosts[host].clock(self.now);
+        let Some(engine) = &self.hosts[host].engine else { return };
+        let at = self.hosts[host].real(engine.next_deadline(now)).max(self.now);
+        if at < self.hosts[host].wake || self.hosts[host].wake <= self.now {
+            self.hosts[host].wake = at;
+            self.after(at - self.now, Happening::Wake { host });
+        }
+    }
+
+    pub(crate) fn wake(&mut self, host: usize) {
+        let scheduled = &mut self.hosts[host];
+        if scheduled.engine.is_none() || scheduled.wake > self.now {
+            return;
+        }
+        scheduled.wake = u64::MAX;
+        self.handle(host, Event::Deadline);
+    }
+
+    pub(crate) fn act(&mut self, host: usize, action: Action) {
+        let life = self.hosts[host].life;
+        if !matches!(action, Action::Beat(_) | Action::Send { message: Message::Report(_) | Message::Cause { .. }, .. }) {
+            self.say(|| format!("s{host}.{life} {action:?}"));
+        }
+        match action {
+            Action::Beat(frame) => self.beat(host, frame),
+            Action::Send { to, message } => {
+                let message = Rc::new(message);
+                if self.network.lan(host, to.index()) {
+                    for delay in self.network.arrivals(&mut self.rng) {
+                        let message = message.clone();
+                        self.after(delay, Happening::Message { to: to.index(), from: host, message });
+                    }
+                }
+            }
+            Action::AskPartition { ask } => {
+                let way = self.rng.below(self.interval() / 4 + 1);
+                self.after(way, Happening::Question { host, life, ask });
+            }
+            Action::Resource { op, resource, work } => self.work(host, op, resource, work),
+            Action::Emergency { .. } => self.emergency(host),
+            Action::Monitor { monitor, run } => self.monitor(host, monitor, run),
+            Action::Alert(alert) => self.alerted(host, &alert),
+            Action::Cause { .. } => {}
+            Action::Answer { .. } => {}
+            Action::Exit { then, clean } => self.exit(host, then, clean),
+        }
+    }
+
+    /// Ask a server's engine as an operator does.
+    pub(crate) fn operate(&mut self, host: usize, command: Command) {
+        self.command += 1;
+        self.say(|| format!("operator at s{host}: {command:?}"));
+        let id = self.command;
+        self.handle(host, Event::Operator { id, command });
+    }
+}

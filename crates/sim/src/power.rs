@@ -1,0 +1,131 @@
+//! The life of a server: power, boots, engine starts and ends, pauses, and the watchdog with the one who feeds it.
+
+use clp_core::cluster::{Cluster, Identity};
+use clp_core::event::Event;
+use clp_core::ids::ServerId;
+use clp_core::plan::AfterStop;
+
+use crate::host::Pause;
+use crate::options::Planted;
+use crate::world::{Happening, World};
+
+impl World {
+    pub(crate) fn power_on(&mut self, host: usize) {
+        if self.hosts[host].powered {
+            return;
+        }
+        let server = &mut self.hosts[host];
+        server.powered = true;
+        server.boot += 1;
+        let boot = server.boot;
+        self.say(|| format!("s{host} boots ({boot})"));
+        self.after(self.interval(), Happening::Feed { host, boot });
+        self.engine_start(host, boot);
+    }
+
+    pub(crate) fn power_off(&mut self, host: usize) {
+        self.hosts[host].power_off();
+        self.truth_changed();
+        self.contact_changed();
+    }
+
+    pub(crate) fn engine_start(&mut self, host: usize, boot: u64) {
+        let server = &mut self.hosts[host];
+        if !server.powered || server.boot != boot || server.engine.is_some() {
+            return;
+        }
+        server.life += 1;
+        server.slots_read.fill((0, 0));
+        let life = server.life;
+        let identity = Identity {
+            me: ServerId::at(host),
+            incarnation: life,
+            boot: boot * 1000 + host as u64,
+            paths: self.options.lan.len(),
+            generation: 1,
+        };
+        let now = server.clock(self.now);
+        let mut plan = self.options.plan.clone();
+        if self.options.planted == Some(Planted::IgnoresDependencies) {
+            plan.resources.iter_mut().for_each(|resource| resource.depends.clear());
+        }
+        server.engine = Some(Cluster::new(plan, identity, now));
+        server.wake = u64::MAX;
+        self.checker.engine_starts(host);
+        self.say(|| format!("s{host} engine starts, life {life}"));
+        for path in (0..self.network.paths()).filter(|path| !self.network.is_lan(*path)).collect::<Vec<_>>() {
+            self.after(0, Happening::DiskRead { host, life, path });
+        }
+        self.handle(host, Event::Deadline);
+        self.contact_changed();
+    }
+
+    pub(crate) fn exit(&mut self, host: usize, then: AfterStop, clean: bool) {
+        if clean {
+            self.check_clean_exit(host);
+            self.hosts[host].watchdog = None;
+        }
+        self.hosts[host].end_engine();
+        let boot = self.hosts[host].boot;
+        let back = self.rng.range(self.interval() * 5, self.interval() * 80);
+        match then {
+            AfterStop::Nothing => self.after(back, Happening::EngineStart { host, boot }),
+            AfterStop::Shutdown | AfterStop::Reboot => {
+                self.power_off(host);
+                self.after(back, Happening::PowerOn { host });
+            }
+        }
+        self.contact_changed();
+    }
+
+    pub(crate) fn resume(&mut self, host: usize) {
+        if self.hosts[host].pause == Pause::No {
+            return;
+        }
+        self.say(|| format!("s{host} goes on after its pause"));
+        self.hosts[host].pause = Pause::No;
+        let waiting = std::mem::take(&mut self.hosts[host].waiting);
+        let first = self.rng.percent(50);
+        if first {
+            self.handle(host, Event::Deadline);
+        }
+        for happening in waiting {
+            self.happens(happening);
+        }
+        self.handle(host, Event::Deadline);
+        self.contact_changed();
+    }
+
+    pub(crate) fn feed(&mut self, host: usize, boot: u64) {
+        self.record_view(host);
+        let server = &self.hosts[host];
+        if server.boot != boot || !server.powered {
+            return;
+        }
+        let now = server.clock(self.now);
+        let allowed = server.pause == Pause::No && server.engine.as_ref().is_some_and(|engine| engine.may_feed_watchdog(now));
+        self.after(self.interval(), Happening::Feed { host, boot });
+        if !allowed || self.options.planted == Some(Planted::NoWatchdog) {
+            return;
+        }
+        let end = self.now + self.options.watchdog;
+        if self.hosts[host].watchdog.replace(end).is_none() {
+            self.after(self.options.watchdog, Happening::Watchdog { host, boot });
+        }
+    }
+
+    pub(crate) fn watchdog(&mut self, host: usize, boot: u64) {
+        let server = &self.hosts[host];
+        if server.boot != boot || !server.powered {
+            return;
+        }
+        let Some(end) = server.watchdog else { return };
+        if end > self.now {
+            self.after(end - self.now, Happening::Watchdog { host, boot });
+            return;
+        }
+        self.hosts[host].watchdog = None;
+        let late = self.rng.below(self.options.watchdog_grain);
+        self.after(late, Happening::Reset { host, boot });
+    }
+}
