@@ -9,7 +9,7 @@ BUILT = $(or $(CARGO_TARGET_DIR),$(shell $(CARGO) metadata --no-deps --format-ve
 PROFILE ?= release
 BUILD = $(CARGO) build $(if $(filter release,$(PROFILE)),--release) --workspace
 
-.PHONY: help deps root demo test check bench sim generate package
+.PHONY: help deps root demo test check bench sim sim-planted generate package
 
 help:
 	@echo "make demo       build and run a two-server cluster on this machine and watch a failover"
@@ -20,6 +20,7 @@ help:
 	@echo "                JSON=1  the same for machines    LONG=1  more samples"
 	@echo "make sim        the decision core under random faults"
 	@echo "                SEEDS=n  so many runs (default $(SEEDS))"
+	@echo "make sim-planted  every mistake put into the decision core is found"
 	@echo "make deps       only install the packages (tools/deps --list names them)"
 	@echo "make generate   write the generated parts of docs/manual"
 	@echo "make package    not there yet: packages come with a later version"
@@ -54,6 +55,9 @@ bench: root deps
 
 sim: deps
 	@$(CARGO) run --release -q -p clp-sim -- run --seeds $(SEEDS)
+
+sim-planted: deps
+	@$(CARGO) run --release -q -p clp-sim -- planted
 
 generate:
 	@$(CARGO) run -q -p clp-xtask -- generate

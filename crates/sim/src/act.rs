@@ -37,6 +37,7 @@ impl World {
             return;
         }
         scheduled.wake = u64::MAX;
+        self.forge(host);
         self.handle(host, Event::Deadline);
     }
 

@@ -3,7 +3,8 @@
 use clp_core::ids::ServerId;
 
 use crate::host::Host;
-use crate::options::{Arbiter, Planted};
+use crate::options::Arbiter;
+use crate::plant::Planted;
 use crate::world::{Happening, World};
 
 impl World {

@@ -9,9 +9,9 @@ use clp_core::message::Frame;
 use crate::world::{Happening, World};
 
 impl World {
-    pub(crate) fn beat(&mut self, host: usize, frame: Frame) {
+    pub(crate) fn beat(&mut self, host: usize, mut frame: Frame) {
         self.check_frame(host, &frame);
-        self.sent[host] = (frame.incarnation, frame.seq);
+        self.distort_sent(host, &mut frame);
         let frame = Rc::new(frame);
         for path in 0..self.network.paths() {
             if !self.network.is_lan(path) {
@@ -45,7 +45,10 @@ impl World {
                 let (read_life, _) = self.hosts[host].slots_read[from];
                 self.hosts[host].slots_read[from] = (life, slot.serial);
                 if read_life == life && self.hosts[host].engine.is_some() {
-                    self.handle(host, Event::Frame { from: ServerId::at(from), path, lan: false, frame: slot.frame });
+                    let mut frame = slot.frame;
+                    if self.distort_frame(host, from, false, &mut frame) {
+                        self.handle(host, Event::Frame { from: ServerId::at(from), path, lan: false, frame });
+                    }
                 }
             }
         }

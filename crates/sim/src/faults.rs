@@ -83,6 +83,7 @@ impl World {
         }
         self.hosts[host].pause = pause;
         self.hosts[host].pauses += 1;
+        self.hosts[host].paused_at = self.now;
         let pauses = self.hosts[host].pauses;
         self.after(span, Happening::Resume { host, pauses });
         self.contact_changed();

@@ -50,6 +50,10 @@ pub struct Host {
     pub bad_until: Vec<u64>,
     /// Newest slot read on each disk path, by server.
     pub slots_read: Vec<(u64, u64)>,
+    /// When the last pause began.
+    pub paused_at: u64,
+    /// Time that its clock did not count; none but with a planted mistake.
+    pub stood: u64,
     base: u64,
     drift: i64,
 }
@@ -84,6 +88,8 @@ impl Host {
             monitors: vec![None; monitors],
             bad_until: vec![0; monitors],
             slots_read: vec![(0, 0); servers],
+            paused_at: 0,
+            stood: 0,
             base,
             drift,
         }
@@ -92,12 +98,12 @@ impl Host {
     /// This server's clock.
     pub fn clock(&self, real: u64) -> Time {
         let drifted = i64::try_from(real).expect("runs are short") * self.drift / 1_000_000;
-        Time(self.base + real.saturating_add_signed(drifted))
+        Time((self.base + real.saturating_add_signed(drifted)).saturating_sub(self.stood))
     }
 
     /// The first real instant at which the clock shows `time` or more.
     pub fn real(&self, time: Time) -> u64 {
-        let local = time.0.saturating_sub(self.base);
+        let local = (time.0.saturating_add(self.stood)).saturating_sub(self.base);
         let drifted = i64::try_from(local).unwrap_or(i64::MAX / 2_000_000) * self.drift / (1_000_000 + self.drift);
         let mut real = local.saturating_add_signed(-drifted);
         while self.clock(real) < time {

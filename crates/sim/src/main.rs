@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
+use clp_sim::plant::PLANTS;
 
 #[derive(Parser)]
 #[command(about = "Runs the cluster's decisions through random failures in virtual time")]
@@ -27,6 +28,12 @@ enum Command {
         #[arg(long, default_value_t = 2)]
         threads: u64,
     },
+    /// Run every planted mistake until it is caught.
+    Planted {
+        /// Seeds to try for each.
+        #[arg(long, default_value_t = 20000)]
+        seeds: u64,
+    },
     /// Run one seed.
     Seed {
         /// Which.
@@ -47,6 +54,7 @@ fn main() -> std::process::ExitCode {
             println!("SIM seed={seed} seconds={} violations={}", outcome.time / 1_000_000, outcome.violations.len());
             return std::process::ExitCode::from(u8::from(!outcome.violations.is_empty()));
         }
+        Command::Planted { seeds } => return planted(seeds),
         Command::Run { seeds, from, threads } => (seeds, from, threads),
     };
     let begin = Instant::now();
@@ -82,4 +90,20 @@ fn main() -> std::process::ExitCode {
     let minutes = begin.elapsed().as_secs_f64() / 60.0;
     println!("SIM seeds={seeds} hours={hours} violations={violations} minutes={minutes:.1}");
     std::process::ExitCode::from(u8::from(violations > 0))
+}
+
+/// Each mistake must be found, and by the checker it is meant for.
+fn planted(seeds: u64) -> std::process::ExitCode {
+    let mut caught = 0;
+    for mistake in PLANTS {
+        match clp_sim::catch(*mistake, seeds) {
+            Some((seed, words)) => {
+                caught += 1;
+                println!("{mistake:?}: caught by seed {seed}: {words}");
+            }
+            None => println!("{mistake:?}: not caught by {seeds} seeds"),
+        }
+    }
+    println!("PLANTED total={} caught={caught}", PLANTS.len());
+    std::process::ExitCode::from(u8::from(caught != PLANTS.len()))
 }

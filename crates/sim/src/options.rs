@@ -7,22 +7,8 @@ use clp_core::plan::{
     AfterStop, FinalAction, GroupPlan, MonitorPlan, PartitionMethod, Plan, RecoveryTarget, ResourcePlan, Timing,
 };
 
+use crate::plant::Planted;
 use crate::rng::Rng;
-
-/// A mistake put in on purpose, to see that the checkers find it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Planted {
-    /// The emergency says that it is done and does nothing.
-    EmergencyDoesNothing,
-    /// No takeover delay, and a witness whose lease is not waited for.
-    NoTakeoverDelay,
-    /// A frame that arrives counts as acknowledging everything, against rule R3.
-    HearingIsEnough,
-    /// The watchdog never resets.
-    NoWatchdog,
-    /// Groups are activated without regard to dependencies.
-    IgnoresDependencies,
-}
 
 /// How the partition question is answered in the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use clp_core::ids::ServerId;
 use clp_core::plan::AfterStop;
 
 use crate::host::Pause;
-use crate::options::Planted;
+use crate::plant::{Planted, plan};
 use crate::world::{Happening, World};
 
 impl World {
@@ -44,12 +44,12 @@ impl World {
             paths: self.options.lan.len(),
             generation: 1,
         };
-        let now = server.clock(self.now);
-        let mut plan = self.options.plan.clone();
-        if self.options.planted == Some(Planted::IgnoresDependencies) {
-            plan.resources.iter_mut().for_each(|resource| resource.depends.clear());
+        let mut now = server.clock(self.now);
+        if self.options.planted == Some(Planted::BootForgetsAbsent) {
+            let timing = &self.options.plan.timing;
+            now = now - (timing.timeout + timing.takeover_data + timing.sync_wait);
         }
-        server.engine = Some(Cluster::new(plan, identity, now));
+        server.engine = Some(Cluster::new(plan(&self.options), identity, now));
         server.wake = u64::MAX;
         self.checker.engine_starts(host);
         self.say(|| format!("s{host} engine starts, life {life}"));
@@ -84,6 +84,11 @@ impl World {
         }
         self.say(|| format!("s{host} goes on after its pause"));
         self.hosts[host].pause = Pause::No;
+        if self.is_planted(Planted::ClockStopsInPause) {
+            let stood = self.now - self.hosts[host].paused_at;
+            self.hosts[host].stood += stood;
+            self.hosts[host].wake = u64::MAX;
+        }
         let waiting = std::mem::take(&mut self.hosts[host].waiting);
         let first = self.rng.percent(50);
         if first {

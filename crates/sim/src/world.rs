@@ -13,7 +13,8 @@ use clp_core::message::{Frame, Message};
 use crate::check::Checker;
 use crate::host::{Host, Pause, Slot};
 use crate::network::{Cut, Network};
-use crate::options::{Options, Planted};
+use crate::options::Options;
+use crate::plant::Memory;
 use crate::rng::Rng;
 use crate::{Outcome, rerun};
 
@@ -112,8 +113,8 @@ pub struct World {
     pub(crate) lease: Option<(Vec<bool>, u64)>,
     /// Who is not in the committed view of whom after a farewell, as the arbiter records it.
     pub(crate) excludes: Vec<Vec<bool>>,
-    /// Newest frame sent, for a planted mistake.
-    pub(crate) sent: Vec<(u64, u64)>,
+    /// For planted mistakes.
+    pub(crate) memory: Memory,
     pub(crate) healed: bool,
     pub(crate) checker: Checker,
     pub(crate) command: u64,
@@ -155,7 +156,7 @@ impl World {
             slot_serial: 0,
             lease: None,
             excludes: vec![vec![false; servers]; servers],
-            sent: vec![(0, 0); servers],
+            memory: Memory::new(servers),
             healed: false,
             checker,
             command: 0,
@@ -241,18 +242,17 @@ impl World {
                 if self.hosts[to].engine.is_some() {
                     let lan = self.network.is_lan(path);
                     let mut frame = (*frame).clone();
-                    if self.options.planted == Some(Planted::HearingIsEnough) {
-                        let (life, seq) = self.sent[to];
-                        let mine = frame.acks.iter_mut().filter(|ack| ack.server.index() == to && ack.incarnation == life);
-                        mine.for_each(|ack| ack.seq = seq);
+                    if self.distort_frame(to, from, lan, &mut frame) {
+                        self.handle(to, Event::Frame { from: ServerId::at(from), path, lan, frame });
                     }
-                    let event = Event::Frame { from: ServerId::at(from), path, lan, frame };
-                    self.handle(to, event);
                 }
             }
             Message { to, from, message } => {
                 if self.hosts[to].engine.is_some() {
-                    self.handle(to, Event::Message { from: ServerId::at(from), message: (*message).clone() });
+                    let mut message = (*message).clone();
+                    if self.distort_message(to, from, &mut message) {
+                        self.handle(to, Event::Message { from: ServerId::at(from), message });
+                    }
                 }
             }
             Wake { host } => self.wake(host),
@@ -266,6 +266,7 @@ impl World {
             Question { host, life, ask } => self.question(host, life, ask),
             Verdict { host, life, ask, yes } => {
                 if self.alive(host, life) {
+                    let yes = self.distort_verdict(host, life, yes);
                     self.handle(host, Event::Verdict { ask, yes, reason: format!("the arbiter said {yes}") });
                 }
             }

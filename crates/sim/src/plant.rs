@@ -1,0 +1,229 @@
+//! Mistakes put in on purpose, to see that the checkers find them: each breaks one rule of `docs/safety.md` or one invariant
+//! by lying to the core between it and the world. Nothing of this is in the core, so nothing of it can be shipped.
+
+use std::time::Duration;
+
+use clp_core::event::Event;
+use clp_core::ids::ServerId;
+use clp_core::message::{Frame, Message, Mode, Report};
+use clp_core::plan::Plan;
+
+use crate::options::Options;
+use crate::world::World;
+
+/// A mistake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Planted {
+    /// The emergency says that it is done and does nothing.
+    EmergencyDoesNothing,
+    /// No takeover delay, and a witness whose lease is not waited for.
+    NoTakeoverDelay,
+    /// The watchdog never resets.
+    NoWatchdog,
+    /// Groups are activated without regard to dependencies.
+    IgnoresDependencies,
+    /// R0: the right does not end with the acknowledgements.
+    RightNeverEnds,
+    /// R1: whoever is silent for the time-out counts as gone.
+    AbsentIsGone,
+    /// R1: a server that boots counts the absent as silent for long.
+    BootForgetsAbsent,
+    /// R2: the first Yes holds for ever.
+    OneYesIsEnough,
+    /// R3: a frame that arrives counts as acknowledging everything.
+    HearingIsEnough,
+    /// R4: a promise withholds no acknowledgement.
+    PromiseFreezesNothing,
+    /// R5: an engine restarted on the same boot takes everything as off.
+    RestartOwnsNothing,
+    /// R6: the clock stands still while the server does.
+    ClockStopsInPause,
+    /// R7: what is read from disks is no sign of life.
+    DiskIsNoSign,
+    /// R8: a late report replaces a newer one.
+    LateReportIsNew,
+    /// The resolution's Yes is taken as a No.
+    YesIsNo,
+    /// A command is answered when it was understood.
+    AnswersAtOnce,
+    /// No causes are recorded.
+    NoCauses,
+    /// One more retry than configured.
+    OneRetryMore,
+    /// No order to another server arrives.
+    OrdersGetLost,
+}
+
+/// All of them.
+pub const PLANTS: &[Planted] = &[
+    Planted::EmergencyDoesNothing,
+    Planted::NoTakeoverDelay,
+    Planted::NoWatchdog,
+    Planted::IgnoresDependencies,
+    Planted::RightNeverEnds,
+    Planted::AbsentIsGone,
+    Planted::OneYesIsEnough,
+    Planted::HearingIsEnough,
+    Planted::RestartOwnsNothing,
+    Planted::ClockStopsInPause,
+    Planted::DiskIsNoSign,
+    Planted::LateReportIsNew,
+    Planted::OneRetryMore,
+    Planted::OrdersGetLost,
+];
+
+/// Mistakes that no run can tell, because another rule holds alone what they break; they are not counted.
+///
+/// *Promise freezes nothing* (R4): a frame that acknowledges X also carries the age at which its sender heard X, so whoever
+/// takes note of the frame counts X's silence anew (R1). Acknowledgements are carried only over edges that both ends hear,
+/// and over those X is in the view. A member that still acknowledges X and whose frames no longer come leaves its coordinator
+/// without right (R0), and X needs an acknowledgement or a verdict for the coordinator as well.
+///
+/// *Boot forgets the absent* (R1): the Yes must have held for the whole silence and takeover delay (R2), and nobody asks
+/// before its own start.
+pub const REDUNDANT: &[Planted] = &[Planted::PromiseFreezesNothing, Planted::BootForgetsAbsent];
+
+impl Planted {
+    /// The invariant that must be reported: a plant caught by another checker proves nothing about its own.
+    pub fn word(self) -> &'static str {
+        match self {
+            Planted::EmergencyDoesNothing => "",
+            Planted::IgnoresDependencies => "ordered",
+            Planted::YesIsNo => "no-needless-stop",
+            Planted::AnswersAtOnce => "acknowledged",
+            Planted::NoCauses => "explained",
+            Planted::OneRetryMore => "ladder",
+            Planted::OrdersGetLost => "no-orphan",
+            _ => "single-owner",
+        }
+    }
+}
+
+/// What mistakes need to remember, by (receiver, sender) where it is a list.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// Newest frame sent.
+    pub sent: Vec<(u64, u64)>,
+    /// Newest frame heard.
+    heard: Vec<Option<(u64, Frame)>>,
+    /// True versions of the reports taken, by the number they were given.
+    versions: Vec<(u64, Vec<u64>)>,
+    /// A Yes was heard in this life.
+    yes: Vec<u64>,
+}
+
+impl Memory {
+    /// Nothing yet.
+    pub fn new(servers: usize) -> Self {
+        Memory {
+            sent: vec![(0, 0); servers],
+            heard: vec![None; servers * servers],
+            versions: vec![(0, vec![0]); servers * servers],
+            yes: vec![0; servers],
+        }
+    }
+}
+
+/// The plan that the cores are given; the world keeps the true one.
+pub fn plan(options: &Options) -> Plan {
+    let mut plan = options.plan.clone();
+    match options.planted {
+        Some(Planted::IgnoresDependencies) => plan.resources.iter_mut().for_each(|resource| resource.depends.clear()),
+        Some(Planted::OneRetryMore) => plan.resources.iter_mut().for_each(|resource| resource.activate_retry += 1),
+        Some(Planted::RightNeverEnds) => {
+            plan.timing.right_timeout = Duration::from_secs(3600);
+            plan.timing.watchdog_hold = Duration::from_secs(3600);
+        }
+        _ => {}
+    }
+    plan
+}
+
+impl World {
+    pub(crate) fn is_planted(&self, planted: Planted) -> bool {
+        self.options.planted == Some(planted)
+    }
+
+    /// A frame as it leaves.
+    pub(crate) fn distort_sent(&mut self, host: usize, frame: &mut Frame) {
+        self.memory.sent[host] = (frame.incarnation, frame.seq);
+        if self.is_planted(Planted::PromiseFreezesNothing) {
+            let servers = self.hosts.len();
+            for ack in frame.acks.iter_mut().filter(|ack| ack.seq == 0) {
+                if let Some((_, heard)) = &self.memory.heard[host * servers + ack.server.index()]
+                    && heard.incarnation == ack.incarnation
+                {
+                    ack.seq = heard.seq;
+                }
+            }
+        }
+        if self.is_planted(Planted::LateReportIsNew) {
+            let servers = self.hosts.len();
+            for ack in &mut frame.acks {
+                let (_, versions) = &self.memory.versions[host * servers + ack.server.index()];
+                ack.report = usize::try_from(ack.report).ok().and_then(|at| versions.get(at).copied()).unwrap_or(0);
+            }
+        }
+    }
+
+    /// A frame as it arrives; None when it does not.
+    pub(crate) fn distort_frame(&mut self, to: usize, from: usize, lan: bool, frame: &mut Frame) -> bool {
+        if self.is_planted(Planted::HearingIsEnough) {
+            let (life, seq) = self.memory.sent[to];
+            let mine = frame.acks.iter_mut().filter(|ack| ack.server.index() == to && ack.incarnation == life);
+            mine.for_each(|ack| ack.seq = seq);
+        }
+        let heard = &mut self.memory.heard[to * self.hosts.len() + from];
+        if heard.as_ref().is_none_or(|(_, old)| (old.incarnation, old.seq) < (frame.incarnation, frame.seq)) {
+            *heard = Some((self.now, frame.clone()));
+        }
+        lan || !self.is_planted(Planted::DiskIsNoSign)
+    }
+
+    /// A message as it arrives; false when it does not.
+    pub(crate) fn distort_message(&mut self, to: usize, from: usize, message: &mut Message) -> bool {
+        if !self.is_planted(Planted::LateReportIsNew) {
+            return !(self.is_planted(Planted::OrdersGetLost) && matches!(message, Message::Order(_)));
+        }
+        let at = to * self.hosts.len() + from;
+        let mut number = |report: &mut Report| {
+            let (life, versions) = &mut self.memory.versions[at];
+            if *life != report.incarnation {
+                *life = report.incarnation;
+                *versions = vec![0];
+            }
+            versions.push(report.version);
+            report.version = versions.len() as u64 - 1;
+        };
+        match message {
+            Message::Report(report) | Message::Promise { report, .. } => number(report),
+            _ => {}
+        }
+        true
+    }
+
+    /// A verdict as it arrives.
+    pub(crate) fn distort_verdict(&mut self, host: usize, life: u64, yes: bool) -> bool {
+        if yes {
+            self.memory.yes[host] = life;
+        }
+        (yes || (self.is_planted(Planted::OneYesIsEnough) && self.memory.yes[host] == life)) && !self.is_planted(Planted::YesIsNo)
+    }
+
+    /// Farewells that nobody said.
+    pub(crate) fn forge(&mut self, host: usize) {
+        if !self.is_planted(Planted::AbsentIsGone) {
+            return;
+        }
+        let servers = self.hosts.len();
+        let timeout = self.options.plan.timing.timeout.as_micros() as u64;
+        for from in (0..servers).filter(|from| *from != host) {
+            let Some((at, frame)) = self.memory.heard[host * servers + from].clone() else { continue };
+            if self.now - at > timeout && frame.mode != Mode::Left {
+                let frame = Frame { seq: frame.seq + 1, mode: Mode::Left, ..frame };
+                self.memory.heard[host * servers + from] = Some((at, frame.clone()));
+                self.handle(host, Event::Frame { from: ServerId::at(from), path: 0, lan: true, frame });
+            }
+        }
+    }
+}
