@@ -19,6 +19,8 @@ use crate::view::Views;
 
 /// Links kept of each group's cause chain: enough for several failovers with all their steps.
 const CAUSES_MAX: usize = 100;
+/// Between two looks at a resource that somebody else uses here: an operator who frees it waits for no longer.
+const VERIFY_PAUSE: std::time::Duration = std::time::Duration::from_secs(3);
 /// Partition resolutions in a report: more than a configuration can hold are not a report of ours.
 const RESOLUTIONS_MAX: usize = 64;
 /// Intervals for which a farewell is repeated, so that one lost frame does not turn it into a silence.
@@ -79,6 +81,7 @@ pub struct Cluster {
     phases: Vec<Phase>,
     paths_up: Vec<Vec<bool>>,
     next_beat: Time,
+    next_verify: Time,
     pub(crate) out: Vec<Action>,
 }
 
@@ -115,6 +118,7 @@ impl Cluster {
             phases: vec![Phase::Possible; plan.groups.len()],
             paths_up: vec![vec![false; identity.paths]; servers],
             next_beat: now,
+            next_verify: now,
             out: Vec::new(),
             start: now,
             plan,
@@ -140,6 +144,7 @@ impl Cluster {
             Event::Verdict { ask, yes, reason } => self.partition.answer(now, ask, yes, reason),
             Event::PartitionSeen { reachable } => self.resolutions = reachable,
             Event::ResourceDone { op, resource, result } => self.resource_done(now, op, resource, result),
+            Event::ResourceOccupied { op, resource, reason } => self.resource_occupied(now, op, resource, &reason),
             Event::MonitorResult { monitor, failure } => self.monitor_result(now, monitor, failure),
             Event::Operator { id, command } => self.operator(now, id, command),
             Event::StopService { id, then } => self.leave(now, Some(id), then, false),
@@ -185,6 +190,7 @@ impl Cluster {
         self.sync_monitors();
         self.note_phases(now);
         self.finish_leaving(now);
+        self.watch_occupied(now);
         if self.refresh_report() {
             self.spread_report(now, true);
         }
@@ -314,6 +320,27 @@ impl Cluster {
                 let action = self.plan.resource(resource).deactivate_action;
                 self.final_action(now, group, &[resource], action, &format!("{name} could not be deactivated: {reason}"));
             }
+        }
+    }
+
+    fn resource_occupied(&mut self, now: Time, op: u64, resource: ResourceId, reason: &str) {
+        let news = self.executor.occupied(&self.plan, op, resource);
+        let group = self.plan.resource(resource).group;
+        if news {
+            let text = format!("{}: {reason}", self.plan.resource(resource).name);
+            self.out.push(Action::Alert(Alert::DeactivateFailed { resource, reason: reason.to_string() }));
+            self.cause(now, group, format!("held here, started nowhere: {text}"));
+        }
+        self.next_verify = now + VERIFY_PAUSE;
+    }
+
+    /// Look from time to time whether what somebody else used is free.
+    fn watch_occupied(&mut self, now: Time) {
+        if now >= self.next_verify && self.executor.has_occupied() && !self.emergency {
+            self.next_verify = now + VERIFY_PAUSE;
+            let mut out = std::mem::take(&mut self.out);
+            self.executor.verify_occupied(&self.plan, &mut out);
+            self.out = out;
         }
     }
 

@@ -56,6 +56,16 @@ pub enum Event {
         /// What the driver said; failures name cause and remedy.
         result: Result<(), String>,
     },
+    /// A verification found that somebody else uses the resource here (a disk mounted by hand): nothing of ours is to be taken
+    /// off, and nobody may activate it meanwhile. Verified again later.
+    ResourceOccupied {
+        /// Number of the operation.
+        op: u64,
+        /// Which resource.
+        resource: ResourceId,
+        /// Who uses it, and what helps.
+        reason: String,
+    },
     /// A check of a monitor ended.
     MonitorResult {
         /// Which monitor.

@@ -27,6 +27,8 @@ struct LocalResource {
     cycle: bool,
     /// Kept off by a final action although the group is on.
     held_off: bool,
+    /// Used here by somebody else: counts as not off, and is verified again instead of being deactivated.
+    occupied: bool,
 }
 
 /// One group on this server.
@@ -154,7 +156,7 @@ impl Executor {
         for resource in &mut group.resources {
             resource.cycle = false;
             resource.held_off = false;
-            if resource.state == ResourceState::DeactivateFailed && resource.op.is_none() {
+            if resource.state == ResourceState::DeactivateFailed && resource.op.is_none() && !resource.occupied {
                 // Asked again: one more round of the ladder.
                 resource.state = ResourceState::On;
                 resource.tries = 0;
@@ -162,6 +164,37 @@ impl Executor {
             }
         }
         self.pump(plan, id, out);
+    }
+
+    /// A verification found somebody else's use of the resource: its group is held, so that nobody starts it, until a later
+    /// verification finds it free. True when that is news.
+    pub fn occupied(&mut self, plan: &Plan, op: u64, id: ResourceId) -> bool {
+        let (group, position) = locate(plan, id);
+        let resource = &mut self.group_mut(group).resources[position];
+        let verifying = resource.state == ResourceState::Unverified || resource.occupied;
+        if resource.op != Some(op) || !verifying {
+            return false;
+        }
+        resource.op = None;
+        resource.state = ResourceState::DeactivateFailed;
+        !std::mem::replace(&mut resource.occupied, true)
+    }
+
+    /// Is anything used here by somebody else?
+    pub fn has_occupied(&self) -> bool {
+        self.groups.iter().flat_map(|group| &group.resources).any(|resource| resource.occupied)
+    }
+
+    /// Look again at everything that somebody else used.
+    pub fn verify_occupied(&mut self, plan: &Plan, out: &mut Vec<Action>) {
+        for group in plan.group_ids() {
+            for position in 0..self.group(group).resources.len() {
+                let resource = &self.group(group).resources[position];
+                if resource.occupied && resource.op.is_none() {
+                    self.issue(plan, group, position, Work::Verify, out);
+                }
+            }
+        }
     }
 
     /// Take these resources and all that depend on them off, then on again.
@@ -242,6 +275,7 @@ impl Executor {
             }
             (ResourceState::Unverified | ResourceState::Deactivating, Ok(())) => {
                 resource.state = ResourceState::Off;
+                resource.occupied = false;
                 resource.tries = 0;
                 resource.detaching = false;
             }
@@ -261,6 +295,11 @@ impl Executor {
                 resource.state = ResourceState::DeactivateFailed;
                 ended = Ended::DeactivateFailed(reason);
             }
+            (ResourceState::DeactivateFailed, Ok(())) if resource.occupied => {
+                *resource = LocalResource { held_off: resource.held_off, ..LocalResource::default() };
+            }
+            // It is not free yet, and what is wrong now is told as before.
+            (ResourceState::DeactivateFailed, Err(_)) if resource.occupied => {}
             (state, _) => unreachable!("no operation runs on a resource that is {state:?}"),
         }
         self.pump(plan, group_id, out);
@@ -315,6 +354,8 @@ impl Executor {
         let resource = &mut self.group_mut(id).resources[position];
         resource.op = Some(op);
         resource.state = match work {
+            // Held until it is known to be free.
+            Work::Verify if resource.occupied => ResourceState::DeactivateFailed,
             Work::Verify => ResourceState::Unverified,
             Work::Activate { .. } => ResourceState::Activating,
             Work::Deactivate { .. } | Work::Detach => ResourceState::Deactivating,

@@ -160,3 +160,22 @@ fn a_floating_address_that_someone_else_has_is_not_activated() {
     assert!(!cluster.has_address("server1") && !cluster.has_address("server2"));
     assert_ne!(cluster.group("server1").0, "Online");
 }
+
+// S-TST-DISKMOUNTED
+#[test]
+fn a_disk_that_is_mounted_by_hand_when_the_cluster_starts_holds_the_group_until_it_is_free() {
+    let Some(cluster) = Cluster::up(Conf::sample()) else { return };
+    cluster.run("server1", &["clpcl", "-t", "-a"]);
+    let by_hand = "blockdev --setrw /dev/sdb2; mkdir -p /mnt/hand && mount /dev/sdb2 /mnt/hand";
+    cluster.run("server2", &["sh", "-c", by_hand]);
+    cluster.run("server1", &["clpcl", "-s", "-a"]);
+    cluster.until("the use by hand is recorded", || cluster.has_logged("server2", "mounted by hand: umount /mnt/hand"));
+    cluster.until("the group is held", || cluster.group("server1").0 == "Offline Failure");
+    let since = Instant::now();
+    cluster.until("it stays held, and nobody is shut down for it", || {
+        assert!(!cluster.has_mount("server1") && !cluster.is_off("server2"));
+        since.elapsed() > Duration::from_secs(5)
+    });
+    cluster.run("server2", &["umount", "/mnt/hand"]);
+    cluster.until("the group starts where it belongs", || cluster.is_active_on("server1"));
+}

@@ -58,9 +58,9 @@ impl Workers {
                         let (drivers, busy) = (drivers.clone(), busy.clone());
                         std::thread::spawn(move || {
                             let turn = busy[job.resource.index()].lock();
-                            let result = carry_out(drivers[job.resource.index()].as_ref(), &job);
+                            let event = carry_out(drivers[job.resource.index()].as_ref(), &job);
                             drop(turn);
-                            let _ = inputs.send(Input::Event(Event::ResourceDone { op: job.op, resource: job.resource, result }));
+                            let _ = inputs.send(Input::Event(event));
                         });
                     }
                     Order::Emergency => {
@@ -118,7 +118,18 @@ fn cause(factor: Factor) -> Cause {
     }
 }
 
-fn carry_out(driver: &dyn ResourceDriver, job: &Job) -> Result<(), String> {
+/// Do it, and tell the core what came of it.
+fn carry_out(driver: &dyn ResourceDriver, job: &Job) -> Event {
+    let (op, resource) = (job.op, job.resource);
+    if job.work == Work::Verify
+        && let Status::Occupied(reason) = driver.status(&job.context)
+    {
+        return Event::ResourceOccupied { op, resource, reason };
+    }
+    Event::ResourceDone { op, resource, result: result_of(driver, job) }
+}
+
+fn result_of(driver: &dyn ResourceDriver, job: &Job) -> Result<(), String> {
     let context = &job.context;
     match job.work {
         Work::Activate { .. } => driver.activate(context).map(drop).map_err(|error| error.to_string()),
@@ -129,7 +140,7 @@ fn carry_out(driver: &dyn ResourceDriver, job: &Job) -> Result<(), String> {
             match driver.status(context) {
                 Status::Offline => Ok(()),
                 // Left over from an earlier life: off in order if possible, else detached.
-                Status::Online | Status::Unknown(_) => {
+                Status::Online | Status::Occupied(_) | Status::Unknown(_) => {
                     driver.deactivate(context).or_else(|_| driver.emergency(context)).map(drop).map_err(|error| error.to_string())
                 }
             }

@@ -263,7 +263,12 @@ impl ResourceDriver for DiskDriver {
             return Status::Offline;
         }
         if !self.is_raw() {
-            return if !mount::of_device(&device).is_empty() && context.is_marked() { Status::Online } else { Status::Offline };
+            let mounted = mount::of_device(&device);
+            return match mounted.first() {
+                None => Status::Offline,
+                Some(_) if context.is_marked() => Status::Online,
+                Some(mounted) => Status::Occupied(self.mounted_by_hand(&mounted.point).to_string()),
+            };
         }
         match block::is_read_only(&device) {
             Ok(true) => Status::Offline,
@@ -305,8 +310,7 @@ impl ResourceDriver for DiskDriver {
     /// Read-only for this server until the group is started here; a file system that is mounted by hand is left alone.
     fn fence_at_start(&self, context: &Context) -> Result<(), ResourceError> {
         let device = self.device();
-        let by_hand = !self.is_raw() && !mount::of_device(&device).is_empty() && self.status(context) == Status::Offline;
-        if !block::is_block_device(&device) || by_hand || self.status(context) == Status::Online {
+        if !block::is_block_device(&device) || matches!(self.status(context), Status::Online | Status::Occupied(_)) {
             return Ok(());
         }
         self.set_read_only(true)

@@ -116,6 +116,8 @@ pub enum Status {
     Online,
     /// Verified inactive here.
     Offline,
+    /// Not ours, but used here by somebody else: who, and what helps. It must not be activated anywhere meanwhile.
+    Occupied(String),
     /// It cannot be told.
     Unknown(String),
 }
