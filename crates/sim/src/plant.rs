@@ -65,12 +65,15 @@ pub const PLANTS: &[Planted] = &[
     Planted::OneYesIsEnough,
     Planted::HearingIsEnough,
     Planted::RestartOwnsNothing,
-    Planted::ClockStopsInPause,
     Planted::DiskIsNoSign,
     Planted::LateReportIsNew,
     Planted::OneRetryMore,
     Planted::OrdersGetLost,
 ];
+
+// OPEN(sim): which faults make a clock that stands still during a pause harmful?
+/// Mistakes that no seed has shown yet: 20 000 runs with each found nothing. They are not counted as caught.
+pub const UNSHOWN: &[Planted] = &[Planted::ClockStopsInPause];
 
 /// Mistakes that no run can tell, because another rule holds alone what they break; they are not counted.
 ///
