@@ -65,8 +65,10 @@ fn run(batch: bool, current: &mut String) -> Result<(u32, u128)> {
         walk.lab.down()?;
     } else if outcome.is_ok() {
         let name = walk.lab.name().to_string();
+        let testbed = std::env::current_exe()?.with_file_name("testbed");
+        let testbed = testbed.display();
         println!(
-            "\nThe lab goes on. By hand:\n  target/release/testbed shell server2 --name {name}        then clpstat, clpstat --why failover1, clpgrp -m failover1\n  target/release/testbed power-off server2 --name {name}\n  target/release/testbed down --name {name}"
+            "\nThe lab goes on. By hand:\n  {testbed} shell server2 --name {name}        then clpstat, clpstat --why failover1, clpgrp -m failover1\n  {testbed} power-off server2 --name {name}\n  {testbed} down --name {name}"
         );
         walk.lab.keep();
     }
