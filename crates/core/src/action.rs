@@ -2,7 +2,8 @@
 
 use crate::ids::{GroupId, MonitorId, ResourceId, ServerId};
 use crate::message::{Answer, Factor, Frame, Message, Origin};
-use crate::plan::AfterStop;
+use crate::plan::{AfterStop, FinalAction};
+use crate::recovery::Step;
 
 /// Something to be done.
 #[derive(Debug, Clone)]
@@ -99,8 +100,8 @@ pub enum Alert {
     PathDown { server: ServerId, path: usize },
     /// It is heard again.
     PathUp { server: ServerId, path: usize },
-    /// This server lost its right to act.
-    RightLost { reason: String },
+    /// This server lost its right to act; `answered` when the partition resolution said No, else it said nothing in time.
+    RightLost { reason: String, answered: bool },
     /// A group started to be activated here.
     GroupStarting { group: GroupId },
     /// A group is online here.
@@ -109,14 +110,16 @@ pub enum Alert {
     GroupStopping { group: GroupId },
     /// A group is off here.
     GroupOffline { group: GroupId },
-    /// A group failed here.
+    /// A group could not be activated here.
     GroupFailed { group: GroupId, reason: String },
+    /// A group could not be deactivated here.
+    GroupStopFailed { group: GroupId, reason: String },
     /// The coordinator fails a group over.
     GroupFailover { group: GroupId, to: ServerId, reason: String },
     /// The coordinator moves a group.
     GroupMove { group: GroupId, to: ServerId },
-    /// A group that should run can run nowhere.
-    GroupStranded { group: GroupId, reason: String },
+    /// A group that should run must wait; `nowhere` when no server can take it.
+    GroupStranded { group: GroupId, reason: String, nowhere: bool },
     /// A group was found active on two servers.
     DoubleOwner { group: GroupId, first: ServerId, second: ServerId },
     /// Activation failed for good.
@@ -128,9 +131,9 @@ pub enum Alert {
     /// A monitor is normal again.
     MonitorNormal { monitor: MonitorId },
     /// A step of the recovery ladder.
-    Recovery { monitor: MonitorId, step: String },
-    /// The cluster was suspended or resumed.
+    Recovery { monitor: MonitorId, rung: Step, step: String },
+    /// The cluster was suspended or resumed, and this server knows of it.
     Suspended { on: bool },
-    /// A final action is carried out.
-    FinalAction { what: String, reason: String },
+    /// The final action of a resource is carried out: after its activation failed, else after its deactivation failed.
+    FinalAction { resource: ResourceId, activation: bool, action: FinalAction, reason: String },
 }

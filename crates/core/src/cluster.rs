@@ -79,6 +79,7 @@ pub struct Cluster {
     pub(crate) clear_since: Option<Time>,
     pub(crate) causes: Vec<Vec<(Time, String)>>,
     phases: Vec<Phase>,
+    suspended_told: bool,
     paths_up: Vec<Vec<bool>>,
     next_beat: Time,
     next_verify: Time,
@@ -116,6 +117,7 @@ impl Cluster {
             clear_since: None,
             causes: vec![Vec::new(); plan.groups.len()],
             phases: vec![Phase::Possible; plan.groups.len()],
+            suspended_told: false,
             paths_up: vec![vec![false; identity.paths]; servers],
             next_beat: now,
             next_verify: now,
@@ -318,6 +320,7 @@ impl Cluster {
             Ended::DeactivateFailed(reason) => {
                 self.out.push(Action::Alert(Alert::DeactivateFailed { resource, reason: reason.clone() }));
                 let action = self.plan.resource(resource).deactivate_action;
+                self.tell_final(resource, false, action, &reason);
                 self.final_action(now, group, &[resource], action, &format!("{name} could not be deactivated: {reason}"));
             }
         }
@@ -358,11 +361,12 @@ impl Cluster {
         }
         let name = self.plan.monitor(id).name.clone();
         let here = targets(&self.plan, id, &self.executor);
+        let rung = step.clone();
         let tell = |cluster: &mut Cluster, step: String| {
             for (group, _) in &here {
                 cluster.cause(now, *group, format!("monitor {name} found: {reason}; {step}"));
             }
-            cluster.out.push(Action::Alert(Alert::Recovery { monitor: id, step }));
+            cluster.out.push(Action::Alert(Alert::Recovery { monitor: id, rung: rung.clone(), step }));
         };
         match step {
             Step::None | Step::Error => {}
@@ -430,10 +434,12 @@ impl Cluster {
             }
             FinalAction::StopService(_) => self.final_action_server(now, action, reason),
         }
+    }
+
+    /// Tell operators of a resource's final action (a monitor's is told by its ladder).
+    pub(crate) fn tell_final(&mut self, resource: ResourceId, activation: bool, action: FinalAction, reason: &str) {
         if !matches!(action, FinalAction::Nothing | FinalAction::NothingContinue) {
-            let name = &self.plan.group(group).name;
-            let what = format!("{} ({name})", final_words(action));
-            self.out.push(Action::Alert(Alert::FinalAction { what, reason: reason.into() }));
+            self.out.push(Action::Alert(Alert::FinalAction { resource, activation, action, reason: reason.into() }));
         }
     }
 
@@ -487,7 +493,7 @@ impl Cluster {
         }
         self.emergency = true;
         self.executor.emergency();
-        self.out.push(Action::Alert(Alert::RightLost { reason: reason.clone() }));
+        self.out.push(Action::Alert(Alert::RightLost { reason: reason.clone(), answered: self.partition.said_no() }));
         self.out.push(Action::Emergency { reason });
     }
 
@@ -604,8 +610,11 @@ impl Cluster {
         }
     }
 
-    /// Tell operators what each group here turned into.
+    /// Tell operators what each group here turned into, and that the cluster was suspended or resumed.
     fn note_phases(&mut self, now: Time) {
+        if std::mem::replace(&mut self.suspended_told, self.document.suspended) != self.document.suspended {
+            self.out.push(Action::Alert(Alert::Suspended { on: self.document.suspended }));
+        }
         for group in self.plan.group_ids() {
             let phase = self.executor.phase(group);
             let before = std::mem::replace(&mut self.phases[group.index()], phase);
@@ -621,7 +630,7 @@ impl Cluster {
                     let reason = self.executor.group(group).failed.as_ref().map_or(String::new(), |f| f.reason.clone());
                     Alert::GroupFailed { group, reason }
                 }
-                Phase::OfflineFailure => Alert::GroupFailed { group, reason: "a resource could not be deactivated".into() },
+                Phase::OfflineFailure => Alert::GroupStopFailed { group, reason: "a resource could not be deactivated".into() },
                 _ => continue,
             };
             match phase {

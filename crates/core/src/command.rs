@@ -198,7 +198,6 @@ impl Cluster {
                     self.document.unsure = absent.collect();
                 }
                 self.document.suspended = on;
-                self.out.push(Action::Alert(crate::action::Alert::Suspended { on }));
                 Ok(vec![Goal::DocumentHeld])
             }
         }

@@ -335,7 +335,8 @@ impl Cluster {
         let noted = &mut self.orders.stranded[group.index()];
         // The words change with every millisecond of a wait; operators hear of the first.
         if noted.is_empty() {
-            self.out.push(Action::Alert(Alert::GroupStranded { group, reason: reason.clone() }));
+            let nowhere = reason.starts_with("no server can take it");
+            self.out.push(Action::Alert(Alert::GroupStranded { group, reason: reason.clone(), nowhere }));
         }
         *noted = reason;
     }
@@ -569,6 +570,7 @@ impl Cluster {
                 self.executor.group_mut(group).final_done = true;
                 self.cause(now, group, order.why.clone());
                 let action = self.plan.resource(resource).activate_action;
+                self.tell_final(resource, true, action, &order.why);
                 self.final_action(now, group, &[resource], action, &order.why);
             }
         }

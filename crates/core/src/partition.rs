@@ -18,6 +18,7 @@ pub struct Partition {
     next_ask: u64,
     last_yes: Option<Time>,
     yes_since: Option<Time>,
+    said_no: bool,
     /// What was measured last, for operators.
     pub reason: String,
 }
@@ -35,6 +36,7 @@ impl Partition {
             next_ask: 1,
             last_yes: None,
             yes_since: None,
+            said_no: false,
             reason: "not asked yet".into(),
         }
     }
@@ -70,12 +72,18 @@ impl Partition {
         }
         self.pending = None;
         self.reason = reason;
+        self.said_no = !yes;
         if yes {
             self.yes(now, asked);
         } else {
             self.last_yes = None;
             self.yes_since = None;
         }
+    }
+
+    /// Was the last answer a No? Otherwise a Yes that is too old, or none at all.
+    pub fn said_no(&self) -> bool {
+        self.said_no
     }
 
     fn yes(&mut self, now: Time, asked: Time) {

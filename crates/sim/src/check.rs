@@ -211,7 +211,7 @@ impl World {
     pub(crate) fn alerted(&mut self, host: usize, alert: &Alert) {
         let monitors = self.options.plan.monitors.len();
         match alert {
-            Alert::Recovery { monitor, step } => {
+            Alert::Recovery { monitor, step, .. } => {
                 let at = host * monitors + monitor.index();
                 let number = |words: &str, at: usize| words.split(' ').nth(at).and_then(|n| n.parse::<u32>().ok());
                 if step.starts_with("reactivation") && number(step, 1) > number(step, 3) {
