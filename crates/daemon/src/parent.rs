@@ -9,6 +9,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use clp_alerts::Alert;
 use clp_core::plan::AfterStop;
 use clp_sys::paths::Root;
 
@@ -32,6 +33,7 @@ pub fn main() -> ExitCode {
     let _lock = match lock(&root) {
         Ok(lock) => lock,
         Err(reason) => {
+            setup::write_alert(&root, &Alert::already_running());
             eprintln!("clusterpro: {reason}");
             return ExitCode::FAILURE;
         }
@@ -40,6 +42,11 @@ pub fn main() -> ExitCode {
         Ok(loaded) => setup::process_failure_action(&loaded.configuration),
         Err(reason) => {
             eprintln!("clusterpro: {reason}");
+            let missing = !root.conf().exists();
+            setup::write_alert(
+                &root,
+                &if missing { Alert::configuration_missing(&reason) } else { Alert::configuration_bad(&reason) },
+            );
             return ExitCode::from(exit::CANNOT_START);
         }
     };
@@ -121,7 +128,15 @@ fn after_engine(root: &Root, code: Option<u8>, words: &str, process_failure: Aft
         _ => {
             // What the engine held may still act: give it up before anything slower happens, the record included.
             setup::give_up_everything(root);
-            setup::write_alert(root, &clp_alerts::Alert::process_died("clusterpro engine", words));
+            setup::write_alert(root, &Alert::process_died("clusterpro engine", words));
+            setup::write_alert(
+                root,
+                &match process_failure {
+                    AfterStop::Nothing => Alert::process_stops(),
+                    AfterStop::Shutdown => Alert::process_halts(),
+                    AfterStop::Reboot => Alert::process_reboots(),
+                },
+            );
             power(root, process_failure)
         }
     }

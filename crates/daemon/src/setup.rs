@@ -159,18 +159,10 @@ pub fn wall_time(ago: Duration) -> String {
 
 /// Put an alert into the local record, the log and syslog.
 pub fn write_alert(root: &Root, alert: &Alert) {
-    let host = clp_sys::identity::hostname();
-    let time = wall_time(Duration::ZERO);
-    let directory = root.path().join("alert/log");
-    let _ = std::fs::create_dir_all(&directory);
-    append(&directory.join("alertlog.alt"), &clp_alerts::record_line(alert, &time, &host));
-    write_note(root, &alert.to_string());
-    // A full syslog queue must not hold up whoever reports; the record above has the alert all the same.
-    if let Ok(socket) = std::os::unix::net::UnixDatagram::unbound()
-        && socket.set_nonblocking(true).is_ok()
-    {
-        let _ = socket.send_to(clp_alerts::syslog_line(alert).as_bytes(), "/dev/log");
+    if let Err(cause) = clp_services::alertlog::write(root, alert) {
+        eprintln!("clusterpro: cannot write {}: {cause}", clp_services::alertlog::path(root).display());
     }
+    write_note(root, &alert.to_string());
 }
 
 /// Put a line for engineers into the log.

@@ -3,6 +3,7 @@
 //! Fence: the network between servers (mutual TLS). `transfer` is the program `clusterpro_trn`; `client` is what commands
 //! use to reach it; `trust` makes and reads keys and certificates.
 
+pub mod alertlog;
 pub mod client;
 pub mod request;
 pub mod stage;

@@ -39,7 +39,7 @@ fn a_cut_serial_cable_is_shown_and_warned_of_and_the_service_goes_on() {
     cluster.cut("server1", Net::Com).unwrap();
     for (server, other) in [("server1", "server2"), ("server2", "server1")] {
         cluster.until("the heartbeat of the cable is offline", || cluster.path(server, other, "comhb1") == "Offline");
-        let warning = format!("Heartbeat comhb1 with server {other} is abnormal");
+        let warning = format!("heartbeat or NP device comhb1 of server {other} went down");
         cluster.until("a warning is recorded", || cluster.has_logged(server, &warning));
         assert_eq!(cluster.path(server, other, "lankhb1"), "Normal");
     }
@@ -90,7 +90,9 @@ fn a_failing_disk_that_no_monitor_looks_at_is_shown_and_moves_nothing() {
     let Some(cluster) = Cluster::up(conf) else { return };
     cluster.disk_fail("server1").unwrap();
     cluster.until("the heartbeat of the disk is offline", || cluster.path("server2", "server1", "diskhb1") == "Offline");
-    cluster.until("a warning is recorded", || cluster.has_logged("server2", "Heartbeat diskhb1 with server server1 is abnormal"));
+    cluster.until("a warning is recorded", || {
+        cluster.has_logged("server2", "heartbeat or NP device diskhb1 of server server1 went down")
+    });
     let since = Instant::now();
     cluster.until("five heartbeat time-outs have passed", || {
         assert_eq!(cluster.group("server2").1, "server1");

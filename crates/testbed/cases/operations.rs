@@ -59,7 +59,7 @@ fn a_cut_public_lan_moves_the_group_when_an_address_is_monitored() {
     let Some(cluster) = Cluster::up(with_ip_monitor("10.0.0.254")) else { return };
     cluster.cut("server1", Net::Public).unwrap();
     cluster.moved_to("server2", "server1");
-    assert!(cluster.has_logged("server1", "Monitor ipw1 detected an error"));
+    assert!(cluster.has_logged("server1", "monitor ipw1 found an error"));
 }
 
 // S-TST-INTERLAN-IPW

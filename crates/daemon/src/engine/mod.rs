@@ -11,6 +11,7 @@ mod net;
 mod record;
 mod status;
 mod watch;
+mod words;
 mod work;
 
 use std::collections::BTreeMap;
@@ -202,6 +203,7 @@ impl Engine {
             Input::ParentGone => Some(self.parent_gone()),
             Input::PartitionSeen(seen) => {
                 let reachable = seen.iter().map(|seen| seen.as_ref().map(|(reachable, _)| *reachable)).collect();
+                self.tell_of_partition(&seen);
                 self.partition_seen = seen;
                 self.step(Event::PartitionSeen { reachable })
             }
@@ -231,6 +233,21 @@ impl Engine {
             self.foreign_told = Some(at);
             let server = &self.loaded.configuration.servers[from.index()].name;
             self.record.say(&clp_alerts::Alert::foreign_key(server, &self.loaded.configuration.heartbeats[path].name));
+        }
+    }
+
+    /// Tell when a partition resolution stops or begins to answer; one that works from the start is no news.
+    fn tell_of_partition(&self, seen: &[Option<(bool, String)>]) {
+        let configuration = &self.loaded.configuration;
+        let server = &configuration.servers[self.me().index()];
+        for (index, (partition, seen)) in configuration.partitions.iter().zip(seen).enumerate() {
+            let Some((up, words)) = seen else { continue };
+            let was_up = self.partition_seen.get(index).and_then(Option::as_ref).is_none_or(|(up, _)| *up);
+            match (was_up, *up) {
+                (true, false) => self.record.say(&clp_alerts::Alert::partition_down(&partition.name, &server.name, words)),
+                (false, true) => self.record.say(&clp_alerts::Alert::partition_up(&partition.name, &server.name)),
+                _ => {}
+            }
         }
     }
 
@@ -266,6 +283,11 @@ impl Engine {
             Action::Monitor { monitor, run } => {
                 let config = &self.loaded.configuration.monitors[monitor.index()];
                 let pid = self.work.pid_of(&config.common.target);
+                self.record.say(&if run {
+                    clp_alerts::Alert::monitor_begins(&config.name)
+                } else {
+                    clp_alerts::Alert::monitor_ends(&config.name)
+                });
                 self.watch.tell(crate::ipc::Watch { monitor: config.name.clone(), run, pid });
             }
             Action::Alert(alert) => self.record.alert(alert, self.cluster.plan()),
@@ -377,7 +399,7 @@ impl Engine {
 
     /// Give answers and alerts that are still on their way a moment, then end.
     fn end(&mut self, code: u8) -> u8 {
-        self.record.say(&clp_alerts::Alert::daemon_stopped());
+        self.record.say(&clp_alerts::Alert::daemon_stopped(""));
         for (_, sender) in std::mem::take(&mut self.waiting) {
             let _ = sender
                 .send(Reply::Refused { reason: "the cluster service stopped".into(), remedy: "start it with clpcl -s".into() });

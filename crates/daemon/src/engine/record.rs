@@ -9,6 +9,7 @@ use clp_core::action::Alert as Fact;
 use clp_core::ids::ServerId;
 use clp_core::plan::Plan;
 
+use super::words;
 use crate::setup::{self, Loaded};
 
 enum Line {
@@ -69,33 +70,8 @@ impl Record {
 
     /// Record a fact of the core in the words of the catalogue.
     pub fn alert(&self, fact: Fact, plan: &Plan) {
-        let me = self.me.as_str();
-        let group = |id: clp_core::ids::GroupId| plan.group(id).name.as_str();
-        let server = |id: ServerId| plan.server(id);
-        let alert = match &fact {
-            Fact::ServerUp { server: s } => Alert::server_up(server(*s)),
-            Fact::ServerDown { server: s, reason } => Alert::server_down(server(*s), reason),
-            Fact::PathDown { server: s, path } => Alert::heartbeat_down(server(*s), &self.heartbeats[*path]),
-            Fact::PathUp { server: s, path } => Alert::heartbeat_up(server(*s), &self.heartbeats[*path]),
-            Fact::RightLost { reason } => Alert::right_lost(me, reason),
-            Fact::GroupStarting { group: g } => Alert::group_starting(group(*g)),
-            Fact::GroupOnline { group: g } => Alert::group_online(group(*g)),
-            Fact::GroupStopping { group: g } => Alert::group_stopping(group(*g)),
-            Fact::GroupOffline { group: g } => Alert::group_offline(group(*g)),
-            Fact::GroupFailed { group: g, reason } => Alert::group_failed(group(*g), reason),
-            Fact::GroupFailover { group: g, to, reason } => Alert::group_failover(group(*g), server(*to), reason),
-            Fact::GroupMove { group: g, to } => Alert::group_move(group(*g), server(*to)),
-            Fact::GroupStranded { group: g, reason } => Alert::group_stranded(group(*g), reason),
-            Fact::DoubleOwner { group: g, first, second } => Alert::double_owner(group(*g), server(*first), server(*second)),
-            Fact::ActivateFailed { resource, reason } => Alert::activation_failed(&plan.resource(*resource).name, reason),
-            Fact::DeactivateFailed { resource, reason } => Alert::deactivation_failed(&plan.resource(*resource).name, reason),
-            Fact::MonitorError { monitor, reason } => Alert::monitor_error(&plan.monitor(*monitor).name, reason),
-            Fact::MonitorNormal { monitor } => Alert::monitor_recovered(&plan.monitor(*monitor).name),
-            Fact::Recovery { monitor, step } => Alert::recovery_step(&plan.monitor(*monitor).name, step),
-            Fact::Suspended { on: true } => Alert::cluster_suspended(),
-            Fact::Suspended { on: false } => Alert::cluster_resumed(),
-            Fact::FinalAction { what, reason } => Alert::final_action(what, reason),
-        };
-        self.say(&alert);
+        for alert in words::alerts(&fact, plan, &self.heartbeats, &self.me) {
+            self.say(&alert);
+        }
     }
 }

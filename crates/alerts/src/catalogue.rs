@@ -1,0 +1,294 @@
+//! The messages, one entry each. To add one: an entry here, a call where the fact is known, `cargo xtask generate`.
+//!
+//! `name(fields; detail)`: the fields fill `{1}`, `{2}`, … of the text, the detail follows it. Below 900 a text is the event
+//! list's own (`tests/list.rs` compares); what the list has no place for goes into the detail.
+
+use crate::{Alert, Entry, Level};
+
+macro_rules! detail_name {
+    () => {
+        None
+    };
+    ($detail:ident) => {
+        Some(stringify!($detail))
+    };
+}
+
+macro_rules! detail_value {
+    () => {
+        None
+    };
+    ($detail:expr) => {
+        Some($detail.to_string())
+    };
+}
+
+macro_rules! catalogue {
+    ($( $(#[doc = $doc:literal])* $name:ident($($field:ident),* $(; $detail:ident)?) $module:literal $id:literal $level:ident $text:literal, meaning $meaning:literal, remedy $remedy:literal; )*) => {
+        impl Alert {
+            $(
+                $(#[doc = $doc])*
+                pub fn $name($($field: &str,)* $($detail: &str)?) -> Alert {
+                    static ENTRY: Entry = Entry {
+                        module: $module,
+                        id: $id,
+                        level: Level::$level,
+                        text: $text,
+                        detail: detail_name!($($detail)?),
+                        meaning: $meaning,
+                        remedy: $remedy,
+                    };
+                    Alert { entry: &ENTRY, fields: vec![$($field.to_string()),*], detail: detail_value!($($detail)?) }
+                }
+            )*
+
+            /// One of each, its fields named after themselves: for the manual and the catalogue's own tests.
+            pub fn examples() -> Vec<Alert> {
+                vec![$( Alert::$name($(stringify!($field),)* $(stringify!($detail))?) ),*]
+            }
+        }
+    };
+}
+
+catalogue! {
+    /// The cluster service starts.
+    daemon_started() "pm" 1 Info "cluster daemon start-up begins",
+        meaning "The cluster service of this server starts.",
+        remedy "None.";
+    /// The cluster service goes down, or rests because the cluster was suspended.
+    daemon_stopped(; reason) "pm" 2 Info "cluster daemon is going down",
+        meaning "The cluster service of this server stops, or the cluster was suspended and this server takes part: a configuration may be applied now.",
+        remedy "None.";
+    /// A second start.
+    already_running() "pm" 10 Error "daemon start refused because one is already running",
+        meaning "Somebody started the cluster service while it runs.",
+        remedy "See clpstat; stop the service first if it is to start anew.";
+    /// A configuration that cannot be used.
+    configuration_bad(; reason) "pm" 13 Error "configuration data is bad",
+        meaning "The service does not start: its configuration breaks a rule.",
+        remedy "Correct what is named and distribute it with clpcfctrl --push.";
+    /// No configuration.
+    configuration_missing(; reason) "pm" 14 Error "configuration data missing",
+        meaning "The service does not start: there is no configuration on this server.",
+        remedy "Distribute one with clpcfctrl --push.";
+    /// A process of the service ended without being asked.
+    process_died(process; words) "pm" 20 Error "child process {1} ended abnormally",
+        meaning "A process of the cluster service died. The configured action follows for the engine (default: shutdown); the monitor daemon is started again.",
+        remedy "Collect the logs and report the failure.";
+    /// The machine halts because a process died.
+    process_halts() "pm" 23 Info "machine will be halted",
+        meaning "A process of the cluster service died and the configured action is a shutdown.",
+        remedy "Start the server again.";
+    /// The service ends because a process died.
+    process_stops() "pm" 24 Info "cluster daemon will be halted",
+        meaning "A process of the cluster service died and the configured action is to end the service.",
+        remedy "Start the service again with clpcl -s.";
+    /// The machine reboots because a process died.
+    process_reboots() "pm" 25 Info "machine will be rebooted",
+        meaning "A process of the cluster service died and the configured action is a reboot.",
+        remedy "None; the server comes back by itself.";
+    /// A process of the service is started again.
+    process_again(process) "pm" 26 Info "process {1} is going to be started again",
+        meaning "It ended, and the service goes on with a new one.",
+        remedy "None.";
+    /// A server joined.
+    server_up(server) "nm" 1 Info "server {1} came up",
+        meaning "The server joined the cluster.",
+        remedy "None.";
+    /// A server is gone.
+    server_down(server; reason) "nm" 2 Info "server {1} went down",
+        meaning "The server left the cluster; its groups fail over where they can.",
+        remedy "If nobody stopped it, find out why: power, system log, clpstat --why GROUP.";
+    /// A heartbeat path works.
+    heartbeat_up(path, server) "nm" 3 Info "heartbeat or NP device {1} of server {2} became usable",
+        meaning "The path is heard.",
+        remedy "None.";
+    /// A heartbeat path is silent.
+    heartbeat_down(path, server) "nm" 4 Info "heartbeat or NP device {1} of server {2} went down",
+        meaning "Nothing was heard on the path for more than two intervals; other paths keep the cluster together.",
+        remedy "Check cable, switch, address or disk of that path.";
+    /// This side may not go on: the server shuts down.
+    split_shutdown(server; reason) "nm" 30 Error "split network found; server {1} is shut down to save data",
+        meaning "The network partition resolution did not let this side go on, so its groups were given up before anybody takes over; the server shuts down.",
+        remedy "Repair the network, then start the server again.";
+    /// This side may not go on: the server ends its cluster service.
+    split_stop(server; reason) "nm" 40 Error "split network found; cluster service on {1} stopped",
+        meaning "The network partition resolution did not let this side go on, so its groups were given up before anybody takes over; the server ends its cluster service.",
+        remedy "Repair the network, then start the server again.";
+    /// This side may not go on: the server reboots.
+    split_reboot(server; reason) "nm" 42 Error "split network found; server {1} rebooted",
+        meaning "The network partition resolution did not let this side go on, so its groups were given up before anybody takes over; the server reboots.",
+        remedy "Repair the network, then start the server again.";
+    /// Nobody could say whether this side may go on: the server shuts down.
+    check_shutdown(server; reason) "nm" 31 Error "network partition check itself failed; server {1} is shut down",
+        meaning "The network partition resolution gave no answer in time, so the groups here were given up before anybody takes over; the server shuts down.",
+        remedy "Find out why the targets of the network partition resolution gave no answer, then start the server again.";
+    /// Nobody could say whether this side may go on: the server ends its cluster service.
+    check_stop(server; reason) "nm" 41 Error "NP check failed; cluster service on {1} stopped",
+        meaning "The network partition resolution gave no answer in time, so the groups here were given up before anybody takes over; the server ends its cluster service.",
+        remedy "Find out why the targets of the network partition resolution gave no answer, then start the server again.";
+    /// Nobody could say whether this side may go on: the server reboots.
+    check_reboot(server; reason) "nm" 44 Error "NP check failed; server {1} rebooted",
+        meaning "The network partition resolution gave no answer in time, so the groups here were given up before anybody takes over; the server reboots.",
+        remedy "Find out why the targets of the network partition resolution gave no answer, then start the server again.";
+    /// A partition resolution works again.
+    partition_up(resolution, server) "nm" 36 Info "NP resolver {1} on server {2} works again",
+        meaning "Its targets answer again.",
+        remedy "None.";
+    /// A partition resolution fails.
+    partition_down(resolution, server; reason) "nm" 37 Error "NP resolver {1} on server {2} is failing",
+        meaning "Its targets do not answer: should the other servers fall silent now, this server gives up its groups.",
+        remedy "Check the targets and the way to them.";
+    /// Another key.
+    foreign_key(server, path) "nm" 901 Error "frames on {2} that claim to come from server {1} do not open with this cluster's key",
+        meaning "One of the servers holds another key or another cluster's configuration, or somebody sends on this port.",
+        remedy "Compare etc/trust/cluster.key and the cluster's name on both servers; give both the same trust.";
+    /// Group start.
+    group_starting(group) "rc" 10 Info "group {1} activation begins",
+        meaning "Its resources are being activated here.",
+        remedy "None.";
+    /// Group online.
+    group_online(group) "rc" 11 Info "group {1} activation done",
+        meaning "The group is online here.",
+        remedy "None.";
+    /// Group activation failure.
+    group_failed(group; reason) "rc" 12 Error "group {1} activation failed",
+        meaning "A resource of the group could not be activated on this server.",
+        remedy "See clpstat --why GROUP.";
+    /// Group stop.
+    group_stopping(group) "rc" 20 Info "group {1} stop begins",
+        meaning "Its resources are being deactivated here.",
+        remedy "None.";
+    /// Group offline.
+    group_offline(group) "rc" 21 Info "group {1} stop done",
+        meaning "The group is offline here.",
+        remedy "None.";
+    /// Group deactivation failure.
+    group_stop_failed(group; reason) "rc" 22 Error "group {1} stop failed",
+        meaning "A resource of the group could not be deactivated; the group starts nowhere else until it is.",
+        remedy "See clpstat --why GROUP.";
+    /// Activation failure.
+    activation_failed(resource, code, reason) "rc" 32 Error "resource {1} activation failed, code {2} text {3}",
+        meaning "The resource could not be activated; failover or the final action follows. The code is 1: the text says what failed.",
+        remedy "Remove the cause named.";
+    /// Deactivation failure.
+    deactivation_failed(resource, code, reason) "rc" 42 Error "resource {1} deactivation failed, code {2} text {3}",
+        meaning "The resource could not be deactivated and starts nowhere else until it is. The code is 1: the text says what failed.",
+        remedy "Remove the cause named.";
+    /// Move.
+    group_move(group; server) "rc" 50 Info "group {1} move begins",
+        meaning "An operator or a failback moves the group to the server named.",
+        remedy "None.";
+    /// Failover.
+    group_failover(group; reason) "rc" 60 Info "group {1} failover begins",
+        meaning "The group starts on another server because of a failure.",
+        remedy "Repair the failure, then move the group back.";
+    /// Where a failover goes.
+    destination_chosen(server, group, reason) "rc" 64 Info "server {1} chosen as destination of group {2}, reason {3}",
+        meaning "The first server of the failover policy that can take the group.",
+        remedy "None.";
+    /// A group that no server can take.
+    no_destination(group, reason) "rc" 65 Error "no usable destination for group {1}, reason {2}",
+        meaning "The group should run, and every server of its policy was passed over for the reason named.",
+        remedy "Bring one of its servers into a state in which it can take the group.";
+    /// Two owners.
+    double_owner(group; servers) "rc" 92 Error "group {1} found active on two or more servers",
+        meaning "Both sides of a network partition went on; one copy is stopped, both where data are shared.",
+        remedy "Check the data. Configure a partition resolution that can prove which side may go on.";
+    /// Final action after a failed activation: the group was stopped.
+    activation_final_group(group, resource; reason) "rc" 202 Info "group {1} stopped after activation of {2} failed",
+        meaning "The resource could not be activated and its ladder is at its end: the group was stopped.",
+        remedy "Remove the cause named.";
+    /// Final action after a failed activation: the cluster service of this server ends.
+    activation_final_service(resource; reason) "rc" 203 Info "daemon stopped after activation of {1} failed",
+        meaning "The resource could not be activated and its ladder is at its end: the cluster service of this server ends.",
+        remedy "Remove the cause named.";
+    /// Final action after a failed activation: this server shuts down.
+    activation_final_halt(resource; reason) "rc" 204 Info "machine halted after activation of {1} failed",
+        meaning "The resource could not be activated and its ladder is at its end: this server shuts down.",
+        remedy "Remove the cause named.";
+    /// Final action after a failed activation: this server reboots.
+    activation_final_reboot(resource; reason) "rc" 205 Info "machine rebooted after activation of {1} failed",
+        meaning "The resource could not be activated and its ladder is at its end: this server reboots.",
+        remedy "Remove the cause named.";
+    /// Final action after a failed deactivation: the group was stopped.
+    deactivation_final_group(group, resource; reason) "rc" 222 Info "group {1} stopped after stop of {2} failed",
+        meaning "The resource could not be deactivated and its ladder is at its end: the group was stopped.",
+        remedy "Remove the cause named.";
+    /// Final action after a failed deactivation: the cluster service of this server ends.
+    deactivation_final_service(resource; reason) "rc" 223 Info "daemon stopped after stop of {1} failed",
+        meaning "The resource could not be deactivated and its ladder is at its end: the cluster service of this server ends.",
+        remedy "Remove the cause named.";
+    /// Final action after a failed deactivation: this server shuts down.
+    deactivation_final_halt(resource; reason) "rc" 224 Info "machine halted after stop of {1} failed",
+        meaning "The resource could not be deactivated and its ladder is at its end: this server shuts down.",
+        remedy "Remove the cause named.";
+    /// Final action after a failed deactivation: this server reboots.
+    deactivation_final_reboot(resource; reason) "rc" 225 Info "machine rebooted after stop of {1} failed",
+        meaning "The resource could not be deactivated and its ladder is at its end: this server reboots.",
+        remedy "Remove the cause named.";
+    /// Group that must wait.
+    group_stranded(group; reason) "rc" 900 Warning "group {1} is not started yet",
+        meaning "The group should run and must wait.",
+        remedy "If it lasts, remove the cause named.";
+    /// Another final action.
+    final_action(what; reason) "rc" 901 Error "final action: {1}",
+        meaning "A ladder is at its end, and its final action is one that the list has no number for.",
+        remedy "See clpstat --why GROUP.";
+    /// A monitor begins.
+    monitor_begins(monitor) "rm" 1 Info "monitor {1} begins",
+        meaning "The monitor checks its object from now on.",
+        remedy "None.";
+    /// A monitor ends.
+    monitor_ends(monitor) "rm" 2 Info "monitor {1} ends",
+        meaning "The monitor rests: its target is not active here, the cluster was suspended or the service stops.",
+        remedy "None.";
+    /// Monitor error.
+    monitor_error(monitor, code, reason) "rm" 9 Error "monitor {1} found an error, code {2} text {3}",
+        meaning "The monitored object failed; recovery follows. The code is 1: the text says what failed.",
+        remedy "Repair the object.";
+    /// Final action of a monitor: its target was stopped.
+    recovery_stopped(target, monitor; reason) "rm" 12 Info "recovery target {1} stopped on behalf of monitor {2}",
+        meaning "The recovery ladder is at its end: the target is stopped.",
+        remedy "Repair the object, then start the group with clpgrp -s.";
+    /// Reactivation for a monitor.
+    recovery_restarted(target, monitor; reason) "rm" 13 Info "recovery target {1} restarted on behalf of monitor {2}",
+        meaning "A step of the recovery ladder: the target is deactivated and activated again here.",
+        remedy "Repair the object.";
+    /// Failover for a monitor.
+    recovery_failed_over(target, monitor; reason) "rm" 14 Info "recovery target {1} failed over on behalf of monitor {2}",
+        meaning "A step of the recovery ladder: a failover of the target is asked for.",
+        remedy "Repair the object.";
+    /// Final action of a monitor: the service ends.
+    recovery_service(monitor; reason) "rm" 15 Info "daemon stop requested by monitor {1}",
+        meaning "The recovery ladder is at its end: the cluster service of this server ends.",
+        remedy "Repair the object, then start the service with clpcl -s.";
+    /// Final action of a monitor: the server shuts down.
+    recovery_halt(monitor; reason) "rm" 16 Info "machine shutdown requested by monitor {1}",
+        meaning "The recovery ladder is at its end: this server shuts down.",
+        remedy "Repair the object, then start the server.";
+    /// Final action of a monitor: the server reboots.
+    recovery_reboot(monitor; reason) "rm" 17 Info "machine reboot requested by monitor {1}",
+        meaning "The recovery ladder is at its end: this server reboots.",
+        remedy "Repair the object.";
+    /// Monitor normal.
+    monitor_recovered(monitor) "rm" 26 Info "{1} left the error state",
+        meaning "The monitored object works again.",
+        remedy "None.";
+    /// The end of a ladder without an action.
+    recovery_over(monitor; reason) "rm" 900 Warning "no recovery is left for monitor {1}",
+        meaning "The recovery ladder is at its end and no final action is configured: the error stays.",
+        remedy "Repair the object.";
+    /// Suspended.
+    cluster_suspended() "cl" 900 Info "the cluster has been suspended",
+        meaning "Monitoring and takeovers rest, groups go on.",
+        remedy "Resume with clpcl --resume.";
+    /// Resumed.
+    cluster_resumed() "cl" 901 Info "the cluster has been resumed",
+        meaning "Monitoring and takeovers work again.",
+        remedy "None.";
+    /// A configuration arrived.
+    configuration_uploaded(by) "cfmgr" 1 Info "configuration data uploaded by {1}",
+        meaning "A new configuration was distributed; it is in force from the next start of the service.",
+        remedy "None.";
+}

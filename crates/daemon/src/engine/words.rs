@@ -1,0 +1,99 @@
+//! The core's facts in the words of the catalogue: which message, or messages, a fact is.
+//!
+//! Numbers that depend on what follows (a shutdown, a reboot, the end of the service) are chosen here. No decisions, no writing.
+
+use clp_alerts::Alert;
+use clp_core::action::Alert as Fact;
+use clp_core::cluster::final_words;
+use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId};
+use clp_core::plan::{AfterStop, FinalAction, Plan, RecoveryTarget};
+use clp_core::recovery::Step;
+
+/// The list's messages have a place for a code; drivers say what failed in words.
+const FAILED: &str = "1";
+
+/// The messages of a fact. `heartbeats` are the names of the paths, `me` is this server.
+pub fn alerts(fact: &Fact, plan: &Plan, heartbeats: &[String], me: &str) -> Vec<Alert> {
+    let group = |id: GroupId| plan.group(id).name.as_str();
+    let server = |id: ServerId| plan.server(id);
+    let resource = |id: ResourceId| plan.resource(id).name.as_str();
+    let monitor = |id: MonitorId| plan.monitor(id).name.as_str();
+    vec![match fact {
+        Fact::ServerUp { server: s } => Alert::server_up(server(*s)),
+        Fact::ServerDown { server: s, reason } => Alert::server_down(server(*s), reason),
+        Fact::PathDown { server: s, path } => Alert::heartbeat_down(&heartbeats[*path], server(*s)),
+        Fact::PathUp { server: s, path } => Alert::heartbeat_up(&heartbeats[*path], server(*s)),
+        Fact::RightLost { reason, answered } => match (answered, plan.partition_action) {
+            (true, AfterStop::Nothing) => Alert::split_stop(me, reason),
+            (true, AfterStop::Shutdown) => Alert::split_shutdown(me, reason),
+            (true, AfterStop::Reboot) => Alert::split_reboot(me, reason),
+            (false, AfterStop::Nothing) => Alert::check_stop(me, reason),
+            (false, AfterStop::Shutdown) => Alert::check_shutdown(me, reason),
+            (false, AfterStop::Reboot) => Alert::check_reboot(me, reason),
+        },
+        Fact::GroupStarting { group: g } => Alert::group_starting(group(*g)),
+        Fact::GroupOnline { group: g } => Alert::group_online(group(*g)),
+        Fact::GroupStopping { group: g } => Alert::group_stopping(group(*g)),
+        Fact::GroupOffline { group: g } => Alert::group_offline(group(*g)),
+        Fact::GroupFailed { group: g, reason } => Alert::group_failed(group(*g), reason),
+        Fact::GroupStopFailed { group: g, reason } => Alert::group_stop_failed(group(*g), reason),
+        Fact::GroupFailover { group: g, to, reason } => {
+            let chosen = Alert::destination_chosen(server(*to), group(*g), reason);
+            return vec![chosen, Alert::group_failover(group(*g), &format!("to {}, {reason}", server(*to)))];
+        }
+        Fact::GroupMove { group: g, to } => Alert::group_move(group(*g), &format!("to {}", server(*to))),
+        Fact::GroupStranded { group: g, reason, nowhere: true } => Alert::no_destination(group(*g), reason),
+        Fact::GroupStranded { group: g, reason, nowhere: false } => Alert::group_stranded(group(*g), reason),
+        Fact::DoubleOwner { group: g, first, second } => {
+            Alert::double_owner(group(*g), &format!("{} and {}", server(*first), server(*second)))
+        }
+        Fact::ActivateFailed { resource: r, reason } => Alert::activation_failed(resource(*r), FAILED, reason),
+        Fact::DeactivateFailed { resource: r, reason } => Alert::deactivation_failed(resource(*r), FAILED, reason),
+        Fact::MonitorError { monitor: m, reason } => Alert::monitor_error(monitor(*m), FAILED, reason),
+        Fact::MonitorNormal { monitor: m } => Alert::monitor_recovered(monitor(*m)),
+        Fact::Recovery { monitor: m, rung, step } => return recovery(*m, rung, step, plan, me).into_iter().collect(),
+        // Who waits for the service to rest before a configuration is applied waits for pm/2 (row S-CFG-WAITMSG).
+        Fact::Suspended { on: true } => {
+            return vec![Alert::cluster_suspended(), Alert::daemon_stopped("the cluster is suspended")];
+        }
+        Fact::Suspended { on: false } => Alert::cluster_resumed(),
+        Fact::FinalAction { resource: r, activation, action, reason } => {
+            final_action(group(plan.resource(*r).group), resource(*r), *activation, *action, reason)
+        }
+    }]
+}
+
+fn recovery(id: MonitorId, rung: &Step, step: &str, plan: &Plan, me: &str) -> Option<Alert> {
+    let monitor = plan.monitor(id).name.as_str();
+    let target = match plan.monitor(id).recovery {
+        RecoveryTarget::LocalServer => me,
+        RecoveryTarget::Group(group) => plan.group(group).name.as_str(),
+        RecoveryTarget::Resource(resource) => plan.resource(resource).name.as_str(),
+    };
+    Some(match rung {
+        Step::None | Step::Recovered | Step::Error => return None,
+        Step::Reactivate(_) => Alert::recovery_restarted(target, monitor, step),
+        Step::Failover(_) => Alert::recovery_failed_over(target, monitor, step),
+        Step::Final(FinalAction::StopResource | FinalAction::StopGroup) => Alert::recovery_stopped(target, monitor, step),
+        Step::Final(FinalAction::StopService(AfterStop::Nothing)) => Alert::recovery_service(monitor, step),
+        Step::Final(FinalAction::StopService(AfterStop::Shutdown)) => Alert::recovery_halt(monitor, step),
+        Step::Final(FinalAction::StopService(AfterStop::Reboot)) => Alert::recovery_reboot(monitor, step),
+        Step::Final(FinalAction::Nothing | FinalAction::NothingContinue) => Alert::recovery_over(monitor, step),
+    })
+}
+
+fn final_action(group: &str, resource: &str, activation: bool, action: FinalAction, reason: &str) -> Alert {
+    match (activation, action) {
+        (true, FinalAction::StopGroup) => Alert::activation_final_group(group, resource, reason),
+        (true, FinalAction::StopService(AfterStop::Nothing)) => Alert::activation_final_service(resource, reason),
+        (true, FinalAction::StopService(AfterStop::Shutdown)) => Alert::activation_final_halt(resource, reason),
+        (true, FinalAction::StopService(AfterStop::Reboot)) => Alert::activation_final_reboot(resource, reason),
+        (false, FinalAction::StopGroup) => Alert::deactivation_final_group(group, resource, reason),
+        (false, FinalAction::StopService(AfterStop::Nothing)) => Alert::deactivation_final_service(resource, reason),
+        (false, FinalAction::StopService(AfterStop::Shutdown)) => Alert::deactivation_final_halt(resource, reason),
+        (false, FinalAction::StopService(AfterStop::Reboot)) => Alert::deactivation_final_reboot(resource, reason),
+        (_, FinalAction::StopResource | FinalAction::Nothing | FinalAction::NothingContinue) => {
+            Alert::final_action(&format!("{} ({resource})", final_words(action)), reason)
+        }
+    }
+}
