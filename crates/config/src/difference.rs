@@ -1,7 +1,7 @@
 //! What differs between two configurations, and what must be suspended or stopped for it to take effect.
 //!
 //! Both files are compared element by element, so that nothing is overlooked; the class of a difference comes from the
-//! parameter's declaration, or, for lists and whole objects, from [`list_class`] and [`Object::class`].
+//! parameter's declaration, or, for lists and whole objects, from `list_class` and `Object::class`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
