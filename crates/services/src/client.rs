@@ -100,10 +100,10 @@ pub fn is_running(root: &Root, server: &str, addresses: &[String]) -> Result<boo
 }
 
 /// Distribute a configuration directory to servers (name and addresses): kept ready everywhere first, then switched
-/// everywhere; if one cannot take it nothing changes anywhere.
+/// everywhere; if one cannot take it nothing changes anywhere. Each switches to the old or the new one, whole.
 ///
 /// # Errors
-/// Names the server that stood in the way.
+/// Names the servers that stood in the way.
 pub fn push(
     root: &Root,
     directory: &Path,
@@ -111,13 +111,14 @@ pub fn push(
     mut progress: impl FnMut(&str),
 ) -> Result<(), ReachError> {
     let files = stage::collect(directory).map_err(ReachError::Failed)?;
+    let checksum = stage::checksum(&files);
     let generation = clp_sys::clock::wall().as_millis().try_into().unwrap_or(u64::MAX);
     let own = clp_sys::identity::hostname();
     let ask = |server: &(String, Vec<String>), request: Request| {
         if server.0 == own { transfer(root, &request) } else { transfer(root, &there(&server.0, &server.1, request)) }
     };
     for (index, server) in servers.iter().enumerate() {
-        if let Err(cause) = ask(server, Request::Stage { generation, files: files.clone() }) {
+        if let Err(cause) = ask(server, Request::Stage { generation, checksum: checksum.clone(), files: files.clone() }) {
             for server in &servers[..=index] {
                 let _ = ask(server, Request::Abort { generation });
             }
@@ -125,10 +126,16 @@ pub fn push(
         }
         progress(&format!("{}: kept ready", server.0));
     }
+    let mut behind = Vec::new();
     for server in servers {
-        ask(server, Request::Commit { generation })
-            .map_err(|cause| ReachError::Failed(format!("{}: {cause}; it keeps the old configuration: push again", server.0)))?;
-        progress(&format!("{}: in force", server.0));
+        match ask(server, Request::Commit { generation, checksum: checksum.clone() }) {
+            Ok(_) => progress(&format!("{}: in force", server.0)),
+            // Its answer may have been lost after the switch; the others are not left behind for its sake.
+            Err(cause) => behind.push(format!("{}: {cause}", server.0)),
+        }
     }
-    Ok(())
+    if behind.is_empty() {
+        return Ok(());
+    }
+    Err(ReachError::Failed(format!("{}; there the old configuration may still be in force: push again", behind.join("; "))))
 }

@@ -5,6 +5,7 @@
 
 pub mod alertlog;
 pub mod client;
+mod door;
 pub mod request;
 pub mod stage;
 mod tls;

@@ -19,6 +19,8 @@ pub enum Request {
     Stage {
         /// Its number.
         generation: u64,
+        /// Their checksum, see `stage::checksum`.
+        checksum: String,
         /// clp.conf and scripts.
         files: Vec<StagedFile>,
     },
@@ -26,6 +28,8 @@ pub enum Request {
     Commit {
         /// Its number.
         generation: u64,
+        /// Its checksum: what is switched to is what was meant.
+        checksum: String,
     },
     /// Forget it.
     Abort {

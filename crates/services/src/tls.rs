@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::client::verify_server_name;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 struct Own {
@@ -61,4 +62,10 @@ pub fn client(trust: &Path) -> Result<Arc<ClientConfig>, String> {
         .with_client_auth_cert(own.chain, own.key)
         .map_err(|cause| text(&cause))?;
     Ok(Arc::new(config))
+}
+
+/// Is a certificate, which the handshake has verified, for one of these servers?
+pub fn is_for_one_of<'a>(certificate: &CertificateDer<'_>, mut names: impl Iterator<Item = &'a str>) -> bool {
+    let Ok(parsed) = ParsedCertificate::try_from(certificate) else { return false };
+    names.any(|name| ServerName::try_from(name).is_ok_and(|name| verify_server_name(&parsed, &name).is_ok()))
 }

@@ -1,8 +1,8 @@
 //! The program `clusterpro_trn`: starts the cluster service when another server asks, relays control requests, takes
 //! configurations. Runs also while the cluster is stopped.
 //!
-//! Two doors: TCP with mutual TLS for the other servers, a root-only unix socket for this server's commands. Every order is
-//! written to `log/transfer.log`.
+//! Two doors: TCP with mutual TLS for the other servers of the configuration in force, a root-only unix socket for this
+//! server's commands. Every order is written to `log/transfer.log`.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
@@ -11,27 +11,30 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clp_sys::paths::Root;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection, StreamOwned};
 
+use crate::door::{Bounded, Door, Place, REFUSED_PAUSE};
 use crate::request::{Reply, Request};
 use crate::{stage, tls, trust, wire};
 
-/// Connections served at once.
-const CONNECTIONS_MAX: usize = 64;
-/// For connecting and the handshake: a dead server must not hold a command up.
+/// Authenticated connections, and commands of this server, served at once: each server may ask twice at the same time.
+const SERVED_MAX: usize = 64;
+/// For connecting and the handshake together: a dead or silent server must not hold a command up.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
-/// For an ordinary exchange.
+/// For an ordinary exchange: a configuration of many scripts over a slow LAN.
 const EXCHANGE_LIMIT: Duration = Duration::from_secs(30);
 /// For a relayed command: scripts may take their time.
 const COMMAND_LIMIT: Duration = Duration::from_secs(4 * 3600);
 /// How long the engine may take until it answers.
 const START_LIMIT: Duration = Duration::from_secs(15);
+/// Size of `transfer.log` from which it is put aside: strangers write to it too, and must not fill the disk.
+const LOG_MAX: u64 = 1024 * 1024;
 
 /// Run the program; see its help.
 pub fn main(arguments: &[String]) -> ExitCode {
@@ -50,10 +53,14 @@ pub fn main(arguments: &[String]) -> ExitCode {
 }
 
 /// Everything a connection needs.
-#[derive(Clone)]
-pub struct Service {
+struct Service {
     root: Root,
     client: Arc<ClientConfig>,
+    server: Arc<ServerConfig>,
+    served: Arc<AtomicUsize>,
+    commands: Arc<AtomicUsize>,
+    /// Two starts at once would be two parents.
+    starting: Mutex<()>,
 }
 
 /// Serve until killed.
@@ -71,38 +78,51 @@ pub fn serve(root: &Root) -> Result<(), String> {
 /// # Errors
 /// As [`serve`].
 pub fn serve_on(root: &Root, listener: TcpListener) -> Result<(), String> {
-    let server = tls::server(&root.trust())?;
-    let service = Service { root: root.clone(), client: tls::client(&root.trust())? };
+    let service = Arc::new(Service {
+        root: root.clone(),
+        client: tls::client(&root.trust())?,
+        server: tls::server(&root.trust())?,
+        served: Arc::default(),
+        commands: Arc::default(),
+        starting: Mutex::default(),
+    });
     std::fs::create_dir_all(root.run()).map_err(|cause| format!("cannot create {}: {cause}", root.run().display()))?;
     let path = root.run().join("trn.sock");
     let _ = std::fs::remove_file(&path);
     let local = UnixListener::bind(&path).map_err(|cause| format!("cannot listen on {}: {cause}", path.display()))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(|cause| cause.to_string())?;
-    let doors = service.clone();
-    std::thread::spawn(move || {
-        for stream in local.incoming().flatten() {
-            let service = doors.clone();
-            spawn_bounded(move || service.local(stream));
-        }
-    });
-    for stream in listener.incoming().flatten() {
-        let (service, server) = (service.clone(), server.clone());
-        spawn_bounded(move || service.remote(stream, server));
+    let inside = service.clone();
+    std::thread::spawn(move || inside.listen_local(&local));
+    let door = Arc::new(Door::default());
+    loop {
+        let Ok((stream, from)) = listener.accept() else {
+            std::thread::sleep(REFUSED_PAUSE);
+            continue;
+        };
+        let Ok(place) = door.enter(&stream, from.ip()) else { continue };
+        let service = service.clone();
+        // Without a thread the connection is closed, and its place left.
+        let _ = std::thread::Builder::new().spawn(move || service.remote(stream, from, place));
     }
-    Ok(())
 }
 
-fn spawn_bounded(work: impl FnOnce() + Send + 'static) {
-    static OPEN: AtomicUsize = AtomicUsize::new(0);
-    if OPEN.fetch_add(1, Ordering::SeqCst) >= CONNECTIONS_MAX {
-        OPEN.fetch_sub(1, Ordering::SeqCst);
-        return;
+/// One of a bounded number; given back when dropped, also by a panic.
+struct Share(Arc<AtomicUsize>);
+
+impl Share {
+    fn of(all: &Arc<AtomicUsize>) -> Option<Share> {
+        let share = Share(all.clone());
+        (all.fetch_add(1, Ordering::SeqCst) < SERVED_MAX).then_some(share)
     }
-    std::thread::spawn(move || {
-        work();
-        OPEN.fetch_sub(1, Ordering::SeqCst);
-    });
 }
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+const BUSY: &str = "too many requests at once; try again";
 
 fn configured(root: &Root) -> Option<clp_config::Configuration> {
     let bytes = std::fs::read(root.conf()).ok()?;
@@ -111,13 +131,31 @@ fn configured(root: &Root) -> Option<clp_config::Configuration> {
 }
 
 impl Service {
+    fn listen_local(self: &Arc<Service>, listener: &UnixListener) {
+        loop {
+            let Ok((mut stream, _)) = listener.accept() else {
+                std::thread::sleep(REFUSED_PAUSE);
+                continue;
+            };
+            let _ = stream.set_write_timeout(Some(EXCHANGE_LIMIT));
+            let Some(share) = Share::of(&self.commands) else {
+                let _ = wire::write(&mut stream, &Reply::Failed { reason: BUSY.into() });
+                continue;
+            };
+            let service = self.clone();
+            let _ = std::thread::Builder::new().spawn(move || {
+                service.local(stream);
+                drop(share);
+            });
+        }
+    }
+
     fn local(&self, mut stream: UnixStream) {
-        let is_root = rustix::net::sockopt::socket_peercred(&stream).is_ok_and(|peer| peer.uid.is_root());
-        let _ = stream.set_read_timeout(Some(EXCHANGE_LIMIT));
-        let Ok(request) = wire::read::<Request>(&mut stream) else { return };
-        if !is_root {
+        if !rustix::net::sockopt::socket_peercred(&stream).is_ok_and(|peer| peer.uid.is_root()) {
             return;
         }
+        let _ = stream.set_read_timeout(Some(EXCHANGE_LIMIT));
+        let Ok(request) = wire::read::<Request>(&mut stream) else { return };
         let reply = match request {
             Request::Forward { server, addresses, inner } => self.forward(&server, &addresses, &inner),
             own => self.carry_out("this server", own),
@@ -125,49 +163,62 @@ impl Service {
         let _ = wire::write(&mut stream, &reply);
     }
 
-    fn remote(&self, stream: TcpStream, server: Arc<ServerConfig>) {
-        let from = stream.peer_addr().map(|address| address.to_string()).unwrap_or_default();
-        let _ = stream.set_read_timeout(Some(CONNECT_LIMIT));
-        let _ = stream.set_write_timeout(Some(EXCHANGE_LIMIT));
+    fn remote(&self, stream: TcpStream, from: SocketAddr, place: Place) {
         let _ = stream.set_nodelay(true);
-        let Ok(connection) = ServerConnection::new(server) else { return };
-        let mut stream = StreamOwned::new(connection, stream);
-        let request = match wire::read::<Request>(&mut stream) {
-            Ok(request) => request,
-            Err(cause) => {
+        let Ok(connection) = ServerConnection::new(self.server.clone()) else { return };
+        let mut stream = StreamOwned::new(connection, Bounded::new(stream, CONNECT_LIMIT));
+        while stream.conn.is_handshaking() {
+            if let Err(cause) = stream.conn.complete_io(&mut stream.sock) {
                 self.log(&format!("{from}: refused: {cause}"));
                 return;
             }
+        }
+        // Its certificate is the cluster's: from here on it is no stranger.
+        drop(place);
+        stream.sock.allow(EXCHANGE_LIMIT);
+        let reply = match self.answer(&mut stream, from) {
+            Ok(reply) => reply,
+            Err(cause) => {
+                self.log(&format!("{from}: no request: {cause}"));
+                return;
+            }
         };
-        let reply = match request {
-            Request::Forward { .. } => Reply::Failed { reason: "a server does not ask on behalf of another".into() },
-            own => self.carry_out(&from, own),
-        };
+        stream.sock.allow(EXCHANGE_LIMIT);
         let _ = wire::write(&mut stream, &reply);
         stream.conn.send_close_notify();
         let _ = stream.flush();
     }
 
+    fn answer(&self, stream: &mut StreamOwned<ServerConnection, Bounded>, from: SocketAddr) -> std::io::Result<Reply> {
+        let Some(_share) = Share::of(&self.served) else { return Ok(Reply::Failed { reason: BUSY.into() }) };
+        let certificate = stream.conn.peer_certificates().and_then(<[_]>::first);
+        if let Some(configuration) = configured(&self.root) {
+            let names = configuration.servers.iter().map(|server| server.name.as_str());
+            if !certificate.is_some_and(|certificate| tls::is_for_one_of(certificate, names)) {
+                self.log(&format!("{from}: refused: its certificate is for no server of the configuration in force"));
+                let own = clp_sys::identity::hostname();
+                let reason = format!("your certificate is for no server of the configuration in force on {own}");
+                return Ok(Reply::Failed { reason });
+            }
+        }
+        Ok(match wire::read::<Request>(stream)? {
+            Request::Forward { .. } => Reply::Failed { reason: "a server does not ask on behalf of another".into() },
+            own => self.carry_out(&from.to_string(), own),
+        })
+    }
+
     fn carry_out(&self, from: &str, request: Request) -> Reply {
-        if !matches!(request, Request::Version | Request::Relay { .. }) {
-            let mut words = format!("{request:?}");
-            words.truncate(200);
+        if let Some(words) = order_in_words(&request) {
             self.log(&format!("{from}: {words}"));
         }
         let done = |result: Result<(), String>| result.map_or_else(|reason| Reply::Failed { reason }, |()| Reply::Done);
         match request {
-            Request::Version => {
-                let engine = UnixStream::connect(self.root.run().join("clusterpro.sock")).is_ok();
-                Reply::Version { version: env!("CARGO_PKG_VERSION").into(), engine }
-            }
+            Request::Version => Reply::Version { version: env!("CARGO_PKG_VERSION").into(), engine: self.engine_answers() },
             Request::StartDaemon => done(self.start_daemon()),
             Request::Relay { request } => self.relay(&request),
-            Request::Stage { generation, files } => done(stage::stage(&self.root, generation, &files)),
-            Request::Commit { generation } => done(stage::commit(&self.root, generation)),
-            Request::Abort { generation } => {
-                stage::abort(&self.root, generation);
-                Reply::Done
-            }
+            Request::Stage { generation, checksum, files } => done(stage::stage(&self.root, generation, &checksum, &files)),
+            Request::Commit { generation, checksum } => done(stage::commit(&self.root, generation, &checksum)),
+            Request::Abort { generation } => done(stage::abort(&self.root, generation)),
             Request::Forward { .. } => Reply::Failed { reason: "asked twice to forward".into() },
         }
     }
@@ -175,6 +226,9 @@ impl Service {
     fn log(&self, line: &str) {
         let _ = std::fs::create_dir_all(self.root.log());
         let path = self.root.log().join("transfer.log");
+        if std::fs::metadata(&path).is_ok_and(|file| file.len() > LOG_MAX) {
+            let _ = std::fs::rename(&path, path.with_extension("log.1"));
+        }
         let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
         let _ = file.and_then(|mut file| writeln!(file, "{} {line}", clp_sys::clock::wall().as_secs()));
     }
@@ -184,6 +238,7 @@ impl Service {
     }
 
     fn start_daemon(&self) -> Result<(), String> {
+        let _turn = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
         if self.engine_answers() {
             return Err("the cluster service is running already".into());
         }
@@ -245,11 +300,9 @@ impl Service {
 
     fn ask_remote(&self, server: &str, address: SocketAddr, request: &Request) -> Result<Reply, String> {
         let text = |cause: &dyn std::fmt::Display| cause.to_string();
+        let begin = Instant::now();
         let stream = TcpStream::connect_timeout(&address, CONNECT_LIMIT).map_err(|cause| text(&cause))?;
         let _ = stream.set_nodelay(true);
-        let limit = if matches!(request, Request::Relay { .. }) { COMMAND_LIMIT } else { EXCHANGE_LIMIT };
-        stream.set_write_timeout(Some(CONNECT_LIMIT)).map_err(|cause| text(&cause))?;
-        stream.set_read_timeout(Some(limit)).map_err(|cause| text(&cause))?;
         // A server that vanishes during a long command is noticed by the kernel's probes.
         let _ = rustix::net::sockopt::set_socket_keepalive(&stream, true);
         let _ = rustix::net::sockopt::set_tcp_keepidle(&stream, Duration::from_secs(5));
@@ -257,9 +310,27 @@ impl Service {
         let _ = rustix::net::sockopt::set_tcp_keepcnt(&stream, 3);
         let name = ServerName::try_from(server.to_string()).map_err(|cause| text(&cause))?;
         let connection = ClientConnection::new(self.client.clone(), name).map_err(|cause| text(&cause))?;
-        let mut stream = StreamOwned::new(connection, stream);
+        let sock = Bounded::new(stream, CONNECT_LIMIT.saturating_sub(begin.elapsed()));
+        let mut stream = StreamOwned::new(connection, sock);
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock).map_err(|cause| text(&cause))?;
+        }
+        let limit = if matches!(request, Request::Relay { .. }) { COMMAND_LIMIT } else { EXCHANGE_LIMIT };
+        stream.sock.allow(limit);
         wire::write(&mut stream, request).map_err(|cause| text(&cause))?;
         wire::read(&mut stream).map_err(|cause| text(&cause))
+    }
+}
+
+/// What the log says about a request; nothing about questions. Never its content, which may be long.
+fn order_in_words(request: &Request) -> Option<String> {
+    match request {
+        Request::Version | Request::Relay { .. } => None,
+        Request::StartDaemon => Some("start the cluster service".into()),
+        Request::Stage { generation, files, .. } => Some(format!("keep generation {generation} of {} files ready", files.len())),
+        Request::Commit { generation, .. } => Some(format!("use generation {generation}")),
+        Request::Abort { generation } => Some(format!("forget generation {generation}")),
+        Request::Forward { server, .. } => Some(format!("forward to {}", server.escape_default())),
     }
 }
 
