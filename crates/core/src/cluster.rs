@@ -475,7 +475,7 @@ impl Cluster {
             return;
         }
         // What was never verified in this life is being taken off already.
-        let acting = self.plan.group_ids().any(|group| !matches!(self.executor.phase(group), Phase::Off | Phase::Possible));
+        let acting = self.plan.group_ids().any(|group| self.executor.acts(group));
         let Err(lost) = self.contact.must_yield(now, &self.partition) else { return };
         if !acting {
             return;

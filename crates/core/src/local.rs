@@ -116,6 +116,14 @@ impl Executor {
         self.group(group).resources[position].state
     }
 
+    /// Does the group act here by this engine's doing? What somebody else uses, or may be left from an earlier life, is no reason
+    /// for an emergency; as long as it is there without a right, the watchdog is not fed.
+    pub fn acts(&self, id: GroupId) -> bool {
+        let group = self.group(id);
+        let only_occupied = group.resources.iter().all(|resource| resource.occupied || resource.state == ResourceState::Off);
+        !matches!(group.phase(), Phase::Off | Phase::Possible) && !only_occupied
+    }
+
     /// Does anything of any group still act, or may it?
     pub fn holds_anything(&self) -> bool {
         self.groups.iter().any(|group| group.phase().is_held())

@@ -191,6 +191,8 @@ impl Service {
 
     fn answer(&self, stream: &mut StreamOwned<ServerConnection, Bounded>, from: SocketAddr) -> std::io::Result<Reply> {
         let Some(_share) = Share::of(&self.served) else { return Ok(Reply::Failed { reason: BUSY.into() }) };
+        // Read before it is judged: who is refused while still writing would see a broken pipe in place of the reason.
+        let request = wire::read::<Request>(stream)?;
         let certificate = stream.conn.peer_certificates().and_then(<[_]>::first);
         if let Some(configuration) = configured(&self.root) {
             let names = configuration.servers.iter().map(|server| server.name.as_str());
@@ -201,7 +203,7 @@ impl Service {
                 return Ok(Reply::Failed { reason });
             }
         }
-        Ok(match wire::read::<Request>(stream)? {
+        Ok(match request {
             Request::Forward { .. } => Reply::Failed { reason: "a server does not ask on behalf of another".into() },
             own => self.carry_out(&from.to_string(), own),
         })
