@@ -265,8 +265,8 @@ impl Cluster {
         let held = &mut self.reports[from.index()];
         let fits = report.groups.len() == self.plan.groups.len()
             && report.monitors.len() == self.plan.monitors.len()
+            && report.resolutions.len() <= RESOLUTIONS_MAX
             && report.groups.iter().zip(&self.plan.groups).all(|(r, plan)| r.resources.len() == plan.resources.len());
-        let fits = fits && report.resolutions.len() <= RESOLUTIONS_MAX;
         let newer = (report.incarnation, report.version) > (held.incarnation, held.version);
         if fits && newer && report.incarnation == self.contact.peer(from).incarnation {
             *held = report;

@@ -273,22 +273,22 @@ impl Cluster {
         }
         let lost = intent.last.filter(|last| !self.views.members().contains(last));
         if lost.is_some() && !self.plan.group(group).failover_auto && intent.target.is_none() {
-            self.strand(group, "its failover attribute is manual".into());
+            self.strand(group, "its failover attribute is manual".into(), false);
             return;
         }
         if let Some(server) = frozen.first() {
             let name = self.plan.server(server);
-            self.strand(group, format!("{name} is alive but no LAN reaches it, so nothing is started meanwhile"));
+            self.strand(group, format!("{name} is alive but no LAN reaches it, so nothing is started meanwhile"), false);
             return;
         }
         match self.may_start(now, group) {
             Err(NotYet::Until(at, reason)) => {
                 self.wake_at(at);
-                self.strand(group, reason);
+                self.strand(group, reason, false);
                 return;
             }
             Err(NotYet::Else(reason)) => {
-                self.strand(group, reason);
+                self.strand(group, reason, false);
                 return;
             }
             Ok(()) => {}
@@ -296,7 +296,7 @@ impl Cluster {
         let decision = self.candidates(group, ServerSet::EMPTY);
         let Some(chosen) = decision.chosen else {
             let reason = format!("no server can take it: {}", self.rejections(&decision));
-            self.strand(group, reason);
+            self.strand(group, reason, true);
             return;
         };
         self.orders.stranded[group.index()].clear();
@@ -331,11 +331,11 @@ impl Cluster {
         self.orders.wake = Some(self.orders.wake.map_or(at, |wake| wake.min(at)));
     }
 
-    fn strand(&mut self, group: GroupId, reason: String) {
+    /// A group that should run is not started, for this reason; `nowhere` when no server can take it.
+    fn strand(&mut self, group: GroupId, reason: String, nowhere: bool) {
         let noted = &mut self.orders.stranded[group.index()];
         // The words change with every millisecond of a wait; operators hear of the first.
         if noted.is_empty() {
-            let nowhere = reason.starts_with("no server can take it");
             self.out.push(Action::Alert(Alert::GroupStranded { group, reason: reason.clone(), nowhere }));
         }
         *noted = reason;

@@ -76,7 +76,8 @@ impl Asker {
     }
 }
 
-/// Each method's answer in the order of the configuration, None where this server does not use it; none waited for longer than the safety sum allows.
+/// Each method's answer in the order of the configuration, None where this server does not use it; none is waited for longer than
+/// the safety sum allows.
 fn look(methods: &[Option<Method>], bound: Option<Duration>) -> Vec<Option<(bool, String)>> {
     methods
         .iter()
