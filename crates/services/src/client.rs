@@ -2,17 +2,13 @@
 
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
 
 use clp_protocol::control;
 use clp_sys::paths::Root;
 
 use crate::request::{Reply, Request};
-use crate::transfer::ask_engine;
+use crate::transfer::{COMMAND_LIMIT, ask_engine};
 use crate::{stage, wire};
-
-/// Long scripts may take their time.
-const COMMAND_LIMIT: Duration = Duration::from_secs(4 * 3600);
 
 /// Why a server could not be asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -70,8 +70,8 @@ impl Found {
         if !metadata.is_file() {
             return Err(format!("{} is no ordinary file", path.display()));
         }
-        let bytes = fs::read(path).map_err(failed)?;
-        self.bytes += bytes.len();
+        // Looked at before it is read: a script directory may hold anything.
+        self.bytes = self.bytes.saturating_add(usize::try_from(metadata.len()).unwrap_or(usize::MAX));
         if self.bytes > CONFIGURATION_MAX || self.files.len() >= FILES_MAX {
             return Err(format!(
                 "{} and what was read before it are too much: a configuration has at most {} MiB in {FILES_MAX} files",
@@ -79,6 +79,7 @@ impl Found {
                 CONFIGURATION_MAX >> 20
             ));
         }
+        let bytes = fs::read(path).map_err(failed)?;
         // Scripts are run as they are; a file that begins with "#!" is meant to be.
         let executable = metadata.permissions().mode() & 0o111 != 0 || bytes.starts_with(b"#!");
         self.files.push(StagedFile { path: name.to_string(), executable, hex: hex(&bytes) });

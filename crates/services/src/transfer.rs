@@ -30,7 +30,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 /// For an ordinary exchange: a configuration of many scripts over a slow LAN.
 const EXCHANGE_LIMIT: Duration = Duration::from_secs(30);
 /// For a relayed command: scripts may take their time.
-const COMMAND_LIMIT: Duration = Duration::from_secs(4 * 3600);
+pub(crate) const COMMAND_LIMIT: Duration = Duration::from_secs(4 * 3600);
 /// How long the engine may take until it answers.
 const START_LIMIT: Duration = Duration::from_secs(15);
 /// Size of `transfer.log` from which it is put aside: strangers write to it too, and must not fill the disk.
