@@ -1,15 +1,14 @@
 //! The difference of two configurations: what changed, and what must be suspended or stopped for it.
 
+mod sample;
+
 use std::collections::BTreeSet;
 
 use clp_config::difference::{Change, What, diff};
 use clp_config::schema::SECTIONS;
 use clp_config::value::Apply;
 use clp_config::{Configuration, Document};
-
-fn sample() -> String {
-    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../samples/two-node-disk/clp.conf")).expect("is shipped")
-}
+use sample::{place, sample};
 
 fn document(text: &str) -> Document {
     Document::read(text.as_bytes()).unwrap_or_else(|cause| panic!("{cause}"))
@@ -21,22 +20,6 @@ fn changes(old: &str, new: &str) -> Vec<Change> {
 
 fn shown(list: &[Change]) -> Vec<String> {
     list.iter().map(ToString::to_string).collect()
-}
-
-/// Where a section stands in the sample.
-fn place(section: &str) -> &str {
-    match section {
-        "" => "",
-        "group@NAME" => "group@failover1/",
-        "resource/TYPE@NAME" | "resource/exec@NAME" => "resource/exec@exec1/",
-        "resource/disk@NAME" => "resource/disk@disk1/",
-        "resource/fip@NAME" => "resource/fip@fip1/",
-        "monitor/TYPE@NAME" | "monitor/diskw@NAME" => "monitor/diskw@diskw1/",
-        "monitor/userw@NAME" => "monitor/userw@userw/",
-        "monitor/miiw@NAME" => "monitor/miiw@miiw2/",
-        "networkpartition/pingnp@NAME" => "networkpartition/pingnp@pingnp1/",
-        other => panic!("section {other} has no example here"),
-    }
 }
 
 #[test]

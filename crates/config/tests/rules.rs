@@ -1,13 +1,12 @@
 //! Every rule is broken by a small change of the sample, and every declared bound is tried from both sides.
 
+mod sample;
+
 use std::collections::BTreeSet;
 
 use clp_config::schema::SECTIONS;
 use clp_config::{Configuration, Document, Problem, rules};
-
-fn sample() -> String {
-    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../samples/two-node-disk/clp.conf")).expect("is shipped")
-}
+use sample::{place, sample};
 
 fn problems(text: &str) -> Vec<Problem> {
     let document = Document::read(text.as_bytes()).unwrap_or_else(|cause| panic!("{cause}"));
@@ -117,22 +116,6 @@ fn every_rule_has_an_example() {
     let rows: BTreeSet<&str> = TABLE.iter().map(|row| row.0).chain(ELSEWHERE.iter().copied()).collect();
     let rules: BTreeSet<&str> = rules::names().collect();
     assert_eq!(rows, rules);
-}
-
-/// Where a section stands in the sample.
-fn place(section: &str) -> &str {
-    match section {
-        "" => "",
-        "group@NAME" => "group@failover1/",
-        "resource/TYPE@NAME" | "resource/exec@NAME" => "resource/exec@exec1/",
-        "resource/disk@NAME" => "resource/disk@disk1/",
-        "resource/fip@NAME" => "resource/fip@fip1/",
-        "monitor/TYPE@NAME" | "monitor/diskw@NAME" => "monitor/diskw@diskw1/",
-        "monitor/userw@NAME" => "monitor/userw@userw/",
-        "monitor/miiw@NAME" => "monitor/miiw@miiw2/",
-        "networkpartition/pingnp@NAME" => "networkpartition/pingnp@pingnp1/",
-        other => panic!("section {other} has no example here"),
-    }
 }
 
 /// Problems of the bounds of one parameter when it holds a value; rules between parameters are not meant here.
