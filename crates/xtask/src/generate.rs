@@ -23,7 +23,7 @@ fn alerts() -> String {
             entry.module,
             entry.id,
             entry.level.word(),
-            entry.text,
+            entry.template(),
             entry.meaning,
             entry.remedy
         ));
