@@ -42,12 +42,6 @@ pub enum Planted {
     DiskIsNoSign,
     /// R8: a late report replaces a newer one.
     LateReportIsNew,
-    /// The resolution's Yes is taken as a No.
-    YesIsNo,
-    /// A command is answered when it was understood.
-    AnswersAtOnce,
-    /// No causes are recorded.
-    NoCauses,
     /// One more retry than configured.
     OneRetryMore,
     /// No order to another server arrives.
@@ -90,11 +84,8 @@ impl Planted {
     /// The invariant that must be reported: a plant caught by another checker proves nothing about its own.
     pub fn word(self) -> &'static str {
         match self {
-            Planted::EmergencyDoesNothing => "",
+            Planted::EmergencyDoesNothing => "farewell",
             Planted::IgnoresDependencies => "ordered",
-            Planted::YesIsNo => "no-needless-stop",
-            Planted::AnswersAtOnce => "acknowledged",
-            Planted::NoCauses => "explained",
             Planted::OneRetryMore => "ladder",
             Planted::OrdersGetLost => "no-orphan",
             _ => "single-owner",
@@ -210,7 +201,7 @@ impl World {
         if yes {
             self.memory.yes[host] = life;
         }
-        (yes || (self.is_planted(Planted::OneYesIsEnough) && self.memory.yes[host] == life)) && !self.is_planted(Planted::YesIsNo)
+        yes || (self.is_planted(Planted::OneYesIsEnough) && self.memory.yes[host] == life)
     }
 
     /// Farewells that nobody said.
