@@ -23,6 +23,8 @@ const CAUSES_MAX: usize = 100;
 const VERIFY_PAUSE: std::time::Duration = std::time::Duration::from_secs(3);
 /// Partition resolutions in a report: more than a configuration can hold are not a report of ours.
 const RESOLUTIONS_MAX: usize = 64;
+/// Intervals without an event after which this server counts as having stood still.
+const GAP_INTERVALS: u32 = 2;
 /// Intervals for which a farewell is repeated, so that one lost frame does not turn it into a silence.
 const FAREWELL_INTERVALS: u32 = 3;
 
@@ -81,6 +83,8 @@ pub struct Cluster {
     phases: Vec<Phase>,
     suspended_told: bool,
     paths_up: Vec<Vec<bool>>,
+    /// When this engine ran last.
+    ran: Time,
     next_beat: Time,
     next_verify: Time,
     pub(crate) out: Vec<Action>,
@@ -119,6 +123,7 @@ impl Cluster {
             phases: vec![Phase::Possible; plan.groups.len()],
             suspended_told: false,
             paths_up: vec![vec![false; identity.paths]; servers],
+            ran: now,
             next_beat: now,
             next_verify: now,
             out: Vec::new(),
@@ -138,6 +143,7 @@ impl Cluster {
         if self.exited {
             return Vec::new();
         }
+        self.note_gap(now);
         match event {
             Event::Deadline => {}
             Event::Frame { from, path, lan, frame } => self.frame(now, from, path, lan, &frame),
@@ -154,6 +160,14 @@ impl Cluster {
         }
         self.settle(now);
         std::mem::take(&mut self.out)
+    }
+
+    /// Rule R6: whoever did not run accuses nobody for it. There is a beat in every interval.
+    fn note_gap(&mut self, now: Time) {
+        let gap = now.since(std::mem::replace(&mut self.ran, now));
+        if gap > self.plan.timing.interval * GAP_INTERVALS {
+            self.contact.stood_still(gap);
+        }
     }
 
     /// When [`Event::Deadline`] is due at the latest.
@@ -547,13 +561,7 @@ impl Cluster {
         }
         if stuck && settled && !leaving.all {
             // Ending the service would leave something active that nobody looks after: it goes on instead.
-            let asked = std::mem::take(&mut leaving.asked);
-            self.leaving = None;
-            for id in asked {
-                let reason = "a group could not be stopped, so the cluster service goes on".to_string();
-                let remedy = "see clpstat --why for that group; stop it by hand or reboot the server".to_string();
-                self.out.push(Action::Answer { id, answer: crate::message::Answer::Refused { reason, remedy } });
-            }
+            self.stay("a group could not be stopped, so the cluster service goes on");
             return;
         }
         if !off || (leaving.all && untold && leaving.farewell_since.is_none()) {
@@ -585,6 +593,14 @@ impl Cluster {
             self.answer_on_exit();
             self.exited = true;
             self.out.push(Action::Exit { then, clean: true });
+        }
+    }
+
+    /// The service goes on after all; whoever asked for its stop is told why.
+    pub(crate) fn stay(&mut self, reason: &str) {
+        for id in self.leaving.take().into_iter().flat_map(|leaving| leaving.asked) {
+            let remedy = "see clpstat --why for that group; stop it by hand or reboot the server".to_string();
+            self.out.push(Action::Answer { id, answer: crate::message::Answer::Refused { reason: reason.into(), remedy } });
         }
     }
 

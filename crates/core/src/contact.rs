@@ -34,18 +34,39 @@ pub struct Peer {
     pub paths: Vec<Option<Time>>,
     /// When any path did.
     pub heard: Option<Time>,
+    /// When a frame came that no other path had brought before: the silence that a verdict may cover begins here. A copy that
+    /// was under way for longer says nothing newer.
+    news: Option<Time>,
     /// When a LAN path did.
     pub heard_lan: Option<Time>,
     /// Newest sign, direct or told by others; my own start at first (rule R1: a server that boots counts the absent as seen then).
     pub sign: Time,
     /// Send time of my newest frame that it acknowledged.
     pub acked: Option<Time>,
+    returned: Option<Return>,
     path_seq: Vec<u64>,
     row: Row,
     row_at: Time,
     /// Acknowledgements it last gave, to carry for others.
     acks: Vec<Ack>,
 }
+
+/// The end of a server's last silence.
+#[derive(Debug, Clone, Copy)]
+struct Return {
+    /// The last frame before it.
+    silent_since: Time,
+    /// The first frame after it.
+    at: Time,
+}
+
+/// Intervals for which a server that was silent may speak without acknowledging what was sent meanwhile, while the verdict
+/// goes on to cover it: its first frames after a pause acknowledge only what it had read before, and it may die over them.
+const RETURN_INTERVALS: u32 = 3;
+
+/// Intervals that the newest acknowledgement may be older than the frame that brought it: mine waited for the other's beat,
+/// one of them was lost, and silence is looked at once in an interval.
+const LAG_INTERVALS: u32 = 3;
 
 /// What a frame changed besides times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -98,9 +119,11 @@ impl Contact {
             report_acked: 0,
             paths: vec![None; paths],
             heard: None,
+            news: None,
             heard_lan: None,
             sign: now,
             acked: None,
+            returned: None,
             path_seq: vec![0; paths],
             row: Row::default(),
             row_at: now,
@@ -138,6 +161,7 @@ impl Contact {
     /// A frame arrived. None: late, repeated, or of an older life, so that nothing changes (rule R8).
     pub fn hear(&mut self, now: Time, from: ServerId, path: usize, lan: bool, frame: &Frame, covered: bool) -> Option<Heard> {
         let timeout = self.timing.timeout;
+        let silence = self.keep_silence();
         if from == self.me || from.index() >= self.peers.len() {
             return None;
         }
@@ -180,6 +204,10 @@ impl Contact {
             return Some(heard);
         }
         peer.seq = frame.seq;
+        if let Some(silent_since) = peer.news.filter(|at| heard.new_life || now.since(*at) >= silence) {
+            peer.returned = Some(Return { silent_since, at: now });
+        }
+        peer.news = Some(now);
         heard.mode_changed = peer.mode != frame.mode;
         peer.mode = frame.mode;
         peer.promised = frame.promised;
@@ -372,40 +400,77 @@ impl Contact {
         peer.incarnation != 0 && peer.mode == Mode::Left
     }
 
+    /// This server did not run for `gap`: others did not get older by that, since nobody listened. What they acknowledged
+    /// did (rule R6): a gap never helps.
+    pub fn stood_still(&mut self, gap: Duration) {
+        for peer in &mut self.peers {
+            peer.sign = peer.sign + gap;
+            peer.row_at = peer.row_at + gap;
+            for at in [&mut peer.heard, &mut peer.heard_lan, &mut peer.news].into_iter().chain(&mut peer.paths).flatten() {
+                *at = *at + gap;
+            }
+        }
+    }
+
     /// Rule R0 for one server, leaving the verdict aside: proven gone, or acknowledged within `limit`.
     fn is_covered_by_contact(&self, now: Time, server: ServerId, limit: Duration) -> bool {
         self.is_left(server) || self.peer(server).acked.is_some_and(|at| now.since(at) < limit)
     }
 
-    /// Does the verdict cover this server? Only while it is silent: a server that I still hear and that does not
-    /// acknowledge me knows that it lives, so its side may act.
-    fn is_covered_by_verdict(&self, now: Time, server: ServerId, limit: Duration, partition: &Partition) -> bool {
+    /// Does the verdict cover this server, silent for this long? A server that I still hear and that does not acknowledge me
+    /// knows that it lives, so its side may act.
+    fn is_covered_by_verdict(&self, now: Time, server: ServerId, silence: Duration, partition: &Partition) -> bool {
         let peer = self.peer(server);
-        let heard = peer.heard.unwrap_or(self.start);
-        let silence = limit.min(self.timing.right_timeout);
-        let silent = peer.heard.is_none_or(|at| now.since(at) >= silence);
-        silent && partition.covers(now, heard)
+        let silent = peer.news.is_none_or(|at| now.since(at) >= silence);
+        silent && partition.covers(now, peer.news.unwrap_or(self.start))
     }
 
     /// Rule R0: may this server start something now?
     pub fn right(&self, now: Time, partition: &Partition) -> Result<(), NoRight> {
-        self.uncovered(now, self.timing.right_timeout, partition)
+        self.uncovered(now, self.timing.right_timeout, self.timing.right_timeout, partition)
     }
 
-    /// Must this server give up what it holds? Later than the loss of [`Contact::right`] by the arbiter's bound Q.
+    /// Silence from which a verdict covers what is held. It must come before the last acknowledgement is too old: that one is
+    /// older than the last frame by its lag, and by a whole such silence when the server was paused for almost as long, spoke
+    /// once and died.
+    fn keep_silence(&self) -> Duration {
+        let (timing, interval) = (&self.timing, self.timing.interval);
+        let limit = timing.right_timeout + timing.arbiter;
+        let half = limit.saturating_sub(interval * LAG_INTERVALS) / 2;
+        half.max(interval * 2).min(timing.right_timeout)
+    }
+
+    /// Must this server give up what it holds? Later than the loss of [`Contact::right`] by the arbiter's bound Q, and not
+    /// before T_x + Q of its life.
     pub fn must_yield(&self, now: Time, partition: &Partition) -> Result<(), NoRight> {
-        self.uncovered(now, self.timing.right_timeout + self.timing.arbiter, partition)
+        let limit = self.timing.right_timeout + self.timing.arbiter;
+        for server in self.others() {
+            let peer = self.peer(server);
+            let acked = peer.acked.unwrap_or(self.start);
+            let returns = peer.returned.is_some_and(|back| {
+                let spoke = peer.news.map_or(Duration::ZERO, |news| news.since(back.at));
+                spoke < self.timing.interval * RETURN_INTERVALS && partition.keeps(now, back.silent_since)
+            });
+            let silent = peer.news.is_none_or(|at| now.since(at) >= self.keep_silence());
+            let kept = silent && partition.keeps(now, peer.news.unwrap_or(self.start));
+            if !(self.is_left(server) || now.since(acked) < limit || kept || returns) {
+                return Err(NoRight { server, age: now.since(acked) });
+            }
+        }
+        Ok(())
     }
 
     /// May the watchdog be fed (K of the safety sum)? A verdict covers a silence from K on, so that a survivor goes on
     /// feeding.
     pub fn may_feed(&self, now: Time, partition: &Partition) -> bool {
-        self.uncovered(now, self.timing.watchdog_hold, partition).is_ok()
+        let limit = self.timing.watchdog_hold;
+        self.uncovered(now, limit, limit.min(self.timing.right_timeout), partition).is_ok()
     }
 
-    fn uncovered(&self, now: Time, limit: Duration, partition: &Partition) -> Result<(), NoRight> {
+    /// The first server that neither acknowledged within `limit` nor is covered by a verdict after `silence`.
+    fn uncovered(&self, now: Time, limit: Duration, silence: Duration, partition: &Partition) -> Result<(), NoRight> {
         for server in self.others() {
-            if self.is_covered_by_contact(now, server, limit) || self.is_covered_by_verdict(now, server, limit, partition) {
+            if self.is_covered_by_contact(now, server, limit) || self.is_covered_by_verdict(now, server, silence, partition) {
                 continue;
             }
             let acked = self.peer(server).acked.unwrap_or(self.start);

@@ -91,10 +91,10 @@ impl Cluster {
 
     /// A view of mine was committed: what its newcomers mean for wishes.
     pub(crate) fn welcome(&mut self, now: Time, joined: &[Member]) {
-        if !joined.is_empty() && self.document.stopping.is_some() && self.failed_to_stop(self.identity.me) {
-            // The stop of all ended where it could, and failed here; a server that starts now is not to be stopped by it.
+        let failed = self.views.members().into_iter().any(|member| self.failed_to_stop(member));
+        if !joined.is_empty() && self.document.stopping.is_some() && failed {
+            // The stop of all ended where it could, and failed somewhere; a server that starts now is not to be stopped by it.
             self.document.stopping = None;
-            self.leaving = None;
         }
         for member in joined {
             for group in self.plan.group_ids() {
@@ -122,10 +122,13 @@ impl Cluster {
 
     /// What the document asks of every member: stopping of all.
     pub(crate) fn follow_document(&mut self, now: Time) {
-        if let Some(then) = self.document.stopping
-            && self.leaving.as_ref().is_none_or(|leaving| !leaving.all)
-        {
-            self.leave(now, None, then, true);
+        match self.document.stopping {
+            Some(then) if self.leaving.as_ref().is_none_or(|leaving| !leaving.all) => self.leave(now, None, then, true),
+            // It is over where it failed. Who said farewell goes.
+            None if self.leaving.as_ref().is_some_and(|leaving| leaving.all && leaving.farewell_since.is_none()) => {
+                self.stay("the stop of the cluster ended: a group could not be stopped and another server has started since");
+            }
+            _ => {}
         }
     }
 

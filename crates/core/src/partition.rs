@@ -12,6 +12,8 @@ use crate::time::Time;
 pub struct Partition {
     method: PartitionMethod,
     valid: Duration,
+    /// How long a Yes keeps what is held, as an acknowledgement does.
+    keeps: Duration,
     interval: Duration,
     asked_last: Option<Time>,
     pending: Option<(u64, Time)>,
@@ -30,6 +32,7 @@ impl Partition {
             method,
             // An answer takes up to Q and the next question follows within two intervals.
             valid: timing.arbiter + timing.interval * 2,
+            keeps: timing.right_timeout.max(timing.arbiter + timing.interval * 2),
             interval: timing.interval,
             asked_last: None,
             pending: None,
@@ -96,6 +99,12 @@ impl Partition {
     /// Does a Yes hold now that was asked after `heard`, the last frame of the silent server?
     pub fn covers(&self, now: Time, heard: Time) -> bool {
         self.last_yes.is_some_and(|asked| asked > heard && now.since(asked) <= self.valid)
+    }
+
+    /// Is a Yes that was asked after `heard` young enough to keep what is held? Nobody else's Yes held meanwhile for long enough
+    /// to start it, so that a question or two may be late.
+    pub fn keeps(&self, now: Time, heard: Time) -> bool {
+        self.last_yes.is_some_and(|asked| asked > heard && now.since(asked) <= self.keeps)
     }
 
     /// Has it been Yes since `moment`, or for at least `span`, without a break (a Yes that arrives only after the other

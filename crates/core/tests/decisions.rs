@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clp_core::action::{Action, Work};
+use clp_core::action::{Action, Alert, Work};
 use clp_core::cluster::{Cluster, Identity};
 use clp_core::contact::closure;
 use clp_core::event::Event;
@@ -224,6 +224,8 @@ struct World {
     now: Time,
     servers: Vec<Option<Cluster>>,
     cut: bool,
+    /// The server on which nothing can be deactivated.
+    stuck: Option<usize>,
     log: Vec<(Time, usize, Action)>,
 }
 
@@ -235,7 +237,7 @@ impl World {
                 Some(Cluster::new(plan.clone(), identity, Time(0)))
             })
             .collect();
-        World { now: Time(0), servers, cut: false, log: Vec::new() }
+        World { now: Time(0), servers, cut: false, stuck: None, log: Vec::new() }
     }
 
     fn give(&mut self, server: usize, event: Event) {
@@ -255,8 +257,10 @@ impl World {
                 Action::Send { to, message } if !self.cut => {
                     self.give(to.index(), Event::Message { from: ServerId::at(server), message });
                 }
-                Action::Resource { op, resource, .. } => {
-                    self.give(server, Event::ResourceDone { op, resource, result: Ok(()) });
+                Action::Resource { op, resource, work } => {
+                    let fails = self.stuck == Some(server) && !matches!(work, Work::Activate { .. });
+                    let result = if fails { Err("it is stuck".to_string()) } else { Ok(()) };
+                    self.give(server, Event::ResourceDone { op, resource, result });
                 }
                 Action::Emergency { .. } => self.give(server, Event::EmergencyDone),
                 _ => {}
@@ -283,6 +287,17 @@ impl World {
                 }
             }
         }
+    }
+
+    /// The server stands still for a while; what is sent to it meanwhile is lost.
+    fn pause(&mut self, server: usize, span: Duration) {
+        let paused = self.servers[server].take();
+        self.run_until(self.now + span);
+        self.servers[server] = paused;
+    }
+
+    fn said(&self, server: usize, what: impl Fn(&Action) -> bool) -> bool {
+        self.log.iter().any(|(_, by, action)| *by == server && what(action))
     }
 
     fn phase(&self, server: usize) -> Phase {
@@ -324,4 +339,75 @@ fn server_cut_off_while_suspended_is_not_taken_over_after_resume() {
     world.cut = false;
     world.run_until(Time(60_000_000));
     assert_eq!((world.phase(0), world.phase(1)), (Phase::On, Phase::Off));
+}
+
+#[test]
+fn a_pause_shorter_than_the_timeout_costs_the_other_server_nothing() {
+    for span in (100..1000).step_by(50) {
+        let mut world = World::new(&plan(2, vec![]));
+        world.run_until(Time(10_000_000));
+        world.pause(1, ms(span));
+        // Its first frame acknowledges what it read before.
+        world.run_until(world.now + ms(3000));
+        assert!(!world.said(0, |action| matches!(action, Action::Emergency { .. })), "pause of {span} ms");
+        assert_eq!(world.phase(0), Phase::On, "pause of {span} ms");
+    }
+}
+
+#[test]
+fn a_server_that_paused_speaks_once_and_dies_costs_nothing() {
+    for span in (100..1000).step_by(50) {
+        let mut world = World::new(&plan(2, vec![]));
+        world.run_until(Time(10_000_000));
+        world.pause(1, ms(span));
+        world.give(1, Event::Deadline);
+        world.servers[1] = None;
+        world.run_until(world.now + ms(5000));
+        assert!(!world.said(0, |action| matches!(action, Action::Emergency { .. })), "pause of {span} ms");
+    }
+}
+
+#[test]
+fn a_server_that_stood_still_accuses_nobody() {
+    let mut world = World::new(&plan(2, vec![]));
+    world.run_until(Time(10_000_000));
+    // It holds nothing, so it has nothing to give up either.
+    world.pause(1, ms(8000));
+    world.run_until(world.now + ms(3000));
+    assert!(!world.said(1, |action| matches!(action, Action::Alert(Alert::ServerDown { .. }))));
+    assert_eq!((world.phase(0), world.phase(1)), (Phase::On, Phase::Off));
+}
+
+#[test]
+fn an_owner_that_stood_still_for_longer_than_its_right_gives_up_at_once() {
+    let mut world = World::new(&plan(2, vec![]));
+    world.run_until(Time(10_000_000));
+    world.pause(0, ms(8000));
+    let woken = world.now;
+    world.give(0, Event::Deadline);
+    let emergency = world.log.iter().find(|(_, by, action)| *by == 0 && matches!(action, Action::Emergency { .. }));
+    assert_eq!(emergency.map(|(at, _, _)| *at), Some(woken), "a gap does not help it (rule R6)");
+}
+
+#[test]
+fn a_stop_of_all_that_failed_somewhere_does_not_stop_a_server_that_starts_later() {
+    let mut world = World::new(&plan(2, vec![]));
+    world.run_until(Time(10_000_000));
+    // The group is on the server with the higher number, so that the one that starts again coordinates.
+    let moved = Command::GroupMove { group: Some(GroupId(0)), from: None, to: Some(ServerId(1)) };
+    world.give(0, Event::Operator { id: 1, command: moved });
+    world.run_until(Time(12_000_000));
+    assert_eq!((world.phase(0), world.phase(1)), (Phase::Off, Phase::On));
+    world.stuck = Some(1);
+    world.give(1, Event::Operator { id: 2, command: Command::StopAll { then: AfterStop::Nothing } });
+    world.run_until(Time(20_000_000));
+    assert!(world.said(0, |action| matches!(action, Action::Exit { clean: true, .. })), "the first server stopped");
+    assert_eq!(world.phase(1), Phase::OfflineFailure);
+    let identity = Identity { me: ServerId(0), incarnation: 2, boot: 7, paths: 1, generation: 1 };
+    world.servers[0] = Some(Cluster::new(plan(2, vec![]), identity, world.now));
+    world.log.clear();
+    world.run_until(Time(30_000_000));
+    assert!(!world.said(0, |action| matches!(action, Action::Exit { .. })), "it was not there when the stop was asked for");
+    assert_eq!(world.phase(1), Phase::OfflineFailure, "and nothing is started beside what could not be stopped");
+    assert_eq!(world.phase(0), Phase::Off);
 }

@@ -62,7 +62,10 @@ impl World {
                 self.after(way, Happening::Question { host, life, ask });
             }
             Action::Resource { op, resource, work } => self.work(host, op, resource, work),
-            Action::Emergency { .. } => self.emergency(host),
+            Action::Emergency { .. } => {
+                self.check_needless(host);
+                self.emergency(host);
+            }
             Action::Monitor { monitor, run } => self.monitor(host, monitor, run),
             Action::Alert(alert) => self.alerted(host, &alert),
             Action::Cause { .. } => {}

@@ -46,6 +46,9 @@ impl World {
                 holder
             }
         };
+        if !yes {
+            self.note_upset(host);
+        }
         let way = self.rng.below(self.interval() / 4 + 1);
         self.after(way, Happening::Verdict { host, life, ask, yes });
     }

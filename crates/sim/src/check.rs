@@ -6,6 +6,7 @@ use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId};
 use clp_core::message::{Frame, Mode, Phase};
 use clp_core::plan::FinalAction;
 
+use crate::needless::Upsets;
 use crate::options::{Arbiter, Options};
 use crate::world::World;
 
@@ -21,6 +22,7 @@ pub struct Checker {
     pub stage: usize,
     /// Until when it must be well.
     pub stage_until: u64,
+    pub(crate) upsets: Upsets,
     double_since: Vec<Option<u64>>,
     /// The second copy came while the method allows it; it stays until servers can deal with it.
     double_excused: Vec<bool>,
@@ -38,6 +40,7 @@ impl Checker {
     pub fn new(options: &Options) -> Self {
         let servers = options.plan.servers.len();
         Checker {
+            upsets: Upsets::new(servers),
             double_since: vec![None; options.plan.groups.len()],
             double_excused: vec![false; options.plan.groups.len()],
             excused: vec![None; servers * servers],
@@ -74,6 +77,7 @@ impl Checker {
 impl World {
     /// The contact between servers may have changed: what do ping and none allow from now on?
     pub(crate) fn contact_changed(&mut self) {
+        self.note_cables();
         if self.options.is_sound() {
             return;
         }
@@ -223,6 +227,9 @@ impl World {
                         self.violation(format!("ladder: m{} carries out its final action twice on s{host}", monitor.0));
                     }
                 }
+            }
+            Alert::ServerDown { server, reason } if reason.starts_with("no heartbeat") => {
+                self.check_accusation(host, server.index())
             }
             Alert::GroupStarting { group } => {
                 for monitor in self.options.plan.monitor_ids() {

@@ -9,6 +9,7 @@ mod carry;
 pub mod check;
 pub mod faults;
 pub mod host;
+mod needless;
 pub mod network;
 pub mod options;
 pub mod plant;

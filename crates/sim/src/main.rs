@@ -41,13 +41,23 @@ enum Command {
         /// Print its options and everything that happens.
         #[arg(long)]
         trace: bool,
+        /// With this mistake in it, by the name that `planted` prints.
+        #[arg(long)]
+        mistake: Option<String>,
     },
 }
 
 fn main() -> std::process::ExitCode {
     let (seeds, from, threads) = match Arguments::parse().command {
-        Command::Seed { seed, trace } => {
-            let outcome = clp_sim::run(seed, None, trace);
+        Command::Seed { seed, trace, mistake } => {
+            let known = || PLANTS.iter().chain(UNSHOWN).chain(REDUNDANT);
+            let planted = mistake.as_ref().map(|name| known().find(|planted| format!("{planted:?}") == *name).copied());
+            let Some(planted) = planted.map_or(Some(None), |found| found.map(Some)) else {
+                let names: Vec<String> = known().map(|planted| format!("{planted:?}")).collect();
+                eprintln!("no such mistake; there are {}", names.join(", "));
+                return std::process::ExitCode::from(2);
+            };
+            let outcome = clp_sim::run(seed, planted, trace);
             for violation in &outcome.violations {
                 println!("{violation}");
             }

@@ -82,6 +82,11 @@ impl Network {
         cuts
     }
 
+    /// Is anything cut, the way to the arbiter included?
+    pub fn is_touched(&self) -> bool {
+        self.cuts.iter().chain(&self.arbiter_cuts).any(|cuts| *cuts > 0)
+    }
+
     /// Is so much lost or late that contact is a matter of luck?
     pub fn is_bad(&self, interval: u64) -> bool {
         self.loss >= 20 || self.delay >= interval

@@ -38,6 +38,10 @@ pub enum Planted {
     RestartOwnsNothing,
     /// R6: the clock stands still while the server does.
     ClockStopsInPause,
+    /// R6: a pause counts as silence of the others.
+    PauseIsSilence,
+    /// What is held is given up with the first acknowledgement that is two intervals old.
+    YieldsTooSoon,
     /// R7: what is read from disks is no sign of life.
     DiskIsNoSign,
     /// R8: a late report replaces a newer one.
@@ -59,6 +63,8 @@ pub const PLANTS: &[Planted] = &[
     Planted::OneYesIsEnough,
     Planted::HearingIsEnough,
     Planted::RestartOwnsNothing,
+    Planted::PauseIsSilence,
+    Planted::YieldsTooSoon,
     Planted::DiskIsNoSign,
     Planted::LateReportIsNew,
     Planted::OneRetryMore,
@@ -88,6 +94,8 @@ impl Planted {
             Planted::IgnoresDependencies => "ordered",
             Planted::OneRetryMore => "ladder",
             Planted::OrdersGetLost => "no-orphan",
+            Planted::PauseIsSilence => "no-false-accusation",
+            Planted::YieldsTooSoon => "no-needless-stop",
             _ => "single-owner",
         }
     }
@@ -127,6 +135,10 @@ pub fn plan(options: &Options) -> Plan {
         Some(Planted::RightNeverEnds) => {
             plan.timing.right_timeout = Duration::from_secs(3600);
             plan.timing.watchdog_hold = Duration::from_secs(3600);
+        }
+        Some(Planted::YieldsTooSoon) => {
+            plan.timing.right_timeout = plan.timing.interval * 2;
+            plan.timing.arbiter = Duration::ZERO;
         }
         _ => {}
     }
@@ -194,6 +206,22 @@ impl World {
             _ => {}
         }
         true
+    }
+
+    /// The end of a pause: the core is made to believe that it ran all the time and heard nothing.
+    pub(crate) fn distort_pause(&mut self, host: usize) {
+        if !self.is_planted(Planted::PauseIsSilence) {
+            return;
+        }
+        let step = usize::try_from(self.interval()).expect("an interval is short");
+        for moment in (self.hosts[host].paused_at..self.now).step_by(step) {
+            let at = self.hosts[host].clock(moment);
+            let engine = self.hosts[host].engine.as_mut();
+            let actions = engine.map(|engine| engine.handle(at, Event::Deadline)).unwrap_or_default();
+            for action in actions {
+                self.act(host, action);
+            }
+        }
     }
 
     /// A verdict as it arrives.

@@ -52,6 +52,7 @@ impl World {
         server.engine = Some(Cluster::new(plan(&self.options), identity, now));
         server.wake = u64::MAX;
         self.checker.engine_starts(host);
+        self.note_upset(host);
         self.say(|| format!("s{host} engine starts, life {life}"));
         for path in (0..self.network.paths()).filter(|path| !self.network.is_lan(*path)).collect::<Vec<_>>() {
             self.after(0, Happening::DiskRead { host, life, path });
@@ -83,12 +84,14 @@ impl World {
             return;
         }
         self.say(|| format!("s{host} goes on after its pause"));
+        self.note_upset(host);
         self.hosts[host].pause = Pause::No;
         if self.is_planted(Planted::ClockStopsInPause) {
             let stood = self.now - self.hosts[host].paused_at;
             self.hosts[host].stood += stood;
             self.hosts[host].wake = u64::MAX;
         }
+        self.distort_pause(host);
         let waiting = std::mem::take(&mut self.hosts[host].waiting);
         let first = self.rng.percent(50);
         if first {

@@ -57,6 +57,22 @@ fn strip_link_monitors(conf: Conf) -> Conf {
     conf
 }
 
+#[test]
+fn a_standby_that_stands_still_and_comes_back_costs_the_owner_nothing() {
+    let Some(cluster) = Cluster::up(Conf::sample()) else { return };
+    let before = programs(&cluster, "server1");
+    for round in 0..3 {
+        cluster.pause("server2").unwrap();
+        // Two intervals and a half: the pause is shorter than the time-out, unless this machine is slow, which changes nothing.
+        cluster.until(&format!("pause {round} is seen"), || cluster.path("server1", "server2", "lankhb1") != "Normal");
+        cluster.resume("server2").unwrap();
+        cluster.until("server2 is back", || cluster.server("server1", "server2") == "Online");
+        cluster.until("its path too", || cluster.path("server1", "server2", "lankhb1") == "Normal");
+        assert!(cluster.is_active_on("server1"), "round {round}");
+    }
+    assert_eq!((programs(&cluster, "server1"), cluster.boots("server1")), (before, 1), "nothing was given up on server1");
+}
+
 // S-NP-PING
 #[test]
 fn a_server_that_is_cut_from_everything_stops_and_the_other_takes_over() {
