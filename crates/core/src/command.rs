@@ -212,8 +212,8 @@ impl Cluster {
     }
 
     fn begin_start(&mut self, group: Option<GroupId>, server: Option<ServerId>) -> Result<Vec<Goal>, Answer> {
-        self.document.started = true;
         let mut goals = Vec::new();
+        let mut chosen = Vec::new();
         for id in group.map_or_else(|| self.plan.group_ids().collect::<Vec<_>>(), |id| vec![id]) {
             let name = self.plan.group(id).name.clone();
             if let Some((holder, Phase::On | Phase::Starting)) = self.holder(id) {
@@ -228,6 +228,12 @@ impl Cluster {
             if let Some(wanted) = server {
                 self.check_target(id, wanted)?;
             }
+            chosen.push(id);
+            goals.push(Goal::Online { group: id, on: server });
+        }
+        // Nothing is changed before everything was found to be possible.
+        self.document.started = true;
+        for id in chosen {
             let intent = &mut self.document.groups[id.index()];
             intent.run = true;
             intent.target = server;
@@ -237,7 +243,6 @@ impl Cluster {
             intent.activation_failovers.fill(0);
             intent.why = "started by an operator".into();
             self.forget_failovers(id);
-            goals.push(Goal::Online { group: id, on: server });
         }
         Ok(goals)
     }
@@ -307,12 +312,16 @@ impl Cluster {
                 ));
             }
             self.check_target(id, target)?;
-            let intent = &mut self.document.groups[id.index()];
-            intent.target = Some(target);
+            goals.push(Goal::Online { group: id, on: Some(target) });
+        }
+        // Nothing is changed before everything was found to be possible.
+        for goal in &goals {
+            let Goal::Online { group, on } = *goal else { continue };
+            let intent = &mut self.document.groups[group.index()];
+            intent.target = on;
             intent.excluded = ServerSet::EMPTY;
             intent.why = "moved by an operator".into();
-            self.forget_failovers(id);
-            goals.push(Goal::Online { group: id, on: Some(target) });
+            self.forget_failovers(group);
         }
         if goals.is_empty() {
             return Err(refused("no group is active there", "see clpstat -g"));
@@ -344,6 +353,10 @@ impl Cluster {
         }
         if !self.views.members().contains(&server) || self.leaving_members().has(server) {
             return Err(refused(format!("{on} is not online"), format!("start it with clpcl -s -h {on}")));
+        }
+        if self.choice_for(group, server) != Some(server) {
+            let reason = format!("a group that {name} excludes runs on {on}");
+            return Err(refused(reason, "move that group away first, or name another server; see clpstat -g"));
         }
         Ok(())
     }
@@ -446,7 +459,7 @@ impl Cluster {
                     None if !intent.run => {
                         Err(refused(format!("{name} does not run: {}", intent.why), format!("see clpstat --why {name}")))
                     }
-                    None if self.orders.stranded(*group).starts_with("no server can take it") => {
+                    None if self.orders.goes_nowhere(*group) => {
                         Err(refused(format!("{name}: {}", self.orders.stranded(*group)), format!("see clpstat --why {name}")))
                     }
                     _ => Ok(None),

@@ -10,6 +10,7 @@ use crate::cluster::Cluster;
 use crate::ids::{GroupId, ServerId, ServerSet};
 use crate::message::{Factor, GroupReport, Member, Message, Mode, Order, OrderKind, Origin, Phase};
 use crate::placement::{Candidates, Decision, choose};
+use crate::plan::Exclusion;
 use crate::time::Time;
 use crate::view::View;
 
@@ -32,6 +33,8 @@ pub struct Orders {
     open: Vec<Option<Outstanding>>,
     not_before: Vec<Time>,
     stranded: Vec<String>,
+    /// No server can take it, whatever is waited for.
+    nowhere: Vec<bool>,
     /// The last stop by a final action that was taken note of: where, and under which order it had been started.
     given_up: Vec<Option<(Member, u64)>>,
     serial: u64,
@@ -46,6 +49,7 @@ impl Orders {
             open: vec![None; groups],
             not_before: vec![Time::default(); groups],
             stranded: vec![String::new(); groups],
+            nowhere: vec![false; groups],
             given_up: vec![None; groups],
             serial: 0,
             wake: None,
@@ -61,6 +65,11 @@ impl Orders {
     /// Why a group that should run does not, empty otherwise.
     pub fn stranded(&self, group: GroupId) -> &str {
         &self.stranded[group.index()]
+    }
+
+    /// Is it so because no server can take it?
+    pub fn goes_nowhere(&self, group: GroupId) -> bool {
+        !self.stranded(group).is_empty() && self.nowhere[group.index()]
     }
 }
 
@@ -336,6 +345,7 @@ impl Cluster {
 
     /// A group that should run is not started, for this reason; `nowhere` when no server can take it.
     fn strand(&mut self, group: GroupId, reason: String, nowhere: bool) {
+        self.orders.nowhere[group.index()] = nowhere;
         let noted = &mut self.orders.stranded[group.index()];
         // The words change with every millisecond of a wait; operators hear of the first.
         if noted.is_empty() {
@@ -344,15 +354,58 @@ impl Cluster {
         *noted = reason;
     }
 
+    /// Where the group would go if an operator wanted it there now.
+    pub(crate) fn choice_for(&self, group: GroupId, target: ServerId) -> Option<ServerId> {
+        let (avoided, barred) = self.excluding(group);
+        let decision = choose(Candidates {
+            policy: &self.plan.group(group).policy,
+            target: Some(target),
+            members: self.views.members().into_iter().collect(),
+            leaving: self.leaving_members(),
+            excluded: ServerSet::EMPTY,
+            avoided,
+            barred,
+        });
+        decision.chosen
+    }
+
     fn candidates(&self, group: GroupId, besides: ServerSet) -> Decision {
         let intent = &self.document.groups[group.index()];
+        let (avoided, barred) = self.excluding(group);
         choose(Candidates {
             policy: &self.plan.group(group).policy,
             target: intent.target,
             members: self.views.members().into_iter().collect(),
             leaving: self.leaving_members(),
             excluded: ServerSet(intent.excluded.0 | besides.0),
+            avoided,
+            barred,
         })
+    }
+
+    /// Failover exclusion: members that hold another group with an exclusion, or were told to start one. Avoided where both
+    /// are *normal*, barred where either is *full*.
+    fn excluding(&self, group: GroupId) -> (ServerSet, ServerSet) {
+        let (mut avoided, mut barred) = (ServerSet::EMPTY, ServerSet::EMPTY);
+        let own = self.plan.group(group).exclusion;
+        if own == Exclusion::None {
+            return (avoided, barred);
+        }
+        for other in self.plan.group_ids().filter(|other| *other != group) {
+            let hers = self.plan.group(other).exclusion;
+            if hers == Exclusion::None {
+                continue;
+            }
+            let ordered = self.orders.open[other.index()].as_ref().filter(|open| matches!(open.order.kind, OrderKind::Start { .. })).map(|open| open.to.server);
+            for server in self.views.members() {
+                let held = self.report_of(server, other).is_some_and(|report| report.phase.is_held());
+                if held || ordered == Some(server) {
+                    let set = if own == Exclusion::Full || hers == Exclusion::Full { &mut barred } else { &mut avoided };
+                    set.insert(server);
+                }
+            }
+        }
+        (avoided, barred)
     }
 
     fn rejections(&self, decision: &Decision) -> String {

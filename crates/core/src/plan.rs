@@ -84,6 +84,18 @@ pub enum FinalAction {
     StopService(AfterStop),
 }
 
+/// Failover exclusion of a group (clp-conf.md 8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Exclusion {
+    /// Runs beside any group.
+    #[default]
+    None,
+    /// Avoids servers where another group with an exclusion runs, unless there is no other.
+    Normal,
+    /// Never runs beside another group with an exclusion.
+    Full,
+}
+
 /// A failover group.
 #[derive(Debug, Clone)]
 pub struct GroupPlan {
@@ -97,6 +109,8 @@ pub struct GroupPlan {
     pub failover_auto: bool,
     /// Failback attribute: returns to the first server of its policy when that server comes back.
     pub failback_auto: bool,
+    /// Failover exclusion.
+    pub exclusion: Exclusion,
     /// Holds data that two servers could write.
     pub shared_data: bool,
     /// Its resources.

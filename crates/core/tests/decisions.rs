@@ -11,7 +11,7 @@ use clp_core::local::Executor;
 use clp_core::message::{Command, Factor, Origin, Phase};
 use clp_core::partition::Partition;
 use clp_core::plan::{
-    AfterStop, FinalAction, GroupPlan, MonitorPlan, PartitionMethod, Plan, RecoveryTarget, ResourcePlan, Timing,
+    AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, PartitionMethod, Plan, RecoveryTarget, ResourcePlan, Timing,
 };
 use clp_core::recovery::{Monitors, Step};
 use clp_core::time::Time;
@@ -56,6 +56,7 @@ fn plan(servers: usize, monitors: Vec<MonitorPlan>) -> Plan {
             start_auto: true,
             failover_auto: true,
             failback_auto: false,
+            exclusion: Exclusion::None,
             shared_data: true,
             resources: vec![ResourceId(0), ResourceId(1), ResourceId(2)],
         }],

@@ -3,7 +3,7 @@
 use clp_config::{Configuration, MonitorKind, RecoveryTarget as ConfiguredTarget, ResourceKind, safety};
 use clp_core::ids::{GroupId, ResourceId, ServerId, ServerSet};
 use clp_core::plan::{
-    AfterStop, FinalAction, GroupPlan, MonitorPlan, PartitionMethod, Plan, RecoveryTarget, ResourcePlan, Timing,
+    AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, PartitionMethod, Plan, RecoveryTarget, ResourcePlan, Timing,
 };
 
 use crate::setup::after_stop_code;
@@ -27,6 +27,11 @@ pub fn plan(configuration: &Configuration) -> Plan {
                 start_auto: group.start_auto,
                 failover_auto: group.failover_auto,
                 failback_auto: group.failback_auto,
+                exclusion: match group.exclusive {
+                    1 => Exclusion::Normal,
+                    2 => Exclusion::Full,
+                    _ => Exclusion::None,
+                },
                 shared_data: resources.iter().any(shares),
                 resources,
             }

@@ -4,7 +4,7 @@
 use clp_core::action::{Alert, Work};
 use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId};
 use clp_core::message::{Frame, Mode, Phase};
-use clp_core::plan::FinalAction;
+use clp_core::plan::{Exclusion, FinalAction};
 
 use crate::needless::Upsets;
 use crate::options::{Arbiter, Options};
@@ -232,6 +232,7 @@ impl World {
                 self.check_accusation(host, server.index())
             }
             Alert::GroupStarting { group } => {
+                self.check_exclusion(host, *group);
                 for monitor in self.options.plan.monitor_ids() {
                     self.checker.finals[host * monitors + monitor.index()] = 0;
                 }
@@ -243,6 +244,28 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    /// Failover exclusion: a group that excludes another fully is not started beside it.
+    fn check_exclusion(&mut self, host: usize, group: GroupId) {
+        let other = self.options.plan.group_ids().find(|other| self.excludes_each_other(group, *other) && self.owns(host, *other));
+        if let Some(other) = other {
+            self.violation(format!("exclusion: g{} is started on s{host} beside g{}", group.0, other.0));
+        }
+    }
+
+    fn excludes_each_other(&self, one: GroupId, other: GroupId) -> bool {
+        let exclusions = [one, other].map(|id| self.options.plan.group(id).exclusion);
+        one != other && !exclusions.contains(&Exclusion::None) && exclusions.contains(&Exclusion::Full)
+    }
+
+    /// Is a server of its policy closed to it by another group there? Then it may have to wait for an operator.
+    fn is_shut_out(&self, group: GroupId) -> bool {
+        let policy = &self.options.plan.group(group).policy;
+        policy.iter().any(|server| {
+            let phases = self.phases(server.index());
+            self.options.plan.group_ids().any(|other| self.excludes_each_other(group, other) && phases[other.index()].is_held())
+        })
     }
 
     /// Invariant *no-orphan*: what is not as it should be, None when all is well. `lenient` leaves out what failed for good.
@@ -279,7 +302,7 @@ impl World {
             let on = phases.iter().position(|phase| *phase == Phase::On);
             // One failover attribute may say that only an operator brings it back.
             let by_hand = lenient && !self.options.plan.group(group).failover_auto;
-            if should && !by_hand {
+            if should && !by_hand && !(on.is_none() && self.is_shut_out(group)) {
                 let Some(on) = on else {
                     let note = engine.group_view(self.hosts[governor].clock(self.now), group).note;
                     return Some(format!("g{} does not run, phases {phases:?}, note: {note}", group.0));

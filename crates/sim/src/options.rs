@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
 use clp_core::plan::{
-    AfterStop, FinalAction, GroupPlan, MonitorPlan, PartitionMethod, Plan, RecoveryTarget, ResourcePlan, Timing,
+    AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, PartitionMethod, Plan, RecoveryTarget, ResourcePlan, Timing,
 };
 
 use crate::plant::Planted;
@@ -224,6 +224,7 @@ fn draw_plan(rng: &mut Rng, servers: usize, timing: Timing, arbiter: Arbiter) ->
             FinalAction::StopService(AfterStop::Reboot),
         ])
     };
+    let exclusive = rng.percent(30);
     let mut groups = Vec::new();
     let mut resources: Vec<ResourcePlan> = Vec::new();
     for group in 0..rng.range(1, 4) {
@@ -253,6 +254,7 @@ fn draw_plan(rng: &mut Rng, servers: usize, timing: Timing, arbiter: Arbiter) ->
             start_auto: rng.percent(85),
             failover_auto: rng.percent(85),
             failback_auto: rng.percent(30),
+            exclusion: if exclusive { rng.pick(&[Exclusion::None, Exclusion::Normal, Exclusion::Full]) } else { Exclusion::None },
             shared_data: rng.percent(60),
             resources: (first..resources.len()).map(ResourceId::at).collect(),
         });

@@ -72,9 +72,6 @@ pub(super) fn read_groups(root: &Element, servers: &[Server], problems: &mut Vec
                     GroupKind::Failover
                 }
             };
-            if section.exclusive != 0 {
-                problems.push(Problem::new(format!("{at}/exclusive"), "failover exclusion", NOT_YET));
-            }
             let mut policy: Vec<(u32, String)> = element
                 .all("policy")
                 .map(|policy| (number(policy, "order", &at, problems), policy.key.clone().unwrap_or_default()))
