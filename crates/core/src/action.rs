@@ -44,6 +44,12 @@ pub enum Action {
         /// Run it.
         run: bool,
     },
+    /// Keep for the next start of this server, before anything that follows is done: the cluster is suspended, or no longer.
+    /// The next life gets it as [`crate::cluster::Identity::suspended`].
+    Remember {
+        /// Is it suspended?
+        suspended: bool,
+    },
     /// Tell the operators.
     Alert(Alert),
     /// A link of a group's cause chain was recorded.

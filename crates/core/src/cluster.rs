@@ -41,6 +41,8 @@ pub struct Identity {
     pub paths: usize,
     /// Configuration generation.
     pub generation: u64,
+    /// The cluster was suspended when this server last knew ([`Action::Remember`]): it starts nothing until it hears better.
+    pub suspended: bool,
 }
 
 /// A service stop in progress.
@@ -82,6 +84,7 @@ pub struct Cluster {
     pub(crate) causes: Vec<Vec<(Time, String)>>,
     phases: Vec<Phase>,
     suspended_told: bool,
+    suspended_kept: bool,
     paths_up: Vec<Vec<bool>>,
     /// When this engine ran last.
     ran: Time,
@@ -108,6 +111,7 @@ impl Cluster {
                     .map(|group| Intent { activation_failovers: vec![0; group.resources.len()], ..Intent::default() })
                     .collect(),
                 monitor_failovers: vec![0; plan.monitors.len()],
+                suspended: identity.suspended,
                 ..Document::default()
             },
             document_seen: vec![Default::default(); servers],
@@ -122,6 +126,7 @@ impl Cluster {
             causes: vec![Vec::new(); plan.groups.len()],
             phases: vec![Phase::Possible; plan.groups.len()],
             suspended_told: false,
+            suspended_kept: identity.suspended,
             paths_up: vec![vec![false; identity.paths]; servers],
             ran: now,
             next_beat: now,
@@ -159,7 +164,17 @@ impl Cluster {
             Event::EmergencyDone => self.emergency_done(now),
         }
         self.settle(now);
-        std::mem::take(&mut self.out)
+        let mut out = std::mem::take(&mut self.out);
+        let suspended = self.document.suspended;
+        if std::mem::replace(&mut self.suspended_kept, suspended) != suspended {
+            out.insert(0, Action::Remember { suspended });
+        }
+        out
+    }
+
+    /// Does everybody know that nobody takes anything over, so that nothing needs to be given up either?
+    fn is_at_rest(&self) -> bool {
+        self.document.suspended && self.document.all_know
     }
 
     /// Rule R6: whoever did not run accuses nobody for it. There is a beat in every interval.
@@ -182,7 +197,7 @@ impl Cluster {
     /// May the watchdog be fed at this moment: does nothing uncovered hold anything here? An emergency that hangs is ended
     /// by the watchdog, even when contact is back meanwhile: others may have taken over already.
     pub fn may_feed_watchdog(&self, now: Time) -> bool {
-        let covered = self.document.suspended || self.contact.may_feed(now, &self.partition);
+        let covered = self.is_at_rest() || self.contact.may_feed(now, &self.partition);
         !self.executor.holds_anything() || (covered && !self.emergency)
     }
 
@@ -485,7 +500,7 @@ impl Cluster {
 
     /// Rule R0: who has no right gives up addresses, then groups, within the bound, and starts nothing.
     fn yield_right(&mut self, now: Time) {
-        if self.emergency || self.document.suspended || !self.executor.holds_anything() {
+        if self.emergency || self.is_at_rest() || !self.executor.holds_anything() {
             return;
         }
         // What was never verified in this life is being taken off already.

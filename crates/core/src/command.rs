@@ -25,6 +25,7 @@ enum Goal {
         group: GroupId,
     },
     DocumentHeld,
+    Suspended,
     /// Answered by [`Cluster::answer_on_exit`].
     Stopped,
 }
@@ -187,20 +188,46 @@ impl Cluster {
             Command::GroupStop { group, server } => self.begin_stop(group, server),
             Command::GroupMove { group, from, to } => self.begin_move(group, from, to),
             Command::StopAll { then } => {
+                self.end_suspension();
                 self.document.stopping = Some(then);
                 Ok(vec![Goal::Stopped])
             }
-            Command::Suspend { on } => {
-                if self.document.suspended && !on {
-                    let absent = self.plan.server_ids().filter(|server| {
-                        *server != self.identity.me && !self.views.has(self.member(*server)) && !self.contact.is_left(*server)
-                    });
-                    self.document.unsure = absent.collect();
-                }
-                self.document.suspended = on;
+            Command::Suspend { on: true } => {
+                self.document.suspended = true;
+                Ok(vec![Goal::Suspended])
+            }
+            Command::Suspend { on: false } => {
+                self.end_suspension();
                 Ok(vec![Goal::DocumentHeld])
             }
         }
+    }
+
+    /// Others go on as suspended, giving up nothing, until they know that it is over.
+    fn end_suspension(&mut self) {
+        if self.document.suspended {
+            let me = self.identity.me;
+            self.document.unsure =
+                self.plan.server_ids().filter(|server| *server != me && !self.contact.is_left(*server)).collect();
+            self.document.suspended = false;
+            self.document.all_know = false;
+        }
+    }
+
+    /// The coordinator of a suspended cluster: does every configured server know?
+    pub(crate) fn spread_suspension(&mut self, now: Time) {
+        let absent = self.plan.server_ids().any(|server| !self.views.has(self.member(server)));
+        if self.document.suspended && !self.document.all_know && !absent && self.members_behind().is_empty() {
+            self.document.all_know = true;
+            self.document_changed(now);
+        }
+    }
+
+    /// Members that do not hold the document yet.
+    pub(crate) fn members_behind(&self) -> ServerSet {
+        let held = (self.document.epoch, self.document.version);
+        let others = self.views.members().into_iter().filter(|server| *server != self.identity.me);
+        others.filter(|server| self.document_seen[server.index()] < held).collect()
     }
 
     /// The server that holds a group, if any.
@@ -414,14 +441,17 @@ impl Cluster {
                 "see clpstat --why for that group",
             )),
             Goal::Stopped => Ok(None),
-            Goal::DocumentHeld => {
-                let held = (self.document.epoch, self.document.version);
-                let behind = self
-                    .views
-                    .members()
-                    .into_iter()
-                    .any(|server| server != self.identity.me && self.document_seen[server.index()] < held);
-                Ok((!behind).then(String::new))
+            Goal::DocumentHeld => Ok(self.members_behind().is_empty().then(String::new)),
+            Goal::Suspended if !self.members_behind().is_empty() => Ok(None),
+            Goal::Suspended => {
+                let absent = self.plan.server_ids().find(|server| !self.views.has(self.member(*server)));
+                Ok(match absent {
+                    None => self.document.all_know.then(String::new),
+                    Some(server) => Some(format!(
+                        "{} does not know of it: a side that loses contact and the partition resolution still gives up its groups",
+                        self.plan.server(server)
+                    )),
+                })
             }
             Goal::Offline { group } => {
                 let name = &self.plan.group(*group).name;

@@ -149,11 +149,12 @@ impl Cluster {
         if !self.document.started && self.document.stopping.is_none() {
             self.start_cluster(now);
         }
+        self.spread_suspension(now);
         if !self.document.started || self.document.suspended {
             return;
         }
-        let members = self.views.members().into_iter().collect();
-        let unsure = self.document.unsure.minus(members);
+        let members: ServerSet = self.views.members().into_iter().collect();
+        let unsure = self.document.unsure.minus(members.minus(self.members_behind()));
         if unsure != self.document.unsure {
             self.document.unsure = unsure;
             self.document_changed(now);
@@ -172,6 +173,11 @@ impl Cluster {
             self.orders.wake = Some(until);
             return;
         }
+        // Who is not there may hold its groups as suspended. When all have started anew, nobody does.
+        if self.document.suspended && !all {
+            return;
+        }
+        self.document.suspended = false;
         self.document.started = true;
         for group in self.plan.group_ids() {
             let planned = self.plan.group(group);
@@ -396,7 +402,10 @@ impl Cluster {
             if hers == Exclusion::None {
                 continue;
             }
-            let ordered = self.orders.open[other.index()].as_ref().filter(|open| matches!(open.order.kind, OrderKind::Start { .. })).map(|open| open.to.server);
+            let ordered = self.orders.open[other.index()]
+                .as_ref()
+                .filter(|open| matches!(open.order.kind, OrderKind::Start { .. }))
+                .map(|open| open.to.server);
             for server in self.views.members() {
                 let held = self.report_of(server, other).is_some_and(|report| report.phase.is_held());
                 if held || ordered == Some(server) {

@@ -340,7 +340,7 @@ pub struct Document {
     /// The start of the cluster is over (server sync wait passed, groups were started).
     #[n(2)]
     pub started: bool,
-    /// Monitoring and takeover are suspended by the operator.
+    /// Monitoring and takeover are suspended by the operator: whoever knows it starts nothing.
     #[n(3)]
     pub suspended: bool,
     /// Every server is stopping.
@@ -355,11 +355,16 @@ pub struct Document {
     /// Wishes of monitors already served: the last serial by server, group and monitor.
     #[n(7)]
     pub served: Vec<(ServerId, GroupId, MonitorId, u64)>,
-    /// Servers that were cut off while the cluster was suspended: they did not give up their groups, so their silence says
-    /// nothing until they are members again or say farewell.
+    /// Servers that may not know that a suspension is over: they do not give up their groups, so their silence says nothing
+    /// until they are members that know it, or say farewell.
     #[n(8)]
     #[cbor(default)]
     pub unsure: ServerSet,
+    /// Every configured server knows that the cluster is suspended, and none starts anything: only then does nobody give up
+    /// what it holds, whatever contact it loses.
+    #[n(9)]
+    #[cbor(default)]
+    pub all_know: bool,
 }
 
 impl Document {

@@ -78,18 +78,46 @@ pub fn cluster_key(root: &Root) -> Result<[u8; 32], String> {
 
 /// Raise the number of this server's life; it is on the disk before it is used.
 pub fn next_incarnation(root: &Root) -> Result<u64, String> {
-    let directory = root.work();
-    let path = directory.join("incarnation");
-    let failed = |cause: std::io::Error| format!("cannot write {}: {cause}", path.display());
-    std::fs::create_dir_all(&directory).map_err(failed)?;
+    let path = root.work().join("incarnation");
     let last = std::fs::read_to_string(&path).ok().and_then(|text| text.trim().parse::<u64>().ok()).unwrap_or(0);
     // A lost file must not bring an old number back: the wall clock is a floor, never a measure.
     let next = (last + 1).max(clp_sys::clock::wall().as_secs());
-    let fresh = directory.join("incarnation.new");
-    let mut file = std::fs::File::create(&fresh).map_err(failed)?;
-    file.write_all(next.to_string().as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
-    std::fs::rename(&fresh, &path).map_err(failed)?;
+    keep(root, "incarnation", &next.to_string())?;
     Ok(next)
+}
+
+/// Was the cluster suspended when this server last knew?
+pub fn was_suspended(root: &Root) -> bool {
+    root.work().join("suspended").exists()
+}
+
+/// Keep for the next start whether the cluster is suspended; it is on the disk when this returns.
+pub fn remember_suspended(root: &Root, suspended: bool) -> Result<(), String> {
+    if suspended {
+        return keep(root, "suspended", "the cluster is suspended; clpcl --resume ends that\n");
+    }
+    let path = root.work().join("suspended");
+    let gone = std::fs::remove_file(&path).and_then(|()| std::fs::File::open(root.work())?.sync_all());
+    match gone {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(format!("cannot remove {}: {cause}", path.display())),
+        _ => Ok(()),
+    }
+}
+
+/// Write a small file of the work directory so that it is there whole, or as before, after a power failure.
+fn keep(root: &Root, name: &str, text: &str) -> Result<(), String> {
+    let directory = root.work();
+    let path = directory.join(name);
+    let fresh = directory.join(format!("{name}.new"));
+    let write = || {
+        std::fs::create_dir_all(&directory)?;
+        let mut file = std::fs::File::create(&fresh)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&fresh, &path)?;
+        std::fs::File::open(&directory)?.sync_all()
+    };
+    write().map_err(|cause: std::io::Error| format!("cannot write {}: {cause}", path.display()))
 }
 
 /// What follows when a process of the service dies (`pm/exec*/recover`).

@@ -67,6 +67,7 @@ impl World {
                 self.emergency(host);
             }
             Action::Monitor { monitor, run } => self.monitor(host, monitor, run),
+            Action::Remember { suspended } => self.hosts[host].suspended = suspended,
             Action::Alert(alert) => self.alerted(host, &alert),
             Action::Cause { .. } => {}
             Action::Answer { .. } => {}

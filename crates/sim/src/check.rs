@@ -248,7 +248,8 @@ impl World {
 
     /// Failover exclusion: a group that excludes another fully is not started beside it.
     fn check_exclusion(&mut self, host: usize, group: GroupId) {
-        let other = self.options.plan.group_ids().find(|other| self.excludes_each_other(group, *other) && self.owns(host, *other));
+        let other =
+            self.options.plan.group_ids().find(|other| self.excludes_each_other(group, *other) && self.owns(host, *other));
         if let Some(other) = other {
             self.violation(format!("exclusion: g{} is started on s{host} beside g{}", group.0, other.0));
         }

@@ -50,6 +50,8 @@ pub struct Host {
     pub bad_until: Vec<u64>,
     /// Newest slot read on each disk path, by server.
     pub slots_read: Vec<(u64, u64)>,
+    /// What its disk remembers of a suspension.
+    pub suspended: bool,
     /// When the last pause began.
     pub paused_at: u64,
     /// Time that its clock did not count; none but with a planted mistake.
@@ -88,6 +90,7 @@ impl Host {
             monitors: vec![None; monitors],
             bad_until: vec![0; monitors],
             slots_read: vec![(0, 0); servers],
+            suspended: false,
             paused_at: 0,
             stood: 0,
             base,

@@ -43,6 +43,7 @@ impl World {
             boot: boot * 1000 + host as u64,
             paths: self.options.lan.len(),
             generation: 1,
+            suspended: server.suspended,
         };
         let mut now = server.clock(self.now);
         if self.options.planted == Some(Planted::BootForgetsAbsent) {

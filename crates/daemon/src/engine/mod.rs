@@ -104,6 +104,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
         boot: setup::boot_digest(),
         paths: loaded.configuration.heartbeats.len(),
         generation: loaded.generation,
+        suspended: setup::was_suspended(&root),
     };
     if let Err(reason) = clp_sys::realtime::lock_memory() {
         eprintln!("clusterpro: {reason}");
@@ -289,6 +290,11 @@ impl Engine {
                     clp_alerts::Alert::monitor_ends(&config.name)
                 });
                 self.watch.tell(crate::ipc::Watch { monitor: config.name.clone(), run, pid });
+            }
+            Action::Remember { suspended } => {
+                if let Err(reason) = setup::remember_suspended(&self.loaded.root, suspended) {
+                    self.record.note(format!("{reason}: a restart of this server will not know that the cluster is suspended"));
+                }
             }
             Action::Alert(alert) => self.record.alert(alert, self.cluster.plan()),
             Action::Cause { group, text } => self.record.cause(&self.cluster.plan().group(group).name, &text),
