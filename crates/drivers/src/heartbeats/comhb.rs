@@ -4,7 +4,8 @@
 //! again when it goes away.
 
 use super::{
-    PathStatus, Received, STOP_CHECK, Sink, StatusCell, StopFlag, Transport, boottime, check_length, pending::PendingFrame,
+    DropCount, Dropped, PathStatus, Received, STOP_CHECK, Sink, StatusCell, StopFlag, Transport, boottime, check_length,
+    pending::PendingFrame,
 };
 use clp_sys::serial::{Decoder, SerialLine, encode};
 use std::{
@@ -25,6 +26,7 @@ pub struct ComPath {
     name: String,
     pending: PendingFrame,
     status: StatusCell,
+    dropped: DropCount,
     stop: StopFlag,
 }
 
@@ -37,6 +39,7 @@ pub fn open(path: usize, tty: &Path, sink: Sink) -> io::Result<ComPath> {
         name: format!("comhb {}", tty.display()),
         pending: PendingFrame::default(),
         status: StatusCell::new(),
+        dropped: DropCount::default(),
         stop: StopFlag::default(),
     };
     let line = Arc::new(Mutex::new(None));
@@ -45,6 +48,7 @@ pub fn open(path: usize, tty: &Path, sink: Sink) -> io::Result<ComPath> {
         tty: tty.to_path_buf(),
         line: Arc::clone(&line),
         status: com.status.clone(),
+        dropped: com.dropped.clone(),
         stop: com.stop.clone(),
         sink,
     };
@@ -76,6 +80,10 @@ impl Transport for ComPath {
     fn status(&self) -> PathStatus {
         self.status.current()
     }
+
+    fn dropped(&self) -> Dropped {
+        self.dropped.current()
+    }
 }
 
 impl Drop for ComPath {
@@ -91,6 +99,7 @@ struct Reader {
     tty: PathBuf,
     line: SharedLine,
     status: StatusCell,
+    dropped: DropCount,
     stop: StopFlag,
     sink: Sink,
 }
@@ -117,6 +126,7 @@ impl Reader {
 
     fn read(&self, line: &SerialLine) -> io::Result<()> {
         let mut decoder = Decoder::default();
+        let mut damaged = 0;
         let mut bytes = [0; 1024];
         while !self.stop.is_set() {
             if !line.wait_readable(STOP_CHECK)? {
@@ -125,6 +135,8 @@ impl Reader {
             let length = line.read(&mut bytes)?;
             let at = boottime();
             decoder.take(&bytes[..length], |frame| (self.sink)(Received { path: self.path, bytes: frame, at }));
+            self.dropped.damaged(decoder.damaged() - damaged);
+            damaged = decoder.damaged();
         }
         Ok(())
     }
@@ -226,6 +238,7 @@ mod tests {
                     && right_inbox.any(|received| received.bytes == frame)
             });
         }
+        assert!(first.dropped().damaged >= 30, "the garbage is counted: {:?}", first.dropped());
         assert!(
             left_inbox.all(|received| received.bytes.iter().all(|byte| *byte == received.bytes[0])),
             "garbage was taken for a frame"

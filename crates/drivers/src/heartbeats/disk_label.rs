@@ -144,8 +144,10 @@ fn write_label(block: &mut [u8], identity: &[u8; 16]) {
     block[40..44].copy_from_slice(&checksum.to_le_bytes());
 }
 
-fn is_label(block: &[u8]) -> bool {
-    block[..16] == *MAGIC
+/// Is a device that begins with this block of 4 KiB labelled for disk heartbeats?
+pub fn is_label(block: &[u8]) -> bool {
+    block.len() >= 44
+        && block[..16] == *MAGIC
         && block[16..20] == VERSION.to_le_bytes()
         && block[20..24] == (SLOTS as u32).to_le_bytes()
         && block[40..44] == crc32c::crc32c(&block[..40]).to_le_bytes()

@@ -4,9 +4,10 @@
 //! holds up only that thread. Writes happen only while the partition carries our label. Content that was there before
 //! this path looked, or that may have been written during a gap in looking, is no sign of life and is not reported.
 
-pub use super::disk_label::{LabelError, init};
+pub use super::disk_label::{LabelError, init, is_label};
 use super::{
-    FRAME_MAX, PathStatus, Received, STOP_CHECK, Sink, StatusCell, StopFlag, Transport, boottime, check_length,
+    DropCount, Dropped, FRAME_MAX, PathStatus, Received, STOP_CHECK, Sink, StatusCell, StopFlag, Transport, boottime,
+    check_length,
     disk_label::{BLOCK, SLOTS, open_labelled, slot_offset},
     pending::PendingFrame,
 };
@@ -39,6 +40,7 @@ pub struct DiskPath {
     status: StatusCell,
     /// When the turn in progress began (milliseconds of `boottime`, never 0); 0 while the thread waits for the next.
     turn_began: Arc<AtomicU64>,
+    dropped: DropCount,
     stop: StopFlag,
 }
 
@@ -60,6 +62,7 @@ pub fn open(path: usize, device: &Path, my_slot: usize, servers: usize, interval
         pending: PendingFrame::default(),
         status: StatusCell::new(),
         turn_began: Arc::default(),
+        dropped: DropCount::default(),
         stop: StopFlag::default(),
     };
     let worker = Worker {
@@ -70,10 +73,12 @@ pub fn open(path: usize, device: &Path, my_slot: usize, servers: usize, interval
         pending: disk.pending.clone(),
         status: disk.status.clone(),
         turn_began: Arc::clone(&disk.turn_began),
+        dropped: disk.dropped.clone(),
         stop: disk.stop.clone(),
         sink,
         sequence: boottime().as_nanos() as u64,
         seen: vec![None; servers],
+        damaged: vec![EMPTY; servers],
         last_look: None,
         buffer: AlignedBuffer::new(BLOCK),
         slots: AlignedBuffer::new(servers * BLOCK),
@@ -107,6 +112,10 @@ impl Transport for DiskPath {
         }
         self.status.current()
     }
+
+    fn dropped(&self) -> Dropped {
+        self.dropped.current()
+    }
 }
 
 impl Drop for DiskPath {
@@ -115,8 +124,11 @@ impl Drop for DiskPath {
     }
 }
 
+/// Stands for the checksum of a slot that nobody has written yet.
+const EMPTY: u32 = 0;
+
 /// What identifies the content of a slot: its sequence and checksum.
-type Seen = (u64, u32);
+pub type Seen = (u64, u32);
 
 struct Worker {
     path: usize,
@@ -126,10 +138,13 @@ struct Worker {
     pending: PendingFrame,
     status: StatusCell,
     turn_began: Arc<AtomicU64>,
+    dropped: DropCount,
     stop: StopFlag,
     sink: Sink,
     sequence: u64,
     seen: Vec<Option<Seen>>,
+    /// Checksum of the last damaged content of each slot: what stays there counts once.
+    damaged: Vec<u32>,
     /// When the slots were last read; `None` after a failure.
     last_look: Option<Duration>,
     buffer: AlignedBuffer,
@@ -189,7 +204,14 @@ impl Worker {
             if slot == self.my_slot {
                 continue;
             }
-            let Some((seen, frame)) = read_slot(block, slot) else { continue };
+            let Some((seen, frame)) = read_slot(block, slot) else {
+                let content = if block.iter().all(|byte| *byte == 0) { EMPTY } else { crc32c::crc32c(block) };
+                if content != EMPTY && content != self.damaged[slot] {
+                    self.dropped.damaged(1);
+                }
+                self.damaged[slot] = content;
+                continue;
+            };
             let is_new = self.seen[slot] != Some(seen);
             self.seen[slot] = Some(seen);
             if is_new && has_watched {
@@ -199,7 +221,8 @@ impl Worker {
     }
 }
 
-fn write_slot(block: &mut [u8], slot: usize, sequence: u64, frame: &[u8]) {
+/// Makes a block of 4 KiB the slot of a server with a frame of at most [`FRAME_MAX`] bytes.
+pub fn write_slot(block: &mut [u8], slot: usize, sequence: u64, frame: &[u8]) {
     block.fill(0);
     block[..8].copy_from_slice(MAGIC);
     block[8..12].copy_from_slice(&(frame.len() as u32).to_le_bytes());
@@ -210,7 +233,8 @@ fn write_slot(block: &mut [u8], slot: usize, sequence: u64, frame: &[u8]) {
     block[24..28].copy_from_slice(&checksum.to_le_bytes());
 }
 
-fn read_slot(block: &[u8], slot: usize) -> Option<(Seen, &[u8])> {
+/// The frame in a block of 4 KiB, when that is whole and was written for this slot.
+pub fn read_slot(block: &[u8], slot: usize) -> Option<(Seen, &[u8])> {
     let number = |range: std::ops::Range<usize>| block.get(range).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
     let length = number(8..12)? as usize;
     let checksum = number(24..28)?;

@@ -32,7 +32,7 @@ mod tests {
             ["127.0.0.11", "127.0.0.12", "127.0.0.13"].iter().map(|text| text.parse().expect("address")).collect();
         let (inbox, sink) = Inbox::new();
         let peers = [None, Some(addresses[1]), None];
-        let _first = open(4, addresses[0], 39002, &peers, sink).expect("first");
+        let first = open(4, addresses[0], 39002, &peers, sink).expect("first");
         let to_first = [Some(addresses[0]), None, None];
         let mut second = open(0, addresses[1], 39002, &to_first, Inbox::new().1).expect("second");
         let mut stranger = open(0, addresses[2], 39002, &to_first, Inbox::new().1).expect("stranger");
@@ -42,6 +42,7 @@ mod tests {
             inbox.any(|received| received.bytes == b"alive" && received.path == 4)
         });
         assert!(!inbox.any(|received| received.bytes == b"let me in"));
+        assert!(first.dropped().strangers >= 1, "the stranger is counted");
         assert!(second.send(2, b"x").is_err(), "no address for that server");
         assert!(second.send(0, &[0; super::super::FRAME_MAX + 1]).is_err(), "too long");
         until("the longest frame arrives", || {

@@ -18,7 +18,7 @@ use std::{
     io,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -55,6 +55,9 @@ pub trait Transport: Send {
     /// Whether the path works on this server, as far as it knows.
     fn status(&self) -> PathStatus;
 
+    /// What it dropped itself since it was opened.
+    fn dropped(&self) -> Dropped;
+
     /// Something the operator should know about this path although it works.
     fn note(&self) -> Option<String> {
         None
@@ -70,6 +73,33 @@ pub enum PathStatus {
     Working,
     /// The last operation failed; the text names object, cause and remedy. Tried again all the time.
     Failed(String),
+}
+
+/// What a path dropped itself, before anybody above could look at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Dropped {
+    /// From an address that no server of the configuration has on this path.
+    pub strangers: u64,
+    /// Damaged on its way, or longer than any frame: no server of ours sent it so.
+    pub damaged: u64,
+}
+
+/// Where a path's threads count what they drop.
+#[derive(Debug, Clone, Default)]
+struct DropCount(Arc<[AtomicU64; 2]>);
+
+impl DropCount {
+    fn stranger(&self) {
+        self.0[0].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn damaged(&self, count: u64) {
+        self.0[1].fetch_add(count, Ordering::Relaxed);
+    }
+
+    fn current(&self) -> Dropped {
+        Dropped { strangers: self.0[0].load(Ordering::Relaxed), damaged: self.0[1].load(Ordering::Relaxed) }
+    }
 }
 
 /// Where a path's threads leave its state; never held while anything can block.

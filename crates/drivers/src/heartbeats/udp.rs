@@ -3,7 +3,10 @@
 //! The socket is bound to the server's own interconnect address even while that address is not there yet (free bind), so
 //! an interface that comes later or goes down and up needs no new socket.
 
-use super::{FRAME_MAX, PathStatus, Received, STOP_CHECK, Sink, StatusCell, StopFlag, Transport, boottime, check_length};
+use super::{
+    DropCount, Dropped, FRAME_MAX, PathStatus, Received, STOP_CHECK, Sink, StatusCell, StopFlag, Transport, boottime,
+    check_length,
+};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::{
     io,
@@ -30,6 +33,7 @@ pub struct UdpPath {
     socket: Arc<OnceLock<Socket>>,
     status: StatusCell,
     note: Arc<Mutex<Option<String>>>,
+    dropped: DropCount,
     stop: StopFlag,
 }
 
@@ -52,6 +56,7 @@ pub(super) fn open(opening: Opening<'_>) -> io::Result<UdpPath> {
         socket: Arc::default(),
         status: StatusCell::new(),
         note: Arc::default(),
+        dropped: DropCount::default(),
         stop: StopFlag::default(),
     };
     let receiver = Receiver {
@@ -60,6 +65,7 @@ pub(super) fn open(opening: Opening<'_>) -> io::Result<UdpPath> {
         peers: peers.iter().flatten().copied().collect(),
         socket: Arc::clone(&udp.socket),
         status: udp.status.clone(),
+        dropped: udp.dropped.clone(),
         stop: udp.stop.clone(),
         sink,
     };
@@ -102,6 +108,10 @@ impl Transport for UdpPath {
         self.status.current()
     }
 
+    fn dropped(&self) -> Dropped {
+        self.dropped.current()
+    }
+
     fn note(&self) -> Option<String> {
         self.note.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -121,6 +131,7 @@ struct Receiver {
     peers: Vec<IpAddr>,
     socket: Arc<OnceLock<Socket>>,
     status: StatusCell,
+    dropped: DropCount,
     stop: StopFlag,
     sink: Sink,
 }
@@ -153,8 +164,11 @@ impl Receiver {
                 without_rest = 0;
                 thread::sleep(REST);
             }
-            // Longer than any frame, or from nobody we know: dropped before anything looks at it.
-            if length <= FRAME_MAX && self.peers.contains(&from.ip()) {
+            if !self.peers.contains(&from.ip()) {
+                self.dropped.stranger();
+            } else if length > FRAME_MAX {
+                self.dropped.damaged(1);
+            } else {
                 (self.sink)(Received { path: self.path, bytes: datagram[..length].to_vec(), at });
             }
         }
