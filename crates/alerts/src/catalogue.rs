@@ -143,6 +143,10 @@ catalogue! {
     foreign_key(server, path) "nm" 901 Error "frames on {2} that claim to come from server {1} do not open with this cluster's key",
         meaning "One of the servers holds another key or another cluster's configuration, or somebody sends on this port.",
         remedy "Compare etc/trust/cluster.key and the cluster's name on both servers; give both the same trust.";
+    /// What arrived on a heartbeat path and was dropped.
+    data_refused(path, cause; count) "nm" 902 Warning "data on {1} refused, {2}",
+        meaning "Something sends on this path what no server of this cluster would; it was dropped and changed nothing. Counts by cause are shown by clpstat --json.",
+        remedy "Find who sends it: another cluster with the same addresses or disk, a scanner, a damaged line.";
     /// Group start.
     group_starting(group) "rc" 10 Info "group {1} activation begins",
         meaning "Its resources are being activated here.",

@@ -168,6 +168,23 @@ pub struct PathStatus {
     pub peers: Vec<String>,
     /// Such as `kernel-mode form not available: realtime thread`.
     pub note: String,
+    /// What arrived here on this path and was refused, only for the server asked: one entry a cause that occurred.
+    #[serde(default)]
+    pub refused: Vec<RefusedStatus>,
+}
+
+/// What arrived on a path of the server asked and was refused for one cause, since its engine started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedStatus {
+    /// A word that does not change: `foreign`, `version`, `sender`, `own`, `repeated`, `key`, `unreadable`, `overrun`, `stranger`,
+    /// `damaged`.
+    pub cause: String,
+    /// The cause in words.
+    pub words: String,
+    /// How many datagrams.
+    pub count: u64,
+    /// Wall-clock time of the last one, local, `YYYY/MM/DD hh:mm:ss.mmm`.
+    pub last: String,
 }
 
 /// One group in the status view.

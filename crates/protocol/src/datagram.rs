@@ -41,13 +41,22 @@ pub fn message_body(message: &Message) -> Vec<u8> {
 /// Read an opened body.
 ///
 /// # Errors
-/// [`UnreadableDatagram`] when it is malformed or of an unknown kind; a newer version's extra fields are skipped.
+/// [`UnreadableDatagram`] when it is malformed, goes on behind its end or is of an unknown kind; a newer version's extra fields are
+/// skipped.
 pub fn read_body(kind: u8, body: &[u8]) -> Result<Datagram, UnreadableDatagram> {
-    let unreadable = |cause: minicbor::decode::Error| UnreadableDatagram { kind, cause: cause.to_string() };
     match kind {
-        KIND_FRAME => minicbor::decode(body).map(Datagram::Frame).map_err(unreadable),
-        KIND_MESSAGE => minicbor::decode(body).map(Datagram::Message).map_err(unreadable),
+        KIND_FRAME => whole(kind, body).map(Datagram::Frame),
+        KIND_MESSAGE => whole(kind, body).map(Datagram::Message),
         _ => Err(UnreadableDatagram { kind, cause: "unknown kind".into() }),
+    }
+}
+
+fn whole<'b, T: minicbor::Decode<'b, ()>>(kind: u8, body: &'b [u8]) -> Result<T, UnreadableDatagram> {
+    let mut decoder = minicbor::Decoder::new(body);
+    let read = decoder.decode().map_err(|cause| UnreadableDatagram { kind, cause: cause.to_string() })?;
+    match body.len() - decoder.position() {
+        0 => Ok(read),
+        behind => Err(UnreadableDatagram { kind, cause: format!("{behind} bytes behind its end") }),
     }
 }
 
@@ -80,5 +89,6 @@ mod tests {
             assert!(read_body(KIND_MESSAGE, &body[..length]).is_err(), "length {length}");
         }
         assert!(read_body(9, &body).is_err());
+        assert!(read_body(KIND_MESSAGE, &[&body[..], &[0]].concat()).is_err(), "something follows");
     }
 }

@@ -86,6 +86,7 @@ fn offline(configuration: &clp_config::Configuration, server: Option<&str>) -> C
         status: off(),
         peers: configuration.servers.iter().map(|_| off()).collect(),
         note: String::new(),
+        refused: Vec::new(),
     };
     let paths: Vec<PathStatus> = configuration
         .heartbeats

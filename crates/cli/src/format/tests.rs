@@ -13,6 +13,7 @@ fn path(name: &str, kind: &str, status: &str, peers: &[&str]) -> PathStatus {
         status: status.into(),
         peers: peers.iter().map(ToString::to_string).collect(),
         note: String::new(),
+        refused: Vec::new(),
     }
 }
 

@@ -124,6 +124,7 @@ impl StandIn {
             status: "Normal".into(),
             peers: peers(),
             note: String::new(),
+            refused: Vec::new(),
         };
         let server = |name: &str| ServerStatus {
             name: name.into(),

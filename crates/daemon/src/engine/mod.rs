@@ -9,6 +9,7 @@ mod control;
 mod feed;
 mod net;
 mod record;
+mod refused;
 mod status;
 mod watch;
 mod words;
@@ -35,9 +36,6 @@ use crate::{exit, plan};
 
 /// Inputs taken in one go before the deadline is looked at again: a flood must not hold up heartbeats.
 const INPUTS_AT_ONCE: usize = 256;
-
-/// Between two alerts about frames that do not open: they may come by the thousand.
-const FOREIGN_PAUSE: Duration = Duration::from_secs(60);
 
 /// What wakes the loop.
 #[derive(Debug)]
@@ -71,7 +69,7 @@ struct Engine {
     waiting: BTreeMap<u64, Sender<Reply>>,
     next_request: u64,
     partition_seen: Vec<Option<(bool, String)>>,
-    foreign_told: Option<Time>,
+    refused: refused::Refused,
 }
 
 /// Run the engine under its parent.
@@ -134,7 +132,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
         waiting: BTreeMap::new(),
         next_request: 1,
         partition_seen: Vec::new(),
-        foreign_told: None,
+        refused: refused::Refused::default(),
     };
     Ok(engine.turn(&queue))
 }
@@ -173,6 +171,7 @@ impl Engine {
                     return self.end(code);
                 }
             }
+            self.count_dropped();
             ended = self.step(Event::Deadline);
             self.feed.turn(self.cluster.may_feed_watchdog(now()));
         }
@@ -180,13 +179,10 @@ impl Engine {
 
     fn take(&mut self, input: Input) -> Option<u8> {
         match input {
-            Input::Datagram(received) => {
-                let event = self.net.open_datagram(&received)?;
-                if let Event::ForeignFrame { from } = event {
-                    self.tell_of_foreign_key(from, received.path);
-                }
-                self.step(event)
-            }
+            Input::Datagram(received) => match self.net.open_datagram(&received) {
+                Ok(event) => self.step(event),
+                Err(refusal) => self.refuse(received.path, refusal),
+            },
             Input::Event(event) => self.step(event),
             Input::Control(request, reply) => self.control(request, reply),
             Input::MonitordHere(sender) => {
@@ -227,13 +223,29 @@ impl Engine {
         exit::STOPPED
     }
 
-    fn tell_of_foreign_key(&mut self, from: ServerId, path: usize) {
-        let at = now();
-        let due = self.foreign_told.is_none_or(|told| at.since(told) >= FOREIGN_PAUSE);
-        if due {
-            self.foreign_told = Some(at);
-            let server = &self.loaded.configuration.servers[from.index()].name;
-            self.record.say(&clp_alerts::Alert::foreign_key(server, &self.loaded.configuration.heartbeats[path].name));
+    /// Count what was refused; somebody with another key may still be a sign of life.
+    fn refuse(&mut self, path: usize, refusal: refused::Refusal) -> Option<u8> {
+        self.count_refused(path, refusal, 1);
+        let from = refusal.claimed.filter(|_| refusal.cause == refused::Cause::Key)?;
+        let news = self.refused.is_news(now(), from, self.cluster.plan().timing.interval);
+        if news { self.step(Event::ForeignFrame { from }) } else { None }
+    }
+
+    fn count_refused(&mut self, path: usize, refusal: refused::Refusal, count: u64) {
+        if let Some(all) = self.refused.add(now(), path, refusal, count) {
+            let configuration = &self.loaded.configuration;
+            let claimed = refusal.claimed.map(|server| configuration.servers[server.index()].name.as_str());
+            self.record.say(&refused::alert(&configuration.heartbeats[path].name, refusal.cause, claimed, all));
+        }
+    }
+
+    /// Count what the paths dropped themselves since the last turn.
+    fn count_dropped(&mut self) {
+        let dropped: Vec<_> = self.net.dropped().collect();
+        for (path, dropped, overrun) in dropped {
+            for (refusal, count) in self.refused.uncounted(path, dropped, overrun) {
+                self.count_refused(path, refusal, count);
+            }
         }
     }
 

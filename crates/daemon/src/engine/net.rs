@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 
 use clp_config::HeartbeatKind;
@@ -10,16 +11,44 @@ use clp_core::cluster::Cluster;
 use clp_core::event::Event;
 use clp_core::ids::ServerId;
 use clp_core::message::{Frame, Message};
-use clp_drivers::heartbeats::{Received, Sink, Transport, comhb, diskhb, lanhb, lankhb};
+use clp_drivers::heartbeats::{Dropped, Received, Sink, Transport, comhb, diskhb, lanhb, lankhb};
 use clp_protocol::datagram::{DATAGRAM_MAX, Datagram, KIND_FRAME, KIND_MESSAGE, frame_body, message_body, read_body};
-use clp_protocol::seal::{OpenError, Opener, Sealer, claimed_sender};
+use clp_protocol::seal::{Opener, Sealer, claimed_sender};
 
 use super::Input;
+use super::refused::{Cause, Refusal};
 use crate::setup::Loaded;
+
+/// Datagrams of one path that may wait for the loop: what 32 servers send in half a second at the shortest interval. A flood
+/// must not fill the memory, and of what waits longer nothing is new.
+const WAITING_MAX: usize = 2048;
 
 struct Way {
     transport: Option<Box<dyn Transport>>,
     lan: bool,
+}
+
+/// What of one path waits in the loop's queue.
+#[derive(Default)]
+struct Waiting {
+    now: AtomicUsize,
+    overrun: AtomicU64,
+}
+
+impl Waiting {
+    /// Is there room for one more? It has been taken then.
+    fn enter(&self) -> bool {
+        if self.now.fetch_add(1, Ordering::Relaxed) < WAITING_MAX {
+            return true;
+        }
+        self.leave();
+        self.overrun.fetch_add(1, Ordering::Relaxed);
+        false
+    }
+
+    fn leave(&self) {
+        self.now.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// All paths of this server.
@@ -29,6 +58,7 @@ pub struct Net {
     ways: Vec<Way>,
     sealer: Sealer,
     opener: Opener,
+    waiting: Arc<[Waiting]>,
 }
 
 impl Net {
@@ -39,8 +69,14 @@ impl Net {
         let name = &configuration.cluster.name;
         let sealer = Sealer::new(&key, name, number).map_err(|cause| cause.to_string())?;
         let opener = Opener::new(&key, name, configuration.servers.len());
-        // Called on the paths' own real-time threads: a queue without limit of waiting, never a lock that work could hold.
-        let sink: Sink = Arc::new(move |received| drop(inputs.send(Input::Datagram(received))));
+        let waiting: Arc<[Waiting]> = configuration.heartbeats.iter().map(|_| Waiting::default()).collect();
+        // Called on the paths' own real-time threads: a queue that never waits, never a lock that work could hold.
+        let room = waiting.clone();
+        let sink: Sink = Arc::new(move |received| {
+            if room[received.path].enter() {
+                drop(inputs.send(Input::Datagram(received)));
+            }
+        });
         let mut ways = Vec::new();
         for (path, heartbeat) in configuration.heartbeats.iter().enumerate() {
             let info =
@@ -67,7 +103,7 @@ impl Net {
             };
             ways.push(Way { transport: opened, lan });
         }
-        Ok(Net { me, servers: configuration.servers.len(), ways, sealer, opener })
+        Ok(Net { me, servers: configuration.servers.len(), ways, sealer, opener, waiting })
     }
 
     /// Position of this server.
@@ -119,25 +155,32 @@ impl Net {
         }
     }
 
-    /// Open a datagram; None for what is repeated or unreadable (counted by the opener).
-    pub fn open_datagram(&mut self, received: &Received) -> Option<Event> {
-        let opened = match self.opener.open(received.path, &received.bytes) {
-            Ok(opened) => opened,
-            Err(OpenError::Key) => {
-                let from = ServerId::at(usize::from(claimed_sender(&received.bytes)?));
-                return (from != self.me && from.index() < self.servers).then_some(Event::ForeignFrame { from });
-            }
-            Err(_) => return None,
-        };
+    /// Open a datagram that waited in the queue.
+    pub fn open_datagram(&mut self, received: &Received) -> Result<Event, Refusal> {
+        self.waiting[received.path].leave();
+        let opened = self.opener.open(received.path, &received.bytes).map_err(|error| {
+            let claimed = claimed_sender(&received.bytes).map(|sender| ServerId::at(usize::from(sender)));
+            let claimed = claimed.filter(|from| *from != self.me && from.index() < self.servers);
+            Refusal { cause: error.into(), claimed }
+        })?;
         let from = ServerId::at(usize::from(opened.sender));
-        if from == self.me || from.index() >= self.servers {
-            return None;
+        if from == self.me {
+            return Err(Refusal { cause: Cause::Own, claimed: None });
         }
-        let lan = self.ways.get(received.path)?.lan;
-        match read_body(opened.kind, &opened.body).ok()? {
-            Datagram::Frame(frame) => Some(Event::Frame { from, path: received.path, lan, frame }),
-            Datagram::Message(message) => Some(Event::Message { from, message }),
+        let lan = self.ways[received.path].lan;
+        match read_body(opened.kind, &opened.body) {
+            Ok(Datagram::Frame(frame)) => Ok(Event::Frame { from, path: received.path, lan, frame }),
+            Ok(Datagram::Message(message)) => Ok(Event::Message { from, message }),
+            Err(_) => Err(Refusal { cause: Cause::Unreadable, claimed: Some(from) }),
         }
+    }
+
+    /// What each open path dropped itself, and what the queue had no room for.
+    pub fn dropped(&self) -> impl Iterator<Item = (usize, Dropped, u64)> {
+        self.ways.iter().zip(self.waiting.iter()).enumerate().filter_map(|(path, (way, waiting))| {
+            let dropped = way.transport.as_ref()?.dropped();
+            Some((path, dropped, waiting.overrun.load(Ordering::Relaxed)))
+        })
     }
 }
 

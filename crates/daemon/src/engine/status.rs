@@ -98,6 +98,7 @@ impl Engine {
                     status: self.path_status(server, path, uses(server)).into(),
                     peers,
                     note: if kernel { "no kernel form on this system: a realtime thread sends it".into() } else { String::new() },
+                    refused: if server == self.me() { self.refused.status(super::now(), path) } else { Vec::new() },
                 }
             })
             .collect();
@@ -122,6 +123,7 @@ impl Engine {
                 status: status.into(),
                 peers: Vec::new(),
                 note,
+                refused: Vec::new(),
             });
         }
         paths
