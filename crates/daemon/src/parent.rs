@@ -13,7 +13,8 @@ use clp_alerts::Alert;
 use clp_core::plan::AfterStop;
 use clp_sys::paths::Root;
 
-use crate::{exit, setup};
+use crate::exit;
+use crate::setup::{self, Loaded};
 
 /// A monitor daemon that ends sooner than this after its start is started again only after this long.
 const MONITORD_PAUSE: Duration = Duration::from_secs(1);
@@ -38,8 +39,9 @@ pub fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let process_failure = match setup::load(&root) {
-        Ok(loaded) => setup::process_failure_action(&loaded.configuration),
+    // Kept for the engine's end: whatever lies in its place by then, what was activated must be given up.
+    let loaded = match setup::load(&root) {
+        Ok(loaded) => loaded,
         Err(reason) => {
             eprintln!("clusterpro: {reason}");
             let missing = !root.conf().exists();
@@ -73,7 +75,7 @@ pub fn main() -> ExitCode {
             }
             Ok(Ended::Engine(code, words)) => {
                 drop(monitord_input);
-                return after_engine(&root, code, &words, process_failure);
+                return after_engine(&loaded, code, &words);
             }
             Err(_) => return ExitCode::FAILURE,
         }
@@ -119,7 +121,8 @@ fn run_monitord(ended: &mpsc::Sender<Ended>, pause: Duration) -> Option<std::pro
     input
 }
 
-fn after_engine(root: &Root, code: Option<u8>, words: &str, process_failure: AfterStop) -> ExitCode {
+fn after_engine(loaded: &Loaded, code: Option<u8>, words: &str) -> ExitCode {
+    let root = &loaded.root;
     match code {
         Some(exit::STOPPED) => ExitCode::SUCCESS,
         Some(exit::CANNOT_START) => ExitCode::from(exit::CANNOT_START),
@@ -127,7 +130,8 @@ fn after_engine(root: &Root, code: Option<u8>, words: &str, process_failure: Aft
         Some(exit::REBOOT) => power(root, AfterStop::Reboot),
         _ => {
             // What the engine held may still act: give it up before anything slower happens, the record included.
-            setup::give_up_everything(root);
+            setup::give_up(loaded);
+            let process_failure = setup::process_failure_action(&loaded.configuration);
             setup::write_alert(root, &Alert::process_died("clusterpro engine", words));
             setup::write_alert(
                 root,

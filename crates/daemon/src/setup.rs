@@ -170,14 +170,6 @@ pub fn give_up(loaded: &Loaded) {
     }
 }
 
-/// [`give_up`] for a process that has not loaded the configuration.
-pub fn give_up_everything(root: &Root) {
-    match load(root) {
-        Ok(loaded) => give_up(&loaded),
-        Err(reason) => write_note(root, &reason),
-    }
-}
-
 /// Wall-clock time of an instant that lies `ago` back, local, `YYYY/MM/DD hh:mm:ss.mmm`.
 pub fn wall_time(ago: Duration) -> String {
     let then = clp_sys::clock::wall().saturating_sub(ago);

@@ -58,24 +58,29 @@ fn serve(stream: UnixStream, inputs: &Sender<Input>) {
     let Ok(mut writer) = stream.try_clone() else { return };
     let mut reader = BufReader::new(stream);
     loop {
-        let mut line = String::new();
+        let mut line = Vec::new();
         let limit = u64::try_from(CONTROL_LINE_MAX).unwrap_or(u64::MAX);
-        match reader.by_ref().take(limit).read_line(&mut line) {
+        match reader.by_ref().take(limit).read_until(b'\n', &mut line) {
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
-        let reply = match serde_json::from_str::<Request>(&line) {
+        // Where a line that is too long ends and the next begins nobody can tell: it is answered and the connection ends.
+        let is_whole = line.len() < CONTROL_LINE_MAX || line.ends_with(b"\n");
+        let reply = match serde_json::from_slice::<Request>(&line) {
             Ok(request) => ask(request, inputs),
-            Err(cause) => Some(Reply::Refused {
-                reason: format!("the request cannot be read: {cause}"),
-                remedy: "use commands of the same version as the cluster service".into(),
-            }),
+            Err(cause) => {
+                let cause = if is_whole { cause.to_string() } else { format!("it is longer than {CONTROL_LINE_MAX} bytes") };
+                Some(Reply::Refused {
+                    reason: format!("the request cannot be read: {cause}"),
+                    remedy: "use commands of the same version as the cluster service".into(),
+                })
+            }
         };
         let Some(reply) = reply else { return };
         REPLYING.fetch_add(1, Ordering::SeqCst);
         let written = serde_json::to_string(&reply).map(|text| writer.write_all((text + "\n").as_bytes()));
         REPLYING.fetch_sub(1, Ordering::SeqCst);
-        if !matches!(written, Ok(Ok(()))) {
+        if !matches!(written, Ok(Ok(()))) || !is_whole {
             return;
         }
     }

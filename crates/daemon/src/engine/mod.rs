@@ -74,6 +74,7 @@ struct Engine {
 
 /// Run the engine under its parent.
 pub fn main() -> ExitCode {
+    abort_on_panic();
     let root = clp_sys::paths::Root::from_env();
     match run(root) {
         Ok(code) => ExitCode::from(code),
@@ -82,6 +83,16 @@ pub fn main() -> ExitCode {
             ExitCode::from(exit::CANNOT_START)
         }
     }
+}
+
+/// A mistake on any thread ends the engine, so that its parent acts: one that went on without the thread that carries out work or
+/// hears a path would look healthy to everybody else.
+fn abort_on_panic() {
+    let say = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        say(panic);
+        std::process::abort();
+    }));
 }
 
 /// The core's clock: microseconds of a clock that counts suspended time.
@@ -210,7 +221,7 @@ impl Engine {
     /// The parent died: nobody would act if this engine died too, so everything is given up while it still can.
     fn parent_gone(&mut self) -> u8 {
         self.record.say(&clp_alerts::Alert::process_died("clusterpro", "the engine's standard input closed"));
-        setup::give_up_everything(&self.loaded.root);
+        setup::give_up(&self.loaded);
         let then = setup::process_failure_action(&self.loaded.configuration);
         let done = match then {
             AfterStop::Nothing => Ok(()),
@@ -435,4 +446,26 @@ enum Asked {
 
 fn unknown(kind: &str, name: &str, known: impl Iterator<Item = String>) -> Box<Reply> {
     Box::new(Reply::Unknown { kind: kind.into(), name: name.into(), known: known.collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+
+    const INSIDE: &str = "MAINSTAY_PANICS";
+
+    #[test]
+    fn a_panic_of_any_thread_ends_the_engine() {
+        if std::env::var_os(INSIDE).is_some() {
+            super::abort_on_panic();
+            let _ = std::thread::spawn(|| panic!("a mistake")).join();
+            return;
+        }
+        let mut inside = Command::new(std::env::current_exe().expect("this program"));
+        inside.args(["--exact", "engine::tests::a_panic_of_any_thread_ends_the_engine", "--nocapture"]).env(INSIDE, "1");
+        let ended = inside.output().expect("this program again");
+        assert_eq!(ended.status.signal(), Some(rustix::process::Signal::ABORT.as_raw()), "{ended:?}");
+        assert!(String::from_utf8_lossy(&ended.stderr).contains("a mistake"), "{ended:?}");
+    }
 }
