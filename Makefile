@@ -3,8 +3,6 @@ SHELL := /bin/bash
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 SEEDS ?= 10000
 SECONDS ?= 30
-# One a decoder; the first corpus grows, the seeds are committed.
-FUZZED = conf datagram serial control
 CARGO ?= cargo
 # Where cargo builds; CARGO_TARGET_DIR and cargo's own settings move it. Asked only by the targets that need it.
 BUILT = $(or $(CARGO_TARGET_DIR),$(shell $(CARGO) metadata --no-deps --format-version 1 2>/dev/null | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'),target)
@@ -24,7 +22,7 @@ help:
 	@echo "make sim        the decision core under random faults"
 	@echo "                SEEDS=n  so many runs (default $(SEEDS))"
 	@echo "make sim-planted  every mistake put into the decision core is found"
-	@echo "make fuzz       mutated input for the decoders; SECONDS=n for each (default $(SECONDS))"
+	@echo "make fuzz       mutated input for the decoders, two at a time; SECONDS=n for each (default $(SECONDS))"
 	@echo "make deps       only install the packages (tools/deps --list names them)"
 	@echo "make generate   write the generated parts of docs/manual"
 	@echo "make package    not there yet: packages come with a later version"
@@ -63,14 +61,8 @@ sim: deps
 sim-planted: deps
 	@$(CARGO) run --release -q -p clp-sim -- planted
 
-# Without a sanitizer: safe code is searched for panics, and a stable compiler builds it.
 fuzz: deps
-	@command -v cargo-fuzz >/dev/null || $(CARGO) install --quiet --locked cargo-fuzz --version 0.13.2
-	@for target in $(FUZZED); do \
-	    mkdir -p $(BUILT)/corpus/$$target; \
-	    $(CARGO) fuzz run -s none $$target $(BUILT)/corpus/$$target fuzz/seeds/$$target -- \
-	        -max_total_time=$(SECONDS) -rss_limit_mb=2048 -max_len=65536 -timeout=10 || exit 1; \
-	done; echo "FUZZ targets=$(words $(FUZZED)) findings=0"
+	@CARGO=$(CARGO) fuzz/run $(abspath $(BUILT)) $(SECONDS)
 
 generate:
 	@$(CARGO) run -q -p clp-xtask -- generate

@@ -11,4 +11,4 @@ pub mod stage;
 mod tls;
 pub mod transfer;
 pub mod trust;
-mod wire;
+pub mod wire;

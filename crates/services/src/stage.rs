@@ -155,8 +155,11 @@ fn part(root: &Root, generation: u64) -> PathBuf {
     root.etc().join(format!("conf.{generation}.part"))
 }
 
-/// Everything that can be wrong with it, before anything is written.
-fn check(files: &[StagedFile], wanted: &str) -> Result<(), String> {
+/// Everything that can be wrong with a configuration that arrived, before anything is written.
+///
+/// # Errors
+/// Names the file and what is wrong with it.
+pub fn check(files: &[StagedFile], wanted: &str) -> Result<(), String> {
     if checksum(files) != wanted {
         return Err("the configuration arrived broken: its checksum differs".into());
     }

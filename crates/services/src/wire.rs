@@ -9,6 +9,9 @@ use serde::de::DeserializeOwned;
 pub const MESSAGE_MAX: u32 = 32 * 1024 * 1024;
 
 /// Write one message.
+///
+/// # Errors
+/// It is longer than [`MESSAGE_MAX`], or the stream's error.
 pub fn write<T: Serialize>(stream: &mut impl Write, message: &T) -> io::Result<()> {
     let bytes = serde_json::to_vec(message).map_err(io::Error::other)?;
     let length = u32::try_from(bytes.len())
@@ -21,6 +24,9 @@ pub fn write<T: Serialize>(stream: &mut impl Write, message: &T) -> io::Result<(
 }
 
 /// Read one message.
+///
+/// # Errors
+/// It is longer than [`MESSAGE_MAX`], cut short or no such message, or the stream's error.
 pub fn read<T: DeserializeOwned>(stream: &mut impl Read) -> io::Result<T> {
     let mut length = [0u8; 4];
     stream.read_exact(&mut length)?;
