@@ -50,6 +50,11 @@ impl Cable {
         }
         *is_cut = cut;
     }
+
+    /// Says whether it is cut.
+    pub fn is_cut(&self) -> bool {
+        *hold(&self.gate.is_cut)
+    }
 }
 
 fn terminal() -> Result<(OwnedFd, String, OwnedFd)> {

@@ -2,12 +2,13 @@
 //!
 //! Running a program in a server needs no supervisor (see `lab`); changing the lab does.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, Write},
     os::unix::net::UnixStream,
     path::Path,
+    time::Duration,
 };
 
 use crate::options::{Cut, DiskState};
@@ -35,6 +36,18 @@ pub enum Question {
     Down,
 }
 
+impl Question {
+    /// How long the answer may take: more than what the supervisor itself allows for it.
+    pub fn limit(&self) -> Duration {
+        Duration::from_secs(match self {
+            Question::Status => 5,
+            Question::Cut(_) | Question::Heal(_) | Question::Disk(..) | Question::Pause(_) | Question::Resume(_) => 15,
+            Question::PowerOff(_) => 20,
+            Question::PowerOn(_) | Question::Down => 40,
+        })
+    }
+}
+
 /// How a server is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerStatus {
@@ -48,6 +61,9 @@ pub struct ServerStatus {
     pub last_end: Option<String>,
     /// The state of its path to the shared disk.
     pub disk: DiskState,
+    /// What of its links is cut, as it was ordered.
+    #[serde(default)]
+    pub cuts: Vec<Cut>,
     /// Its loop device, for those who look from outside.
     pub loop_device: Option<String>,
 }
@@ -90,14 +106,16 @@ pub enum Answer {
 /// Asks the supervisor that listens on `socket`.
 ///
 /// # Errors
-/// The lab is not up, or the supervisor refuses, with its reason.
+/// The lab is not up, or the supervisor does not answer in time. A refusal is an answer.
 pub fn ask(socket: &Path, question: &Question) -> Result<Answer> {
-    let mut stream = UnixStream::connect(socket).context("the lab's supervisor does not answer; is the lab up?")?;
+    let mut stream = UnixStream::connect(socket).context("the lab's supervisor cannot be reached")?;
+    stream.set_read_timeout(Some(question.limit()))?;
+    stream.set_write_timeout(Some(question.limit()))?;
     send(&mut stream, question)?;
-    match receive(&mut BufReader::new(stream))? {
-        Answer::Refused(why) => bail!("{why}"),
-        answer => Ok(answer),
-    }
+    receive(&mut BufReader::new(stream)).map_err(|error| match error.downcast_ref::<io::Error>() {
+        Some(cause) if cause.kind() == io::ErrorKind::WouldBlock => anyhow!("no answer within {:?}", question.limit()),
+        _ => error,
+    })
 }
 
 /// Writes one message.
@@ -117,5 +135,8 @@ pub fn send(stream: &mut UnixStream, message: &impl Serialize) -> Result<()> {
 pub fn receive<T: for<'a> Deserialize<'a>>(stream: &mut impl BufRead) -> Result<T> {
     let mut line = String::new();
     stream.read_line(&mut line)?;
-    serde_json::from_str(&line).context("the lab's supervisor ended before it answered; see supervisor.log")
+    if line.is_empty() {
+        bail!("the other side ended before it said anything");
+    }
+    serde_json::from_str(&line).context("what the other side said is no message")
 }

@@ -15,7 +15,7 @@ use std::{
 
 use crate::{
     fuse::{Node, Operation, Request, errno},
-    options::{DISK_MIB_MIN, DiskState, FileSystem},
+    options::{DiskState, FileSystem},
     tools::{hold, run, succeeds, wait_until},
 };
 
@@ -30,14 +30,11 @@ const DETACH_LIMIT: Duration = Duration::from_secs(10);
 /// Makes the image with its partition table: partition 1 for the disk heartbeat, partition 2 for a file system.
 ///
 /// # Errors
-/// Too small, or the file cannot be written.
+/// The file cannot be written.
 pub fn make_image(path: &Path, mib: u64) -> Result<File> {
-    if mib < DISK_MIB_MIN {
-        bail!("a shared disk of {mib} MiB is too small; ask for {DISK_MIB_MIN} MiB at least");
-    }
     let image = File::options().read(true).write(true).create_new(true).open(path);
     let image = image.with_context(|| format!("cannot make the image {}", path.display()))?;
-    image.set_len(mib << 20)?;
+    image.set_len(mib << 20).with_context(|| format!("cannot make the image {} of {mib} MiB", path.display()))?;
     let sectors = (mib << 20) / SECTOR;
     let mut table = [0_u8; SECTOR as usize];
     table[440..444].copy_from_slice(b"BENC");
@@ -51,7 +48,7 @@ pub fn make_image(path: &Path, mib: u64) -> Result<File> {
         table[at + 12..at + 16].copy_from_slice(&(length as u32).to_le_bytes());
     }
     table[510..].copy_from_slice(&[0x55, 0xAA]);
-    image.write_all_at(&table, 0)?;
+    image.write_all_at(&table, 0).with_context(|| format!("cannot write to the image {}", path.display()))?;
     Ok(image)
 }
 
@@ -185,12 +182,15 @@ impl Loop {
                 succeeds(&["losetup", "--detach", &device]);
                 bail!("cannot make the partitions of {device} known to the kernel");
             }
-            let numbers = [
-                device_number(&format!("/sys/block/{name}/dev"))?,
-                device_number(&first)?,
-                device_number(&format!("/sys/block/{name}/{name}p2/dev"))?,
-            ];
-            return Ok(Loop { device, numbers });
+            let second = format!("/sys/block/{name}/{name}p2/dev");
+            let numbers = [format!("/sys/block/{name}/dev"), first, second].map(|file| device_number(&file));
+            return match numbers {
+                [Ok(disk), Ok(first), Ok(second)] => Ok(Loop { device, numbers: [disk, first, second] }),
+                _ => {
+                    let _ = detach(&device);
+                    bail!("the partitions of {device} have gone again; does something else manage loop devices here?")
+                }
+            };
         }
         bail!("the loop device for {backing} stays read-only; detach unused loop devices (losetup --list)")
     }

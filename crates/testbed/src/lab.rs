@@ -5,24 +5,20 @@
 use anyhow::{Context, Result, bail};
 use std::{
     fs::{self, File},
-    io::{BufRead, BufReader},
     os::fd::AsFd,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    path::Path,
+    process::{Command, Stdio},
     time::Duration,
 };
 
 use crate::{
     control::{Answer, Phase, PowerCut, Question, ServerStatus, ask},
     machine::PATH,
-    options::{Cut, DiskState, Net, Options, SERVERS_MAX},
-    places::{LABS, Places, ProcessId, Record, checkout, end, need_root},
+    making::{Made, leave, make},
+    options::{Cut, DiskState, Net, Options},
+    places::{Places, Record, checkout, end, living, need_root, sweep_dead},
     tools::wait_until,
 };
-
-/// How long a supervisor may take to go after it was asked to.
-const LEAVE_LIMIT: Duration = Duration::from_secs(30);
 
 /// A lab that is up.
 pub struct Lab {
@@ -32,9 +28,15 @@ pub struct Lab {
     made: Option<Made>,
 }
 
-struct Made {
-    supervisor: Child,
-    janitor: Child,
+/// How a lab is, as far as its supervisor says.
+#[derive(Debug)]
+pub enum LabState {
+    /// It is being made.
+    Making,
+    /// Its servers.
+    Up(Vec<ServerStatus>),
+    /// Its supervisor does not answer, and what to do.
+    Silent(anyhow::Error),
 }
 
 /// What a program in a server did.
@@ -56,70 +58,15 @@ impl Output {
 }
 
 impl Lab {
-    /// Makes a lab and boots its servers; it is taken down when the value is dropped or this process ends.
+    /// Makes a lab and boots its servers; it is taken down when the value is dropped or this process ends, unless [`Lab::keep`] lets
+    /// it go on; [`Lab::find`] finds it again then.
     ///
     /// # Errors
     /// Not root, a tool is missing, or a server does not boot; nothing is left behind then.
     pub fn up(options: Options) -> Result<Lab> {
-        Lab::make(options, true)
-    }
-
-    /// Makes a lab that outlives this process; [`Lab::find`] finds it again, `down` ends it.
-    ///
-    /// # Errors
-    /// As [`Lab::up`].
-    pub fn up_detached(options: Options) -> Result<Lab> {
-        Lab::make(options, false)
-    }
-
-    fn make(mut options: Options, tied: bool) -> Result<Lab> {
-        need_root()?;
-        if !(1..=SERVERS_MAX).contains(&options.servers) {
-            bail!("a lab has 1 to {SERVERS_MAX} servers, not {}", options.servers);
-        }
-        let programs = match options.programs.take() {
-            Some(programs) => programs,
-            None => programs_directory()?,
-        };
-        let testbed = programs.join("testbed");
-        let testbed = if testbed.exists() { testbed } else { std::env::current_exe()? };
-        if testbed.file_name().is_none_or(|name| name != "testbed") {
-            bail!("there is no program testbed in {}; build it or set MAINSTAY_BIN", programs.display());
-        }
-        options.programs = Some(programs);
-        if let Some(conf) = &options.conf {
-            if !conf.join("clp.conf").exists() {
-                bail!("there is no clp.conf in {}", conf.display());
-            }
-            options.conf = Some(conf.canonicalize()?);
-        }
-        let (places, servers) = (claim(options.name.as_deref())?, options.servers);
-        let failed = |error: anyhow::Error| {
-            let _ = places.sweep();
-            error
-        };
-        let mut supervisor = start(&testbed, &places, options, tied).map_err(failed)?;
-        let process = ProcessId::of(supervisor.id());
-        match wait_ready(&mut supervisor) {
-            Ok(()) => {}
-            Err(error) => {
-                if let Some(process) = &process {
-                    end(process);
-                }
-                let _ = supervisor.wait();
-                let said = fs::read_to_string(places.log()).unwrap_or_default();
-                let error = if said.is_empty() { error } else { error.context(said.trim().to_string()) };
-                return Err(failed(error));
-            }
-        }
-        let janitor = Command::new(&testbed)
-            .args(["janitor", &places.name])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("cannot start the janitor")?;
-        Ok(Lab { places, servers, made: Some(Made { supervisor, janitor }) })
+        let servers = options.servers;
+        let (places, made) = make(options)?;
+        Ok(Lab { places, servers, made: Some(made) })
     }
 
     /// Finds a lab: the one named, else the only one of this checkout.
@@ -128,14 +75,15 @@ impl Lab {
     /// There is none, or more than one.
     pub fn find(name: Option<&str>) -> Result<Lab> {
         need_root()?;
+        sweep_dead()?;
         let own = checkout();
-        let mut records = crate::places::living()?;
+        let mut records = living()?;
         match name {
             Some(name) => records.retain(|record| record.name == name),
             None => records.retain(|record| record.checkout == own),
         }
         match (records.as_slice(), name) {
-            ([record], _) => Ok(Lab { places: Places::of(&record.name)?, servers: record.options.servers, made: None }),
+            ([record], _) => Lab::of(record),
             ([], Some(name)) => bail!("there is no lab {name}; `testbed list` shows the labs"),
             ([], None) => bail!("no lab of this checkout is up; `testbed up` makes one"),
             (several, _) => {
@@ -143,6 +91,14 @@ impl Lab {
                 bail!("several labs are up; say which with --name: {}", names.join(", "))
             }
         }
+    }
+
+    /// The lab of a record.
+    ///
+    /// # Errors
+    /// A damaged record.
+    pub fn of(record: &Record) -> Result<Lab> {
+        Ok(Lab { places: Places::of(&record.name)?, servers: record.options.servers, made: None })
     }
 
     /// Its name.
@@ -165,9 +121,19 @@ impl Lab {
     /// # Errors
     /// The lab is down.
     pub fn status(&self) -> Result<Vec<ServerStatus>> {
-        match ask(&self.places.control(), &Question::Status)? {
+        match self.answer(&Question::Status)? {
             Answer::Servers(servers) => Ok(servers),
             other => bail!("unexpected answer {other:?}"),
+        }
+    }
+
+    /// How it is; a supervisor that does not answer is no error here.
+    pub fn state(&self) -> LabState {
+        match self.status() {
+            Ok(servers) => LabState::Up(servers),
+            // Without the supervisor's socket it has not come so far yet.
+            Err(_) if !self.places.control().exists() => LabState::Making,
+            Err(error) => LabState::Silent(error),
         }
     }
 
@@ -198,12 +164,15 @@ impl Lab {
             bail!("{server} is paused; nothing runs in it until `testbed resume {server}`");
         }
         let file = self.places.server_pid(server);
-        let pid = fs::read_to_string(file).with_context(|| format!("{server} is off; `testbed power-on {server}`"))?;
+        let Ok(pid) = fs::read_to_string(file) else {
+            match status.phase {
+                Phase::Off => bail!("{server} is off; `testbed power-on {server}` boots it"),
+                _ => bail!("{server} is booting; try again"),
+            }
+        };
         let group = fs::read_to_string(self.places.server_group(server))?;
-        let mut all = Command::new("/bin/sh");
         // The program belongs to the server: it is frozen and killed with it.
-        all.args(["-c", "echo $$ > \"$0\" && exec \"$@\""]);
-        all.arg(format!("{group}/cgroup.procs"));
+        let mut all = in_group(Path::new(&group));
         all.args(["nsenter", "-t", pid.trim(), "-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w", "--"]);
         all.args(["env", "-i"]).arg(format!("PATH={PATH}")).args(["HOME=/root", "LANG=C.UTF-8"]);
         all.arg(format!("TERM={}", std::env::var("TERM").unwrap_or_else(|_| "dumb".to_string())));
@@ -225,8 +194,9 @@ impl Lab {
     /// The lab is down.
     pub fn client_command(&self, command: &[&str]) -> Result<Command> {
         let namespace = self.places.net_namespace(&self.places.client_pid())?;
-        let mut all = Command::new("nsenter");
-        all.arg(format!("--net={namespace}")).arg("--").args(command);
+        // The program belongs to the lab: it is killed when the lab goes down.
+        let mut all = in_group(&self.places.client_group());
+        all.args(["nsenter", &format!("--net={namespace}"), "--"]).args(command);
         Ok(all)
     }
 
@@ -263,7 +233,7 @@ impl Lab {
     /// # Errors
     /// No such server, or something does not die.
     pub fn power_off(&self, server: &str) -> Result<PowerCut> {
-        match ask(&self.places.control(), &Question::PowerOff(server.to_string()))? {
+        match self.answer(&Question::PowerOff(server.to_string()))? {
             Answer::Off(cut) => Ok(cut),
             other => bail!("unexpected answer {other:?}"),
         }
@@ -354,24 +324,8 @@ impl Lab {
     /// # Errors
     /// Something would not go.
     pub fn down(mut self) -> Result<()> {
-        self.leave()
-    }
-
-    fn leave(&mut self) -> Result<()> {
-        let Ok(record) = self.places.record() else { return Ok(()) };
-        let asked = ask(&self.places.control(), &Question::Down);
-        if asked.is_err() {
-            end(&record.supervisor);
-        }
-        let gone = wait_until("the lab's supervisor has gone", LEAVE_LIMIT, || !record.supervisor.lives());
-        if gone.is_err() {
-            end(&record.supervisor);
-        }
-        if let Some(Made { supervisor, janitor }) = &mut self.made {
-            let _ = supervisor.wait();
-            let _ = janitor.wait();
-        }
-        self.places.sweep()
+        let mut made = self.made.take();
+        leave(&self.places, made.as_mut())
     }
 
     /// Ends the lab's supervisor as `kill -9` would; for tests of what is left behind.
@@ -383,27 +337,54 @@ impl Lab {
         Ok(())
     }
 
-    /// Lets the lab live on when this value is dropped.
-    pub fn keep(mut self) {
-        self.made = None;
+    /// Lets the lab live on when this value is dropped, also when this process ends.
+    ///
+    /// # Errors
+    /// The lab is down already.
+    pub fn keep(mut self) -> Result<()> {
+        self.made.take().iter_mut().try_for_each(Made::stay)
     }
 
     fn ask(&self, question: &Question) -> Result<()> {
-        match ask(&self.places.control(), question)? {
+        match self.answer(question)? {
             Answer::Done => Ok(()),
             other => bail!("unexpected answer {other:?}"),
+        }
+    }
+
+    /// What the supervisor answers.
+    fn answer(&self, question: &Question) -> Result<Answer> {
+        let Places { name, .. } = &self.places;
+        let answer = ask(&self.places.control(), question).with_context(|| match self.places.record() {
+            Err(_) => format!("lab {name} is down"),
+            Ok(_) if !self.places.control().exists() => format!("lab {name} is being made; try again"),
+            Ok(Record { supervisor, .. }) => format!(
+                "the supervisor of lab {name}, process {}, does not answer; `testbed down --name {name}` takes the lab down",
+                supervisor.pid
+            ),
+        })?;
+        match answer {
+            Answer::Refused(why) => bail!("{why}"),
+            answer => Ok(answer),
         }
     }
 }
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        if self.made.is_some()
-            && let Err(error) = self.leave()
+        if let Some(mut made) = self.made.take()
+            && let Err(error) = leave(&self.places, Some(&mut made))
         {
             eprintln!("lab {}: {error:#}", self.places.name);
         }
     }
+}
+
+/// A command that enters a control group and becomes what its further arguments say.
+fn in_group(group: &Path) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "echo $$ > \"$0\" && exec \"$@\""]).arg(group.join("cgroup.procs"));
+    command
 }
 
 /// Runs a command and gathers what it prints.
@@ -416,67 +397,4 @@ fn gather(command: &mut Command) -> Result<Output> {
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     })
-}
-
-/// Makes the directory of a new lab, with the name that was asked for or one that is free.
-fn claim(name: Option<&str>) -> Result<Places> {
-    static COUNT: AtomicU32 = AtomicU32::new(1);
-    fs::create_dir_all(LABS).with_context(|| format!("cannot make {LABS}"))?;
-    // Sweeps up what killed benches left, so that a name can be used again.
-    crate::places::living()?;
-    let name = match name {
-        Some(name) => name.to_string(),
-        None => format!("lab-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)),
-    };
-    let places = Places::of(&name)?;
-    match fs::create_dir(&places.directory) {
-        Ok(()) => Ok(places),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            bail!("there is a lab {name} already; `testbed down --name {name}` takes it down")
-        }
-        Err(error) => Err(error).with_context(|| format!("cannot make {}", places.directory.display())),
-    }
-}
-
-/// Starts the supervisor in a mount namespace of its own and writes the lab's record.
-fn start(testbed: &Path, places: &Places, options: Options, tied: bool) -> Result<Child> {
-    let own = ProcessId::of(std::process::id()).context("cannot read /proc")?;
-    let mut record = Record { name: places.name.clone(), checkout: checkout(), supervisor: own, options };
-    places.write_record(&record)?;
-    let log = File::create(places.log())?;
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "--"]).arg(testbed).args(["supervise", &places.name]);
-    if tied {
-        command.arg("--tied");
-    }
-    let child = command
-        .stdin(if tied { Stdio::piped() } else { Stdio::null() })
-        .stdout(Stdio::piped())
-        .stderr(log)
-        .spawn()
-        .context("cannot run unshare (package util-linux)")?;
-    record.supervisor = ProcessId::of(child.id()).context("the supervisor ended at once")?;
-    places.write_record(&record)?;
-    Ok(child)
-}
-
-fn wait_ready(supervisor: &mut Child) -> Result<()> {
-    let output = supervisor.stdout.take().context("the supervisor has no output")?;
-    let mut line = String::new();
-    BufReader::new(output).read_line(&mut line)?;
-    match line.trim() {
-        "ready" => Ok(()),
-        "" => bail!("the lab's supervisor ended"),
-        other => bail!("{}", other.trim_start_matches("failed ")),
-    }
-}
-
-/// Where the programs under test lie: `MAINSTAY_BIN`, else beside this program (for a test: above its `deps`).
-fn programs_directory() -> Result<PathBuf> {
-    if let Some(directory) = std::env::var_os("MAINSTAY_BIN") {
-        return Ok(PathBuf::from(directory).canonicalize()?);
-    }
-    let own = std::env::current_exe().context("cannot find this program")?;
-    let directory = own.parent().unwrap_or(Path::new("/"));
-    Ok(if directory.ends_with("deps") { directory.parent().unwrap_or(directory) } else { directory }.to_path_buf())
 }

@@ -1,7 +1,7 @@
 //! The test bench: servers as namespaces on one machine, with real kernels' parts under them and faults below every process.
 //!
 //! Binary and library, for tests; needs root. `lab` is what tests use, the program `testbed` what people use. A lab is a
-//! supervisor process (`supervise`, `server`) with switches (`wires`), a shared disk (`disk`), watchdogs (`watchdog`), a serial
+//! supervisor process (`making`, `supervise`, `server`) with switches (`wires`), a shared disk (`disk`), watchdogs (`watchdog`), a serial
 //! cable (`cable`); a server's inside is `machine`, `tree` and `prepare`. Knows nothing of the cluster but which programs a
 //! server starts.
 
@@ -11,6 +11,7 @@ pub mod disk;
 pub mod fuse;
 pub mod lab;
 pub mod machine;
+pub mod making;
 pub mod options;
 pub mod places;
 pub mod prepare;
@@ -23,5 +24,5 @@ pub mod watchdog;
 pub mod wires;
 
 pub use control::{Phase, PowerCut, ServerStatus};
-pub use lab::{Lab, Output};
+pub use lab::{Lab, LabState, Output};
 pub use options::{Cut, DiskState, FileSystem, Net, Options};

@@ -2,17 +2,18 @@
 //!
 //! Only arguments and printing; everything else is in the library. The hidden commands are the bench's own processes.
 
+mod list;
+
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clp_testbed::{
-    Cut, FileSystem, Lab, Net, Options,
-    control::Phase,
-    machine,
-    places::{checkout, living, need_root},
+    Cut, FileSystem, Lab, Net, Options, machine,
+    places::{checkout, living, need_root, sweep_dead},
     probe::{Way, probe, respond},
     supervise,
 };
 use std::{
+    io::Write,
     net::{SocketAddr, ToSocketAddrs},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
@@ -48,7 +49,7 @@ enum Task {
         /// The lab's name
         #[arg(long, value_name = "LAB")]
         name: Option<String>,
-        /// File system on /dev/sdb2: ext3, ext4 or xfs; else what clp.conf says, else ext4
+        /// File system on /dev/sdb2; else what clp.conf says, else ext4
         #[arg(long)]
         fs: Option<FileSystem>,
         /// Size of the shared disk (sparse)
@@ -66,7 +67,7 @@ enum Task {
         #[command(flatten)]
         which: Which,
         /// Every lab of this checkout
-        #[arg(long)]
+        #[arg(long, conflicts_with = "lab")]
         all: bool,
     },
     /// Show the labs of this machine and their servers
@@ -120,9 +121,9 @@ enum Task {
         which: Which,
         server: String,
     },
-    /// Cut a server from a net: public, interconnect, all or com
+    /// Cut a server from a net
     Cut(Cable),
-    /// Undo the cuts of a server on a net
+    /// Undo the cuts of a server on a net; with --from, --one-way or --keep-carrier only such cuts
     Heal(Cable),
     /// Break or heal a server's path to the shared disk
     Disk {
@@ -156,11 +157,7 @@ enum Task {
         address: SocketAddr,
     },
     #[command(hide = true)]
-    Supervise {
-        name: String,
-        #[arg(long)]
-        tied: bool,
-    },
+    Supervise { name: String },
     #[command(hide = true)]
     BootServer { plan: PathBuf },
     #[command(hide = true)]
@@ -235,7 +232,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Responder { address } => respond(address)?,
         Task::BootServer { plan } => machine::boot_server(&plan)?,
         Task::Init { plan } => machine::init(&plan)?,
-        Task::Supervise { name, tied } => supervise::supervise(&name, tied)?,
+        Task::Supervise { name } => supervise::supervise(&name)?,
         Task::Janitor { name } => supervise::janitor(&name)?,
         Task::Stamp { command } => return stamp(&command),
         Task::Take { address } => take(address)?,
@@ -264,20 +261,15 @@ fn by_hand(task: Task) -> Result<ExitCode> {
                 boot: !no_boot,
                 ..Options::default()
             };
-            let lab = Lab::up_detached(options)?;
-            println!("lab {} is up: {}", lab.name(), lab.servers().join(", "));
-            println!("testbed shell server1 looks into it, testbed down takes it down");
-            lab.keep();
+            let lab = Lab::up(options)?;
+            let name = lab.name();
+            println!("lab {name} is up: {}", lab.servers().join(", "));
+            println!("`testbed shell server1 --name {name}` looks into it, `testbed down --name {name}` takes it down");
+            lab.keep()?;
         }
         Task::Down { which, all: false } => find(&which)?.down()?,
-        Task::Down { all: true, .. } => {
-            let own = checkout();
-            for record in living()?.into_iter().filter(|record| record.checkout == own) {
-                Lab::find(Some(&record.name))?.down()?;
-                println!("lab {} is down", record.name);
-            }
-        }
-        Task::List { json } => list(json)?,
+        Task::Down { all: true, .. } => return down_all(),
+        Task::List { json } => return say(&list::list(json)?),
         Task::Exec { which, server, command } => {
             let command: Vec<&str> = command.iter().map(String::as_str).collect();
             return go_on_as(find(&which)?.command(&server, &command)?);
@@ -338,42 +330,33 @@ fn go_on_as(mut command: Command) -> Result<ExitCode> {
     Err(command.exec()).context("cannot run nsenter (package util-linux)")
 }
 
-fn list(json: bool) -> Result<()> {
-    let mut all = Vec::new();
-    for record in living()? {
-        let servers = Lab::find(Some(&record.name))?.status().unwrap_or_default();
-        all.push((record, servers));
-    }
-    if json {
-        let labs: Vec<_> = all
-            .iter()
-            .map(|(record, servers)| serde_json::json!({ "name": record.name, "checkout": record.checkout, "servers": servers }))
-            .collect();
-        println!("{}", serde_json::to_string_pretty(&labs)?);
-        return Ok(());
-    }
-    if all.is_empty() {
-        println!("no lab is up");
-    }
-    for (record, servers) in all {
-        println!("{}  ({})", record.name, record.checkout.display());
-        for server in servers {
-            let phase = match server.phase {
-                Phase::Off => "off",
-                Phase::Booting => "booting",
-                Phase::Up => "up",
-                Phase::Paused => "paused",
-            };
-            let last = server.last_end.map_or(String::new(), |last| format!(", last down by: {last}"));
-            println!("  {:10} {phase:8} boots {}, disk {:?}{last}", server.name, server.boots, server.disk);
+/// Takes down all labs of this checkout, one by one; one that will not go keeps none of the others.
+fn down_all() -> Result<ExitCode> {
+    let own = checkout();
+    let mut left = sweep_dead()?;
+    let records = living()?;
+    for record in records.iter().filter(|record| record.checkout == own) {
+        match Lab::of(record)?.down() {
+            Ok(()) => println!("lab {} is down", record.name),
+            Err(error) => left.push(error),
         }
     }
-    Ok(())
+    left.iter().for_each(|error| eprintln!("testbed: {error:#}"));
+    Ok(if left.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints; whoever reads may have heard enough.
+fn say(text: &str) -> Result<ExitCode> {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(ExitCode::SUCCESS)
 }
 
 fn ask_address(lab: &Lab, target: &str, way: Way, seconds: f64, json: bool) -> Result<()> {
     let address = target.to_socket_addrs().ok().and_then(|mut found| found.next());
-    let address = address.with_context(|| format!("{target} is no address; say ADDRESS:PORT"))?;
+    let address = address.with_context(|| format!("{target} is no address; say ADDRESS:PORT, such as 10.0.0.1:80"))?;
+    if !address.is_ipv4() {
+        bail!("{target} cannot be asked: the client has addresses of version 4 only");
+    }
     let limit = Duration::try_from_secs_f64(seconds).context("--for takes seconds")?;
     lab.enter_client()?;
     let report = probe(

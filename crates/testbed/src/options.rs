@@ -1,11 +1,9 @@
 //! What a lab is made of and which faults it can be given: plain values shared by library, command and supervisor.
 
 use anyhow::{Result, bail};
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
-use std::{
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+use std::path::{Path, PathBuf};
 
 /// Most servers in a lab: what the product supports in a cluster.
 pub const SERVERS_MAX: u32 = 32;
@@ -15,9 +13,14 @@ const DISK_MIB: u64 = 1200;
 const RESTART_DELAY_MS: u64 = 4000;
 /// Smallest shared disk in MiB: the partition for the disk heartbeat and a little file system.
 pub const DISK_MIB_MIN: u64 = 32;
+/// Largest shared disk in MiB: its partition table counts sectors with 32 bits.
+pub const DISK_MIB_MAX: u64 = (1 << 21) - 1;
+/// Smallest shared disk in MiB on which xfs can be made.
+const DISK_MIB_XFS: u64 = 320;
 
 /// What kind of lab is wanted. `..Options::default()` gives two bare servers with ext4 on the shared disk.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Options {
     /// How many servers, 1 to [`SERVERS_MAX`]; they are called server1, server2 …
     pub servers: u32,
@@ -56,8 +59,23 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// Says whether the shared disk can be made as it is asked for.
+    ///
+    /// # Errors
+    /// It is too small or too large.
+    pub fn check_disk(&self) -> Result<()> {
+        let min = if self.file_system == FileSystem::Xfs { DISK_MIB_XFS } else { DISK_MIB_MIN };
+        if !(min..=DISK_MIB_MAX).contains(&self.disk_mib) {
+            let file_system = self.file_system.to_possible_value().map_or(String::new(), |value| value.get_name().to_string());
+            bail!("a shared disk of {} MiB cannot be made; with {file_system} ask for {min} to {DISK_MIB_MAX}", self.disk_mib);
+        }
+        Ok(())
+    }
+}
+
 /// File systems that the bench puts on the shared disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 pub enum FileSystem {
     /// ext3 as the guide's sample has it.
     Ext3,
@@ -72,24 +90,12 @@ impl FileSystem {
     pub fn named_in(conf: &Path) -> Option<FileSystem> {
         let text = std::fs::read(conf.join("clp.conf")).ok()?;
         let text = String::from_utf8_lossy(&text).into_owned();
-        text.split_once("<fs>")?.1.split_once("</fs>")?.0.trim().parse().ok()
-    }
-}
-
-impl FromStr for FileSystem {
-    type Err = anyhow::Error;
-    fn from_str(text: &str) -> Result<FileSystem> {
-        Ok(match text {
-            "ext3" => FileSystem::Ext3,
-            "ext4" => FileSystem::Ext4,
-            "xfs" => FileSystem::Xfs,
-            _ => bail!("there is no file system {text} here; say ext3, ext4 or xfs"),
-        })
+        FileSystem::from_str(text.split_once("<fs>")?.1.split_once("</fs>")?.0.trim(), false).ok()
     }
 }
 
 /// What can be cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ValueEnum)]
 pub enum Net {
     /// 10.0.0.0/24, `eth0`.
     Public,
@@ -99,19 +105,6 @@ pub enum Net {
     All,
     /// The serial cable between server1 and server2.
     Com,
-}
-
-impl FromStr for Net {
-    type Err = anyhow::Error;
-    fn from_str(text: &str) -> Result<Net> {
-        Ok(match text {
-            "public" => Net::Public,
-            "interconnect" => Net::Interconnect,
-            "all" => Net::All,
-            "com" => Net::Com,
-            _ => bail!("there is no network {text}; say public, interconnect, all or com"),
-        })
-    }
 }
 
 /// A cut between a server and the rest, or one peer only.

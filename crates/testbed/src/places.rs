@@ -1,20 +1,17 @@
 //! Where a lab keeps its things, which checkout it belongs to, whether its supervisor lives; and how a dead one is swept up.
 //!
-//! Knows no servers' insides. A lab is a directory below [`LABS`]; its supervisor is one process.
+//! Knows no servers' insides. A lab is a directory below [`LABS`]; its supervisor is one process. Who makes or sweeps a lab holds
+//! the lock on [`LABS`], so that several sweepers (the janitor, `down`, any other command) do not meet and no name is lost.
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::{
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use crate::{
-    disk,
-    options::Options,
-    tools::{succeeds, wait_until},
-};
+use crate::{disk, options::Options, tools::wait_until};
 
 /// Directory of all labs of this machine.
 pub const LABS: &str = "/run/mainstay-lab";
@@ -30,6 +27,9 @@ pub struct Record {
     pub checkout: PathBuf,
     /// The supervisor's process.
     pub supervisor: ProcessId,
+    /// The lab's control group, below that of whoever made it: others look for it from other groups.
+    #[serde(default)]
+    pub group: PathBuf,
     /// What was asked for.
     pub options: Options,
 }
@@ -88,9 +88,13 @@ impl Places {
     /// # Errors
     /// There is no such lab.
     pub fn record(&self) -> Result<Record> {
-        let text = fs::read(self.directory.join("record.json"));
-        let text = text.with_context(|| format!("there is no lab {}; `testbed list` shows the labs", self.name))?;
-        serde_json::from_slice(&text).with_context(|| format!("the record of lab {} is damaged", self.name))
+        match fs::read(self.directory.join("record.json")) {
+            Ok(text) => serde_json::from_slice(&text).with_context(|| format!("the record of lab {} is damaged", self.name)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                bail!("there is no lab {}; `testbed list` shows the labs", self.name)
+            }
+            Err(error) => Err(error).with_context(|| format!("cannot read the record of lab {}", self.name)),
+        }
     }
 
     /// Writes the record.
@@ -99,9 +103,9 @@ impl Places {
     /// The file cannot be written.
     pub fn write_record(&self, record: &Record) -> Result<()> {
         let beside = self.directory.join("record.new");
-        fs::write(&beside, serde_json::to_vec_pretty(record)?)?;
-        fs::rename(&beside, self.directory.join("record.json"))?;
-        Ok(())
+        let written = fs::write(&beside, serde_json::to_vec_pretty(record)?);
+        let written = written.and_then(|()| fs::rename(&beside, self.directory.join("record.json")));
+        written.with_context(|| format!("cannot write to {}; a lab needs some MiB there", self.directory.display()))
     }
 
     /// The supervisor's socket.
@@ -146,7 +150,27 @@ impl Places {
 
     /// The lab's control group.
     pub fn group(&self) -> PathBuf {
+        match self.record() {
+            // Written by a version that kept the group of whoever asks.
+            Ok(record) if record.group.as_os_str().is_empty() => self.new_group(),
+            Ok(record) => record.group,
+            Err(_) => self.new_group(),
+        }
+    }
+
+    /// The control group of a lab that this process makes.
+    pub fn new_group(&self) -> PathBuf {
         own_group().join(format!("mainstay-lab-{}", self.name))
+    }
+
+    /// The control group of the bench's own processes: the supervisor and what it starts.
+    pub fn bench_group(&self) -> PathBuf {
+        self.group().join("bench")
+    }
+
+    /// The control group of the programs that run on the client.
+    pub fn client_group(&self) -> PathBuf {
+        self.group().join("client")
     }
 
     /// The network namespace of a lab's switches or client, kept by the process whose number stands in `file`.
@@ -161,11 +185,42 @@ impl Places {
     /// Removes what a dead lab left: processes, control groups, loop devices, its directory. Does nothing to a living lab.
     ///
     /// # Errors
-    /// Something would not go.
+    /// Something would not go, or it cannot be told whether the lab lives.
     pub fn sweep(&self) -> Result<()> {
-        if self.record().is_ok_and(|record| record.supervisor.lives()) {
-            return Ok(());
+        let _lock = lock()?;
+        match self.supervisor()? {
+            Some(supervisor) if supervisor.lives() => Ok(()),
+            _ => self.remove(),
         }
+    }
+
+    /// The supervisor as the record has it, whatever else is in it: another checkout's bench may be of another version.
+    fn supervisor(&self) -> Result<Option<ProcessId>> {
+        #[derive(Deserialize)]
+        struct Owner {
+            supervisor: ProcessId,
+        }
+        let file = self.directory.join("record.json");
+        match fs::read(&file) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+            Ok(text) => match serde_json::from_slice::<Owner>(&text) {
+                Ok(owner) => Ok(Some(owner.supervisor)),
+                Err(_) => bail!("{} is damaged and says not whose it is; remove it when the lab is not needed", file.display()),
+            },
+        }
+    }
+
+    /// The same for a lab whose maker found that it cannot be made: the record may still name the maker.
+    ///
+    /// # Errors
+    /// Something would not go.
+    pub fn clear(&self) -> Result<()> {
+        let _lock = lock()?;
+        self.remove()
+    }
+
+    fn remove(&self) -> Result<()> {
         remove_group(&self.group())?;
         for device in disk::loops_over(&self.mark()) {
             disk::detach(&device)?;
@@ -177,6 +232,16 @@ impl Places {
             _ => Ok(()),
         }
     }
+}
+
+/// Holds all others who make or sweep labs off until the value is dropped.
+///
+/// # Errors
+/// There is no directory of labs.
+pub fn lock() -> Result<File> {
+    let directory = File::open(LABS).with_context(|| format!("cannot open {LABS}"))?;
+    directory.lock().with_context(|| format!("cannot lock {LABS}"))?;
+    Ok(directory)
 }
 
 /// The control group version 2 tree of this machine: pure layout or the `unified` corner of the hybrid one.
@@ -226,33 +291,36 @@ pub fn checkout() -> PathBuf {
     here.ancestors().find(|directory| directory.join(".git").exists()).map_or(here.clone(), Path::to_path_buf)
 }
 
-/// All labs of this machine, dead ones swept up first.
+/// All labs of this machine whose supervisor lives, by name; nothing is changed.
 ///
 /// # Errors
 /// The directory of labs cannot be read.
 pub fn living() -> Result<Vec<Record>> {
-    let mut records = Vec::new();
-    let entries = match fs::read_dir(LABS) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(records),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {LABS}")),
-    };
-    for entry in entries.flatten() {
-        let Ok(places) = Places::of(&entry.file_name().to_string_lossy()) else { continue };
-        match places.record() {
-            Ok(record) if record.supervisor.lives() => records.push(record),
-            // Without a record: someone else makes it at this moment, unless it is old.
-            Err(_) if is_young(&places.directory) => {}
-            _ => places.sweep()?,
-        }
-    }
-    records.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(records)
+    let records = all()?.into_iter().filter_map(|places| places.record().ok());
+    Ok(records.filter(|record| record.supervisor.lives()).collect())
 }
 
-fn is_young(directory: &Path) -> bool {
-    let age = fs::metadata(directory).and_then(|data| data.modified()).map(|time| time.elapsed());
-    matches!(age, Ok(Ok(age)) if age < Duration::from_secs(30))
+/// Sweeps up what killed benches left, and says what of it would not go: other labs are none the worse for it.
+///
+/// # Errors
+/// The directory of labs cannot be read.
+pub fn sweep_dead() -> Result<Vec<anyhow::Error>> {
+    let is_dead = |places: &Places| !matches!(places.supervisor(), Ok(Some(supervisor)) if supervisor.lives());
+    let dead = all()?.into_iter().filter(is_dead);
+    Ok(dead.filter_map(|places| places.sweep().context(format!("what is left of lab {} stays", places.name)).err()).collect())
+}
+
+/// The places of all labs of this machine, dead or alive, by name.
+fn all() -> Result<Vec<Places>> {
+    let entries = match fs::read_dir(LABS) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {LABS}")),
+    };
+    let places = entries.flatten().filter_map(|entry| Places::of(&entry.file_name().to_string_lossy()).ok());
+    let mut all: Vec<Places> = places.collect();
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(all)
 }
 
 /// Refuses without root, in a sentence.
@@ -268,7 +336,12 @@ pub fn need_root() -> Result<()> {
 
 /// Ends a process that has outlived its time; the caller started it.
 pub fn end(process: &ProcessId) {
-    if process.lives() {
-        succeeds(&["kill", "-KILL", &process.pid.to_string()]);
+    use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+    let handle = Pid::from_raw(process.pid as i32).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    // The handle was taken before the look: the number cannot be another's by then.
+    if let Some(handle) = handle
+        && process.lives()
+    {
+        let _ = pidfd_send_signal(handle, Signal::KILL);
     }
 }

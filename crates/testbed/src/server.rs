@@ -28,7 +28,7 @@ use crate::{
     disk::{DiskPath, Loop},
     fuse::FileServer,
     machine::BootPlan,
-    options::{DiskState, Options},
+    options::{Cut, DiskState, Net, Options},
     places::{Places, remove_group},
     tools::{hold, wait_until},
     watchdog::Watchdog,
@@ -144,8 +144,13 @@ impl Server {
 
     /// How it is.
     pub fn status(&self) -> ServerStatus {
+        let mut cuts = self.shared.wires.cuts_of(&self.name);
+        if self.number <= 2 && self.shared.cable.as_ref().is_some_and(Cable::is_cut) {
+            cuts.push(Cut::whole(&self.name, Net::Com));
+        }
         let state = hold(&self.state);
         ServerStatus {
+            cuts,
             name: self.name.clone(),
             phase: state.phase,
             boots: state.boots,
@@ -254,14 +259,21 @@ impl Server {
             let state = hold(&self.state);
             match (&state.present, state.phase) {
                 (Some(present), Phase::Up | Phase::Paused) => present.group.clone(),
-                _ => bail!("{} is not up", self.name),
+                _ => bail!("{} is not up; `testbed power-on {}` boots it", self.name, self.name),
             }
         };
         fs::write(group.join("cgroup.freeze"), if frozen { "1" } else { "0" })?;
         let wanted = format!("frozen {}", u8::from(frozen));
-        wait_until(&format!("{} stands still or goes on", self.name), FREEZE_LIMIT, || {
+        let done = wait_until(&format!("{} stands still or goes on", self.name), FREEZE_LIMIT, || {
             fs::read_to_string(group.join("cgroup.events")).is_ok_and(|events| events.contains(&wanted))
-        })?;
+        });
+        if let Err(error) = done {
+            // Half a pause would look like none.
+            fs::write(group.join("cgroup.freeze"), "0")?;
+            return Err(
+                error.context(format!("{} is not paused: a process in it waits for its disk; heal that first", self.name))
+            );
+        }
         let mut state = hold(&self.state);
         if matches!(state.phase, Phase::Up | Phase::Paused) {
             state.phase = if frozen { Phase::Paused } else { Phase::Up };

@@ -23,7 +23,7 @@ use crate::{
     disk::{self, DiskPath, Loop},
     fuse::FileServer,
     options::{Cut, Net},
-    places::{Places, remove_group},
+    places::Places,
     prepare,
     server::{Server, Shared},
     wires::Wires,
@@ -32,42 +32,77 @@ use crate::{
 /// How often watchdogs are looked at: the grain of a reset.
 const WATCHDOG_GRAIN: Duration = Duration::from_millis(5);
 
-/// Runs a lab until it is taken down. Says `ready` on standard output when all servers are up, else why not.
+/// What a supervisor waits for before it makes anything: the janitor watches now.
+pub const GO: &str = "go";
+/// What lets a lab outlive the process that made it.
+pub const STAY: &str = "stay";
+
+/// Who wants the lab to go down, if they wait for an answer.
+type Taker = Option<UnixStream>;
+
+/// Runs a lab until it is taken down, or until standard input ends before it was told to stay. Says `ready` on standard output
+/// when all servers are up, else why not.
 ///
 /// # Errors
-/// The lab cannot be made.
-pub fn supervise(name: &str, tied: bool) -> Result<()> {
-    // A session of its own: keys typed at the caller's terminal do not reach the lab.
-    let _ = rustix::process::setsid();
+/// The lab cannot be made, or not be taken down; the janitor sweeps up then.
+pub fn supervise(name: &str) -> Result<()> {
     let places = Places::of(name)?;
-    match Supervisor::new(&places) {
+    if !is_ordered(GO) {
+        bail!("`testbed up` ended before the lab was begun");
+    }
+    let (down, taken_down) = mpsc::channel::<Taker>();
+    let made = Arc::new(AtomicBool::new(false));
+    let (down_there, made_there) = (down.clone(), made.clone());
+    std::thread::spawn(move || {
+        if is_ordered(STAY) {
+            return;
+        }
+        if !made_there.load(Ordering::SeqCst) {
+            // Half a lab cannot be taken down in order; it dies with this process and the janitor removes the rest.
+            std::process::exit(1);
+        }
+        let _ = down_there.send(None);
+    });
+    match Supervisor::new(&places, &down) {
         Ok(supervisor) => {
-            println!("ready");
-            std::io::stdout().flush()?;
-            supervisor.run(tied)
+            made.store(true, Ordering::SeqCst);
+            // Nobody reads it if `up` was killed at this moment; then standard input has ended, too.
+            let _ = writeln!(std::io::stdout(), "ready");
+            supervisor.run(taken_down)
         }
         Err(error) => {
-            println!("failed {}", format!("{error:#}").replace('\n', " "));
-            remove_group(&places.group())?;
-            Err(error)
+            let _ = writeln!(std::io::stdout(), "failed {}", format!("{error:#}").replace('\n', " "));
+            std::process::exit(1);
         }
     }
 }
 
+/// Waits for the next line of standard input and says whether it is this one; no other one and no end of it is.
+fn is_ordered(what: &str) -> bool {
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).is_ok() && line.trim() == what
+}
+
 struct Supervisor {
     shared: Arc<Shared>,
-    servers: Vec<Arc<Server>>,
+    servers: Arc<Vec<Arc<Server>>>,
     keepers: Vec<std::thread::JoinHandle<()>>,
-    listener: UnixListener,
 }
 
 impl Supervisor {
-    fn new(places: &Places) -> Result<Supervisor> {
+    fn new(places: &Places, down: &mpsc::Sender<Taker>) -> Result<Supervisor> {
+        // Whatever this process starts is killed with its group, should it be killed itself.
+        for group in [places.client_group(), places.bench_group()] {
+            fs::create_dir_all(&group).with_context(|| format!("cannot make the control group {}", group.display()))?;
+        }
+        fs::write(places.bench_group().join("cgroup.procs"), std::process::id().to_string())
+            .with_context(|| format!("cannot enter the control group {}", places.bench_group().display()))?;
         let options = places.record()?.options;
         let programs = options.programs.clone().context("the record names no directory of programs")?;
         let testbed = std::env::current_exe().context("cannot find the bench's own program")?;
         let names: Vec<String> = (1..=options.servers).map(|number| format!("server{number}")).collect();
-        prepare::servers(places, &names, options.conf.as_deref(), &programs)?;
+        prepare::servers(places, &names, options.conf.as_deref(), &programs)
+            .with_context(|| format!("cannot write the servers' files below {}", places.directory.display()))?;
         let files_at = places.directory.join("files");
         fs::create_dir_all(&files_at)?;
         let files = FileServer::mount(&files_at)?;
@@ -100,39 +135,29 @@ impl Supervisor {
             servers.push(server);
             keepers.push(keeper);
         }
-        let _ = fs::remove_file(places.control());
+        let servers = Arc::new(servers);
         let listener = UnixListener::bind(places.control()).context("cannot listen for commands")?;
+        let (shared_there, servers_there, down) = (shared.clone(), servers.clone(), down.clone());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (shared, servers, down) = (shared_there.clone(), servers_there.clone(), down.clone());
+                std::thread::spawn(move || serve(stream, &shared, &servers, &down));
+            }
+        });
         if boot {
             servers.iter().for_each(|server| server.start());
             servers.iter().try_for_each(|server| server.wait_up())?;
         }
-        Ok(Supervisor { shared, servers, keepers, listener })
+        Ok(Supervisor { shared, servers, keepers })
     }
 
-    fn run(self, tied: bool) -> Result<()> {
-        let Supervisor { shared, servers, keepers, listener } = self;
-        let servers = Arc::new(servers);
+    fn run(self, taken_down: mpsc::Receiver<Taker>) -> Result<()> {
+        let Supervisor { shared, servers, keepers } = self;
         let watched = servers.clone();
         std::thread::spawn(move || {
             loop {
                 watched.iter().for_each(Server::look_at_watchdog);
                 std::thread::sleep(WATCHDOG_GRAIN);
-            }
-        });
-        let (down, taken_down) = mpsc::channel::<Option<UnixStream>>();
-        if tied {
-            let down = down.clone();
-            std::thread::spawn(move || {
-                // Ends when the process that made the lab has gone.
-                let _ = std::io::stdin().read_to_end(&mut Vec::new());
-                let _ = down.send(None);
-            });
-        }
-        let (shared_there, servers_there) = (shared.clone(), servers.clone());
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (shared, servers, down) = (shared_there.clone(), servers_there.clone(), down.clone());
-                std::thread::spawn(move || serve(stream, &shared, &servers, &down));
             }
         });
         let asker = taken_down.recv().ok().flatten();
@@ -150,7 +175,6 @@ impl Supervisor {
         for keeper in keepers {
             let _ = keeper.join();
         }
-        remove_group(&shared.places.group())?;
         unmount(&shared.files_at, UnmountFlags::DETACH)?;
         if let Some(mut asker) = asker {
             let _ = send(&mut asker, &Answer::Done);
@@ -159,7 +183,7 @@ impl Supervisor {
     }
 }
 
-fn serve(mut stream: UnixStream, shared: &Shared, servers: &[Arc<Server>], down: &mpsc::Sender<Option<UnixStream>>) {
+fn serve(mut stream: UnixStream, shared: &Shared, servers: &[Arc<Server>], down: &mpsc::Sender<Taker>) {
     let Ok(reader) = stream.try_clone() else { return };
     let question = match receive::<Question>(&mut BufReader::new(reader)) {
         Ok(Question::Down) => {
@@ -200,6 +224,9 @@ fn change_cable(shared: &Shared, cut: &Cut, wanted: bool) -> Result<Option<()>> 
     if cut.net != Net::Com {
         return Ok(None);
     }
+    if cut.from.is_some() || cut.one_way || cut.keep_carrier {
+        bail!("the serial cable is cut or healed as a whole; say no peer and no direction");
+    }
     match (&shared.cable, shared.wires.number(&cut.server)?) {
         (Some(cable), 1 | 2) => cable.set_cut(wanted),
         _ => bail!("the serial cable joins server1 and server2 only"),
@@ -207,16 +234,17 @@ fn change_cable(shared: &Shared, cut: &Cut, wanted: bool) -> Result<Option<()>> 
     Ok(Some(()))
 }
 
-/// Waits for the end of a lab's supervisor, however it ends, and sweeps up what it left.
+/// Waits until the maker of a lab has written down its supervisor (standard input ends then, or with the maker), then for the end
+/// of the supervisor, however it ends; and sweeps up what is left.
 ///
 /// # Errors
-/// There is no such lab, or something would not go.
+/// Something would not go.
 pub fn janitor(name: &str) -> Result<()> {
-    let _ = rustix::process::setsid();
     let places = Places::of(name)?;
-    let record = places.record()?;
-    let process = rustix::process::Pid::from_raw(record.supervisor.pid as i32).context("no process number")?;
-    if let Ok(handle) = rustix::process::pidfd_open(process, rustix::process::PidfdFlags::empty())
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    if let Ok(record) = places.record()
+        && let Some(process) = rustix::process::Pid::from_raw(record.supervisor.pid as i32)
+        && let Ok(handle) = rustix::process::pidfd_open(process, rustix::process::PidfdFlags::empty())
         && record.supervisor.lives()
     {
         let mut wanted = [rustix::event::PollFd::new(&handle, rustix::event::PollFlags::IN)];

@@ -173,6 +173,7 @@ fn programs(plan: &BootPlan, tree: &Path) -> Result<()> {
     fs::create_dir_all(tree.join("run/lock"))?;
     File::create(own.join("testbed"))?;
     bind(&plan.testbed, &own.join("testbed"))?;
+    seal(&own.join("testbed"))?;
     for name in POWER_LINKS {
         symlink("testbed", own.join(name))?;
     }

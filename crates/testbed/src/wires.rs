@@ -159,26 +159,34 @@ impl Wires {
     pub fn cut(&self, cut: Cut) -> Result<()> {
         let mut cuts = hold(&self.cuts);
         self.check(&cut)?;
+        let mut wanted = cuts.clone();
         for net in nets(cut.net) {
             let cut = Cut { net: *net, ..cut.clone() };
-            if !cuts.contains(&cut) {
-                cuts.push(cut);
+            if !wanted.contains(&cut) {
+                wanted.push(cut);
             }
         }
-        self.apply(&cuts)
+        self.apply(&wanted)?;
+        *cuts = wanted;
+        Ok(())
     }
 
-    /// Undoes the cuts of a server on a net; with a peer only those from this peer.
+    /// Undoes the cuts of a server on a net; with a peer only those from this peer, with a direction only those of one.
     ///
     /// # Errors
     /// The kernel refuses.
     pub fn heal(&self, heal: &Cut) -> Result<()> {
         let mut cuts = hold(&self.cuts);
         self.check(heal)?;
-        cuts.retain(|cut| {
-            cut.server != heal.server || !nets(heal.net).contains(&cut.net) || (heal.from.is_some() && heal.from != cut.from)
-        });
-        self.apply(&cuts)
+        let wanted: Vec<Cut> = cuts.iter().filter(|cut| !is_healed(cut, heal)).cloned().collect();
+        self.apply(&wanted)?;
+        *cuts = wanted;
+        Ok(())
+    }
+
+    /// What is cut of a server, as it was ordered.
+    pub fn cuts_of(&self, server: &str) -> Vec<Cut> {
+        hold(&self.cuts).iter().filter(|cut| cut.server == server).cloned().collect()
     }
 
     fn check(&self, cut: &Cut) -> Result<()> {
@@ -196,10 +204,9 @@ impl Wires {
     /// # Errors
     /// There is no such server; the text names those that exist.
     pub fn number(&self, server: &str) -> Result<u32> {
-        let number = server.strip_prefix("server").and_then(|number| number.parse().ok());
-        match number {
-            Some(number) if (1..=self.servers).contains(&number) => Ok(number),
-            _ => bail!("there is no {server} in this lab; it has server1 to server{}", self.servers),
+        match (1..=self.servers).find(|number| server == format!("server{number}")) {
+            Some(number) => Ok(number),
+            None => bail!("there is no {server} in this lab; it has server1 to server{}", self.servers),
         }
     }
 
@@ -269,6 +276,18 @@ fn drop_rules(rules: &mut [String; 3], from: &End, to: &End) {
     }
 }
 
+/// Says whether a cut ends by an order to heal. What is cut between two servers both ways is a cut of either.
+fn is_healed(cut: &Cut, heal: &Cut) -> bool {
+    let own = cut.server == heal.server && (heal.from.is_none() || heal.from == cut.from);
+    let mirrored = !cut.one_way
+        && cut.from.as_deref() == Some(heal.server.as_str())
+        && heal.from.as_ref().is_none_or(|peer| *peer == cut.server);
+    nets(heal.net).contains(&cut.net)
+        && (own || mirrored)
+        && (!heal.one_way || cut.one_way)
+        && (!heal.keep_carrier || cut.keep_carrier)
+}
+
 fn is_whole(cut: &Cut) -> bool {
     cut.from.is_none() && !cut.one_way && !cut.keep_carrier
 }
@@ -316,6 +335,26 @@ mod tests {
         let mut rules = [String::new(), String::new(), String::new()];
         drop_rules(&mut rules, &End::Port("a".to_string()), &End::Gateway);
         assert_eq!(rules, ["", "iifname \"a\" drop\n", ""]);
+    }
+
+    #[test]
+    fn an_order_to_heal_ends_what_it_names_and_no_more() {
+        let cut = Cut::whole("server1", Net::Interconnect).from("server2");
+        let heal = |server: &str| Cut::whole(server, Net::Interconnect);
+        assert!(is_healed(&cut, &heal("server1")));
+        assert!(is_healed(&cut, &Cut::whole("server1", Net::All)));
+        assert!(is_healed(&cut, &heal("server1").from("server2")));
+        assert!(is_healed(&cut, &heal("server2")), "a cut both ways belongs to both");
+        assert!(is_healed(&cut, &heal("server2").from("server1")));
+        for other in
+            [heal("server3"), heal("server1").from("server3"), heal("server2").from("server3"), heal("server1").one_way()]
+        {
+            assert!(!is_healed(&cut, &other), "{other:?}");
+        }
+        assert!(!is_healed(&cut, &Cut::whole("server1", Net::Public)));
+        let one_way = cut.clone().one_way();
+        assert!(is_healed(&one_way, &heal("server1").one_way()) && is_healed(&one_way, &heal("server1")));
+        assert!(!is_healed(&one_way, &heal("server2")), "only server1 loses something");
     }
 
     #[test]

@@ -53,7 +53,7 @@ fn run(batch: bool, current: &mut String) -> Result<(u32, u128)> {
     println!("Bringing up server1 and server2 from samples/two-node-disk (chapter 5 of the guide) …");
     let begin = Instant::now();
     let options = Options { conf: Some(conf), file_system: FileSystem::Ext3, ..Options::default() };
-    let lab = if batch { Lab::up(options)? } else { Lab::up_detached(options)? };
+    let lab = Lab::up(options)?;
     let mut walk = Walk { lab, steps: 0, step: String::new() };
     let result = walk.all(begin);
     current.clone_from(&walk.step);
@@ -70,7 +70,7 @@ fn run(batch: bool, current: &mut String) -> Result<(u32, u128)> {
         println!(
             "\nThe lab goes on. By hand:\n  {testbed} shell server2 --name {name}        then clpstat, clpstat --why failover1, clpgrp -m failover1\n  {testbed} power-off server2 --name {name}\n  {testbed} down --name {name}"
         );
-        walk.lab.keep();
+        walk.lab.keep()?;
     }
     outcome
 }

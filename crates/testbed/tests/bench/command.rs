@@ -18,3 +18,45 @@ fn without_root_the_command_says_so() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("needs root"), "{output:?}");
 }
+
+#[test]
+fn what_cannot_be_is_refused_with_what_can() {
+    if !is_root() {
+        return;
+    }
+    for (arguments, words) in [
+        (&["up", "--servers", "33"][..], "a lab has 1 to 32 servers, not 33"),
+        (&["up", "--disk", "1"], "with ext4 ask for 32 to"),
+        (&["up", "--disk", "3000000"], "to 2097151"),
+        (&["up", "--fs", "xfs", "--disk", "300"], "with xfs ask for 320 to"),
+        (&["up", "--fs", "btrfs"], "possible values: ext3, ext4, xfs"),
+        (&["up", "--conf", "/nowhere"], "no clp.conf in /nowhere; --conf names the directory"),
+        (&["up", "--name", "../x"], "is no name for a lab"),
+        (&["down", "--name", "nobody-has-this"], "there is no lab nobody-has-this; `testbed list` shows the labs\n"),
+        (&["cut", "server1", "lan"], "possible values: public, interconnect, all, com"),
+        (&["exec", "server1", "ls"], "testbed exec [OPTIONS] <SERVER> -- <COMMAND>..."),
+    ] {
+        let refused = by_hand(arguments);
+        assert!(refused.status > 0 && refused.stderr.contains(words), "{arguments:?}: {refused:?}");
+        assert!(refused.stderr.matches("32 to").count() <= 1, "said twice: {refused:?}");
+    }
+    let mut elsewhere = testbed(&["up"]);
+    let refused = gather(elsewhere.env("MAINSTAY_BIN", "/nowhere"));
+    assert!(refused.stderr.contains("MAINSTAY_BIN names /nowhere"), "{refused:?}");
+}
+
+#[test]
+fn a_server_that_does_not_boot_is_reported_once_and_in_words() {
+    if !is_root() {
+        return;
+    }
+    // No program of the product, and nothing that could stand for the bench in a server.
+    let programs = tempfile::tempdir().unwrap();
+    std::fs::write(programs.path().join("testbed"), "#!/bin/sh\nexit 3\n").unwrap();
+    std::fs::set_permissions(programs.path().join("testbed"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let name = name_of("broken");
+    let refused = gather(testbed(&["up", "--name", &name]).env("MAINSTAY_BIN", programs.path()));
+    assert_eq!((refused.status, refused.stderr.lines().count()), (1, 1), "{refused:?}");
+    assert!(refused.stderr.contains("supervisor ended"), "{refused:?}");
+    nothing_is_left_of(&name);
+}

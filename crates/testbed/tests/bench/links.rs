@@ -52,6 +52,29 @@ fn finer_cuts_keep_the_carrier_and_lose_only_what_they_name() {
 }
 
 #[test]
+fn a_heal_undoes_what_it_names_and_the_list_shows_what_is_cut() {
+    let Some(lab) = lab(Options { servers: 3, ..Options::default() }) else { return };
+    let cut = Cut::whole("server1", Net::Interconnect).from("server2");
+    lab.cut_as(cut.clone()).unwrap();
+    lab.cut("server2", Net::Com).unwrap();
+    assert_eq!(lab.server_status("server1").unwrap().cuts, [cut.clone(), Cut::whole("server1", Net::Com)]);
+    let listed = by_hand(&["list"]).stdout;
+    assert!(listed.contains("cut from interconnect (only server2)"), "{listed}");
+    // Neither another peer nor another direction.
+    lab.heal_as(cut.clone().one_way()).unwrap();
+    lab.heal_as(Cut::whole("server1", Net::Interconnect).from("server3")).unwrap();
+    assert!(!pings(&lab, "server1", "192.168.0.2"));
+    // The other end of the same cut.
+    lab.heal("server2", Net::Interconnect).unwrap();
+    reaches(&lab, "server1", "192.168.0.2");
+    assert_eq!(lab.server_status("server1").unwrap().cuts, [Cut::whole("server1", Net::Com)]);
+    for refused in [Cut::whole("server1", Net::Com).from("server2"), Cut::whole("server1", Net::Com).one_way()] {
+        let error = lab.cut_as(refused).unwrap_err().to_string();
+        assert!(error.contains("as a whole"), "{error}");
+    }
+}
+
+#[test]
 fn the_serial_cable_joins_two_servers_and_can_be_cut() {
     let Some(lab) = lab(Options::default()) else { return };
     let mut reader = lab.command("server2", &["sh", "-c", "cat /dev/ttyS0 > /var/heard"]).unwrap().spawn().unwrap();

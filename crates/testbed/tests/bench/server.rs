@@ -19,6 +19,7 @@ fn a_server_has_its_own_names_nets_and_places() {
         run(&lab, "server1", &format!("echo one > {place}/mine"));
         assert!(!succeeds(&lab, "server2", &format!("test -e {place}/mine")), "{place}");
     }
+    assert!(!succeeds(&lab, "server1", "touch /run/lab/bin/testbed || touch /opt/mainstay/bin/testbed"), "the bench's program");
     for place in ["/usr/mine", "/proc/sys/kernel/hostname", "/proc/sys/kernel/random/boot_id"] {
         assert!(!succeeds(&lab, "server1", &format!("echo x > {place}")), "{place}");
     }
@@ -33,8 +34,13 @@ fn a_server_has_its_own_names_nets_and_places() {
         "d=/sys/fs/cgroup/unified; [ -d $d ] || d=/sys/fs/cgroup; mkdir $d/part && echo $$ > $d/part/cgroup.procs",
     );
     assert_eq!(lab.exec("server1", &["sh", "-c", "exit 7"]).unwrap().status, 7);
-    let error = lab.exec("server9", &["true"]).unwrap_err().to_string();
-    assert!(error.contains("server1, server2, server3"), "{error}");
+    for wrong in ["server9", "server0", "server01", "Server1"] {
+        let entering = lab.exec(wrong, &["true"]).unwrap_err().to_string();
+        let cutting = lab.power_off(wrong).unwrap_err().to_string();
+        for error in [entering, cutting] {
+            assert!(error.contains(&format!("there is no {wrong} in this lab")) && error.contains("server3"), "{error}");
+        }
+    }
 }
 
 #[test]
@@ -120,4 +126,23 @@ while True:
     assert_eq!(lab.server_status("server1").unwrap().last_end.as_deref(), Some("reset by the watchdog"));
     assert!(!feeding.wait().unwrap().success());
     assert_eq!(lab.server_status("server2").unwrap().boots, 1);
+}
+
+#[test]
+fn a_server_that_cannot_stand_still_is_not_half_paused() {
+    let Some(lab) = lab(Options { servers: 1, ..Options::default() }) else { return };
+    lab.disk_hang("server1").unwrap();
+    let read = ["dd", "if=/dev/sdb1", "of=/dev/null", "bs=4096", "count=1", "iflag=direct"];
+    let mut held = lab.command("server1", &read).unwrap();
+    held.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut held = held.spawn().unwrap();
+    let waits = "ps -eo stat,args | grep '[d]d if=/dev/sdb1' | grep -q '^D'";
+    lab.wait_for("the reader waits for the disk", SOON, || succeeds(&lab, "server1", waits)).unwrap();
+    let error = format!("{:#}", lab.pause("server1").unwrap_err());
+    assert!(error.contains("server1 is not paused") && error.contains("heal"), "{error}");
+    let mut after = lab.command("server1", &["true"]).unwrap().spawn().unwrap();
+    lab.wait_for("programs run in it", SOON, || ended(&mut after)).unwrap();
+    lab.disk_heal("server1").unwrap();
+    assert!(held.wait().unwrap().success());
+    lab.pause("server1").unwrap();
 }
