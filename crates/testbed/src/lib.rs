@@ -6,6 +6,7 @@
 //! server starts.
 
 pub mod cable;
+pub mod completion;
 pub mod control;
 pub mod disk;
 pub mod fuse;

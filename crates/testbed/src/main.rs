@@ -5,9 +5,9 @@
 mod list;
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clp_testbed::{
-    Cut, FileSystem, Lab, Net, Options, machine,
+    Cut, FileSystem, Lab, Net, Options, completion, machine,
     places::{checkout, living, need_root, sweep_dead},
     probe::{Way, probe, respond},
     supervise,
@@ -23,10 +23,18 @@ use std::{
 
 /// A cluster's worth of servers on one machine, for testing by hand. Needs root.
 #[derive(Parser)]
-#[command(name = "testbed", version)]
+#[command(name = "testbed", version, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 struct Arguments {
+    /// Print what lets a shell complete this command's words; for bash: eval "$(testbed --completion)"
+    #[arg(long, value_name = "SHELL", num_args = 0..=1, default_missing_value = "bash")]
+    completion: Option<Shell>,
     #[command(subcommand)]
-    command: Task,
+    command: Option<Task>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Shell {
+    Bash,
 }
 
 #[derive(Args)]
@@ -164,6 +172,12 @@ enum Task {
     Init { plan: PathBuf },
     #[command(hide = true)]
     Janitor { name: String },
+    /// Print what the last of the words after `testbed` may become
+    #[command(hide = true)]
+    Complete {
+        #[arg(last = true)]
+        words: Vec<String>,
+    },
     /// Say when, then run a command
     #[command(hide = true)]
     Stamp {
@@ -219,7 +233,12 @@ fn main() -> ExitCode {
     let name = Path::new(&name).file_name().unwrap_or_default().to_string_lossy().into_owned();
     let result = match name.as_str() {
         "reboot" | "poweroff" | "halt" => machine::reboot_here(&name).map(|()| ExitCode::SUCCESS),
-        _ => run(Arguments::parse().command),
+        _ => match Arguments::parse() {
+            Arguments { command: Some(task), .. } => run(task),
+            Arguments { completion: Some(Shell::Bash), .. } => say(completion::BASH),
+            // Without either the help has been shown.
+            _ => Ok(ExitCode::FAILURE),
+        },
     };
     result.unwrap_or_else(|error| {
         eprintln!("testbed: {error:#}");
@@ -233,6 +252,10 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::BootServer { plan } => machine::boot_server(&plan)?,
         Task::Init { plan } => machine::init(&plan)?,
         Task::Supervise { name } => supervise::supervise(&name)?,
+        Task::Complete { words } => {
+            let found = completion::candidates(&Arguments::command(), &words, &completion::labs());
+            return say(&found.iter().map(|word| format!("{word}\n")).collect::<String>());
+        }
         Task::Janitor { name } => supervise::janitor(&name)?,
         Task::Stamp { command } => return stamp(&command),
         Task::Take { address } => take(address)?,

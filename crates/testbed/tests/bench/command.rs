@@ -60,3 +60,31 @@ fn a_server_that_does_not_boot_is_reported_once_and_in_words() {
     assert!(refused.stderr.contains("supervisor ended"), "{refused:?}");
     nothing_is_left_of(&name);
 }
+
+#[test]
+fn a_shell_completes_tasks_options_labs_servers_and_peers() {
+    let Some(lab) = lab(Options { servers: 3, ..Options::default() }) else { return };
+    let directory = std::path::Path::new(env!("CARGO_BIN_EXE_testbed")).parent().unwrap();
+    let complete = |words: &[&str]| {
+        let script = format!(
+            "PATH={}:$PATH; eval \"$(testbed --completion bash)\"; COMP_WORDS=(testbed \"$@\"); COMP_CWORD=$#; \
+             complete -p testbed >/dev/null && _testbed; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+            directory.display()
+        );
+        let output = gather(Command::new("bash").args(["-c", &script, "bash"]).args(words));
+        assert!(output.is_ok(), "{output:?}");
+        output.stdout.lines().map(String::from).collect::<Vec<_>>()
+    };
+    assert_eq!(complete(&["power-"]), ["power-off", "power-on"]);
+    assert!(!complete(&[""]).contains(&"supervise".to_string()), "the bench's own processes are nobody's words");
+    assert!(complete(&["up", "--s"]) == ["--servers"] && complete(&["--c"]) == ["--completion"]);
+    assert_eq!(complete(&["up", "--fs", ""]), ["ext3", "ext4", "xfs"]);
+    assert_eq!(complete(&["pause", "--name", lab.name(), ""]), ["server1", "server2", "server3"]);
+    assert_eq!(complete(&["down", "--name", lab.name()]), [lab.name()]);
+    assert_eq!(complete(&["disk", "h"]), ["hang", "heal"]);
+    assert_eq!(complete(&["disk", "heal", "--name", lab.name(), "server3"]), ["server3"]);
+    assert_eq!(complete(&["cut", "--name", lab.name(), "server1", ""]), ["public", "interconnect", "all", "com"]);
+    let peers = ["server1", "server2", "server3", "client", "gateway"];
+    assert_eq!(complete(&["heal", "server1", "all", "--name", lab.name(), "--from", ""]), peers);
+    assert_eq!(complete(&["exec", "--name", lab.name(), "server1", "--", "serv"]), [""], "a command's words are the shell's");
+}
