@@ -75,3 +75,30 @@ fn a_hanging_disk_holds_a_reader_until_it_is_healed() {
     lab.power_off("server1").unwrap();
     lab.wait_for("the reader is dead", SOON, || ended(&mut held)).unwrap();
 }
+
+#[test]
+fn what_the_counter_acknowledged_outlives_a_power_off() {
+    let Some(lab) = lab(Options::default()) else { return };
+    let serve = |server: &str, address: &str| {
+        mount(&lab, server);
+        run(
+            &lab,
+            server,
+            &format!("setsid counter serve --listen {address}:80 --data /mnt/c.db </dev/null >/run/counter 2>&1 &"),
+        );
+        lab.wait_for("the counter listens", SOON, || succeeds(&lab, server, "grep -q listening /run/counter")).unwrap();
+    };
+    let ask = |address: &str, target: &str| {
+        let line = format!("exec 3<>/dev/tcp/{address}/80; printf 'GET {target} HTTP/1.1\\r\\n\\r\\n' >&3; cat <&3");
+        lab.client(&["bash", "-c", &line]).unwrap().stdout
+    };
+    serve("server1", "10.0.0.1");
+    for n in 1..=3 {
+        let answer = ask("10.0.0.1", &format!("/write?client=c&n={n}"));
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(&format!("\r\n\r\n{n}\n")), "{answer:?}");
+    }
+    lab.power_off("server1").unwrap();
+    serve("server2", "10.0.0.2");
+    let kept = ask("10.0.0.2", "/list?client=c");
+    assert!(kept.ends_with("\r\n\r\n1\n2\n3\n"), "{kept:?}");
+}
