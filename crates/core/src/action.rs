@@ -22,6 +22,12 @@ pub enum Action {
         /// Number of the question.
         ask: u64,
     },
+    /// Look by other means than heartbeats whether this server lives: does its kernel answer for its own addresses? Answer with
+    /// [`crate::event::Event::Searched`] within an interval.
+    Search {
+        /// Which.
+        server: ServerId,
+    },
     /// Act on a resource; answer with [`crate::event::Event::ResourceDone`].
     Resource {
         /// Number of the operation.

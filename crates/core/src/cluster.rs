@@ -88,7 +88,7 @@ pub struct Cluster {
     paths_up: Vec<Vec<bool>>,
     /// When this engine ran last.
     ran: Time,
-    next_beat: Time,
+    pub(crate) next_beat: Time,
     next_verify: Time,
     pub(crate) out: Vec<Action>,
 }
@@ -155,6 +155,7 @@ impl Cluster {
             Event::ForeignFrame { from } => self.contact.hear_foreign(now, from),
             Event::Message { from, message } => self.message(now, from, message),
             Event::Verdict { ask, yes, reason } => self.partition.answer(now, ask, yes, reason),
+            Event::Searched { server, sign } => self.contact.searched(now, server, sign),
             Event::PartitionSeen { reachable } => self.resolutions = reachable,
             Event::ResourceDone { op, resource, result } => self.resource_done(now, op, resource, result),
             Event::ResourceOccupied { op, resource, reason } => self.resource_occupied(now, op, resource, &reason),
@@ -207,6 +208,9 @@ impl Cluster {
             && let Some(ask) = self.partition.ask(now)
         {
             self.out.push(Action::AskPartition { ask });
+        }
+        for server in self.contact.to_search(now) {
+            self.out.push(Action::Search { server });
         }
         let unverified = self.plan.group_ids().any(|group| self.executor.phase(group) == Phase::Possible);
         if self.clear_since.is_none() && !unverified {
@@ -531,6 +535,10 @@ impl Cluster {
             return;
         }
         self.executor.emergency_done();
+        // It can tell nobody of a stop of all any more: it goes alone.
+        if let Some(leaving) = &mut self.leaving {
+            leaving.all = false;
+        }
         let then = self.plan.partition_action;
         self.leave(now, None, then, false);
     }

@@ -44,6 +44,7 @@ pub struct Peer {
     /// Send time of my newest frame that it acknowledged.
     pub acked: Option<Time>,
     returned: Option<Return>,
+    search: Search,
     path_seq: Vec<u64>,
     row: Row,
     row_at: Time,
@@ -59,6 +60,21 @@ struct Return {
     /// The first frame after it.
     at: Time,
 }
+
+/// What was found by looking for a server whose heartbeats fell silent.
+#[derive(Debug, Clone, Default)]
+struct Search {
+    asked: Option<Time>,
+    /// When it last showed, and how.
+    sign: Option<(Time, String)>,
+    /// Looks in a row that found nothing.
+    misses: u32,
+}
+
+/// Looks that must find nothing until a server's kernel counts as gone; what answers later is a new boot of it.
+const SEARCH_MISSES: u32 = 2;
+/// Intervals for which a sign of life counts: it is looked for in each.
+const SIGN_INTERVALS: u32 = 3;
 
 /// Intervals for which a server that was silent may speak without acknowledging what was sent meanwhile, while the verdict
 /// goes on to cover it: its first frames after a pause acknowledge only what it had read before, and it may die over them.
@@ -124,6 +140,7 @@ impl Contact {
             sign: now,
             acked: None,
             returned: None,
+            search: Search::default(),
             path_seq: vec![0; paths],
             row: Row::default(),
             row_at: now,
@@ -204,10 +221,12 @@ impl Contact {
             return Some(heard);
         }
         peer.seq = frame.seq;
-        if let Some(silent_since) = peer.news.filter(|at| heard.new_life || now.since(*at) >= silence) {
+        let silent_since = peer.news.unwrap_or(start);
+        if heard.new_life || now.since(silent_since) >= silence {
             peer.returned = Some(Return { silent_since, at: now });
         }
         peer.news = Some(now);
+        peer.search = Search::default();
         heard.mode_changed = peer.mode != frame.mode;
         peer.mode = frame.mode;
         peer.promised = frame.promised;
@@ -235,6 +254,45 @@ impl Contact {
             }
         }
         Some(heard)
+    }
+
+    /// Servers to look for now: known, silent for more than an interval, not known to have left or to be gone, each once an
+    /// interval. The search begins with the first missed heartbeat so that it is over when the time-out is.
+    pub fn to_search(&mut self, now: Time) -> Vec<ServerId> {
+        let interval = self.timing.interval;
+        let due = |peer: &Peer| {
+            let silent = peer.news.is_some_and(|at| now.since(at) > interval + interval / 2);
+            let asked = peer.search.asked.is_some_and(|at| now.since(at) < interval);
+            peer.incarnation != 0 && peer.mode != Mode::Left && silent && !asked && peer.search.misses < SEARCH_MISSES
+        };
+        let servers: Vec<ServerId> = self.others().filter(|server| due(self.peer(*server))).collect();
+        for server in &servers {
+            self.peers[server.index()].search.asked = Some(now);
+        }
+        servers
+    }
+
+    /// A look ended. One that was begun before the server was heard again says nothing.
+    pub fn searched(&mut self, now: Time, server: ServerId, sign: Option<String>) {
+        let Some(peer) = self.peers.get_mut(server.index()) else { return };
+        if peer.search.asked.is_none() || peer.search.misses >= SEARCH_MISSES {
+            return;
+        }
+        match sign {
+            Some(words) => {
+                peer.search.misses = 0;
+                peer.search.sign = Some((now, words));
+            }
+            None => peer.search.misses += 1,
+        }
+    }
+
+    /// What shows that a server lives whose heartbeats are silent (decision 9 of the protocol); None: nothing does.
+    pub fn sign_of_life(&self, now: Time, server: ServerId) -> Option<&str> {
+        let search = &self.peer(server).search;
+        let fresh = self.timing.interval * SIGN_INTERVALS;
+        let (at, words) = search.sign.as_ref().filter(|_| search.misses < SEARCH_MISSES)?;
+        (now.since(*at) < fresh).then_some(words)
     }
 
     /// A datagram that did not open claims to come from this server. While no frame of it was ever opened here, that is a

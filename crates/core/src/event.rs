@@ -47,6 +47,13 @@ pub enum Event {
         /// None: this server does not use it.
         reachable: Vec<Option<bool>>,
     },
+    /// The [`crate::action::Action::Search`] for a server whose heartbeats fell silent ended.
+    Searched {
+        /// For which.
+        server: ServerId,
+        /// What showed that it lives ("10.0.0.1 answers ARP on eth0"); None: nothing did.
+        sign: Option<String>,
+    },
     /// An operation on a resource ended.
     ResourceDone {
         /// Number of the operation.

@@ -132,7 +132,9 @@ impl Cluster {
     /// What the document asks of every member: stopping of all.
     pub(crate) fn follow_document(&mut self, now: Time) {
         match self.document.stopping {
-            Some(then) if self.leaving.as_ref().is_none_or(|leaving| !leaving.all) => self.leave(now, None, then, true),
+            Some(then) if !self.emergency && self.leaving.as_ref().is_none_or(|leaving| !leaving.all) => {
+                self.leave(now, None, then, true);
+            }
             // It is over where it failed. Who said farewell goes.
             None if self.leaving.as_ref().is_some_and(|leaving| leaving.all && leaving.farewell_since.is_none()) => {
                 self.stay("the stop of the cluster ended: a group could not be stopped and another server has started since");
@@ -291,22 +293,22 @@ impl Cluster {
         }
         let lost = intent.last.filter(|last| !self.views.members().contains(last));
         if lost.is_some() && !self.plan.group(group).failover_auto && intent.target.is_none() {
-            self.strand(group, "its failover attribute is manual".into(), false);
+            self.strand(now, group, "its failover attribute is manual".into(), false);
             return;
         }
         if let Some(server) = frozen.first() {
             let name = self.plan.server(server);
-            self.strand(group, format!("{name} is alive but no LAN reaches it, so nothing is started meanwhile"), false);
+            self.strand(now, group, format!("{name} is alive but no LAN reaches it, so nothing is started meanwhile"), false);
             return;
         }
         match self.may_start(now, group) {
             Err(NotYet::Until(at, reason)) => {
                 self.wake_at(at);
-                self.strand(group, reason, false);
+                self.strand(now, group, reason, false);
                 return;
             }
             Err(NotYet::Else(reason)) => {
-                self.strand(group, reason, false);
+                self.strand(now, group, reason, false);
                 return;
             }
             Ok(()) => {}
@@ -314,7 +316,7 @@ impl Cluster {
         let decision = self.candidates(group, ServerSet::EMPTY);
         let Some(chosen) = decision.chosen else {
             let reason = format!("no server can take it: {}", self.rejections(&decision));
-            self.strand(group, reason, true);
+            self.strand(now, group, reason, true);
             return;
         };
         self.orders.stranded[group.index()].clear();
@@ -350,14 +352,17 @@ impl Cluster {
     }
 
     /// A group that should run is not started, for this reason; `nowhere` when no server can take it.
-    fn strand(&mut self, group: GroupId, reason: String, nowhere: bool) {
+    fn strand(&mut self, now: Time, group: GroupId, reason: String, nowhere: bool) {
         self.orders.nowhere[group.index()] = nowhere;
-        let noted = &mut self.orders.stranded[group.index()];
-        // The words change with every millisecond of a wait; operators hear of the first.
-        if noted.is_empty() {
-            self.out.push(Action::Alert(Alert::GroupStranded { group, reason: reason.clone(), nowhere }));
+        let noted = std::mem::replace(&mut self.orders.stranded[group.index()], reason.clone());
+        // Figures change with every millisecond of a wait; that is no news.
+        let words = |text: &str| text.chars().filter(|letter| !letter.is_ascii_digit()).collect::<String>();
+        if words(&noted) != words(&reason) {
+            self.cause(now, group, format!("not started: {reason}"));
         }
-        *noted = reason;
+        if noted.is_empty() {
+            self.out.push(Action::Alert(Alert::GroupStranded { group, reason, nowhere }));
+        }
     }
 
     /// Where the group would go if an operator wanted it there now.
@@ -441,7 +446,16 @@ impl Cluster {
                 let words = format!("{name} was cut off while the cluster was suspended and may still run it");
                 return Err(NotYet::Else(words));
             }
-            let needed = self.silence_needed(group);
+            let sign = self.contact.sign_of_life(now, server);
+            if let Some(sign) = sign
+                && self.plan.group(group).life_forbids
+            {
+                let words = format!(
+                    "{name} sends no heartbeat but lives ({sign}) and may still run it; it is taken over when that ends: power {name} off"
+                );
+                return Err(NotYet::Until(now + self.plan.timing.interval, words));
+            }
+            let needed = self.silence_needed(group, sign.is_some());
             let silent = now.since(peer.sign);
             if silent < needed {
                 let words = format!("waiting until {name} has been silent for {} ms", needed.as_millis());
@@ -456,8 +470,10 @@ impl Cluster {
         Ok(())
     }
 
-    fn silence_needed(&self, group: GroupId) -> Duration {
-        self.plan.timing.timeout + self.plan.takeover_delay(group)
+    /// A server that shows that it lives gets the time in which its watchdog would reset it.
+    fn silence_needed(&self, group: GroupId, lives: bool) -> Duration {
+        let delay = self.plan.takeover_delay(group);
+        self.plan.timing.timeout + if lives { delay.max(self.plan.timing.takeover_data) } else { delay }
     }
 
     /// Exactly one server holds the group.
@@ -660,6 +676,13 @@ impl Cluster {
                 self.plan.server(lost.server),
                 self.partition.reason
             ));
+        }
+        let lives = absent.iter().filter(|_| self.plan.group(group).life_forbids).find_map(|server| {
+            let sign = self.contact.sign_of_life(now, server)?;
+            Some(format!("{} lives ({sign}) although it is taken as gone", self.plan.server(server)))
+        });
+        if lives.is_some() {
+            return lives;
         }
         let heard = absent
             .iter()

@@ -111,6 +111,9 @@ pub struct GroupPlan {
     pub failback_auto: bool,
     /// Failover exclusion.
     pub exclusion: Exclusion,
+    /// A sign of life of the lost server forbids its takeover for as long as it lasts; otherwise it only delays it for the
+    /// self-fence bound.
+    pub life_forbids: bool,
     /// Holds data that two servers could write.
     pub shared_data: bool,
     /// Its resources.

@@ -224,6 +224,8 @@ impl Cluster {
         if view.epoch.server == self.identity.me {
             self.orders.new_view(&view);
         }
+        // Newcomers wait for the acknowledgement that the view allows.
+        self.next_beat = now;
         self.views.committed = Some(view);
     }
 

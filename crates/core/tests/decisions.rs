@@ -8,7 +8,7 @@ use clp_core::contact::closure;
 use clp_core::event::Event;
 use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
 use clp_core::local::Executor;
-use clp_core::message::{Command, Factor, Origin, Phase};
+use clp_core::message::{Answer, Command, Factor, Origin, Phase};
 use clp_core::partition::Partition;
 use clp_core::plan::{
     AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, PartitionMethod, Plan, RecoveryTarget, ResourcePlan, Timing,
@@ -57,6 +57,7 @@ fn plan(servers: usize, monitors: Vec<MonitorPlan>) -> Plan {
             failover_auto: true,
             failback_auto: false,
             exclusion: Exclusion::None,
+            life_forbids: true,
             shared_data: true,
             resources: vec![ResourceId(0), ResourceId(1), ResourceId(2)],
         }],
@@ -225,6 +226,8 @@ struct World {
     now: Time,
     servers: Vec<Option<Cluster>>,
     cut: bool,
+    /// The kernel of a server that is not there answers all the same.
+    answers: bool,
     /// The server on which nothing can be deactivated.
     stuck: Option<usize>,
     log: Vec<(Time, usize, Action)>,
@@ -239,7 +242,7 @@ impl World {
                 Some(Cluster::new(plan.clone(), identity, Time(0)))
             })
             .collect();
-        World { now: Time(0), servers, cut: false, stuck: None, log: Vec::new() }
+        World { now: Time(0), servers, cut: false, answers: false, stuck: None, log: Vec::new() }
     }
 
     fn give(&mut self, server: usize, event: Event) {
@@ -263,6 +266,10 @@ impl World {
                     let fails = self.stuck == Some(server) && !matches!(work, Work::Activate { .. });
                     let result = if fails { Err("it is stuck".to_string()) } else { Ok(()) };
                     self.give(server, Event::ResourceDone { op, resource, result });
+                }
+                Action::Search { server: lost } => {
+                    let sign = self.answers.then(|| "10.0.0.1 answers ARP".to_string());
+                    self.give(server, Event::Searched { server: lost, sign });
                 }
                 Action::Emergency { .. } => self.give(server, Event::EmergencyDone),
                 _ => {}
@@ -412,4 +419,83 @@ fn a_stop_of_all_that_failed_somewhere_does_not_stop_a_server_that_starts_later(
     assert!(!world.said(0, |action| matches!(action, Action::Exit { .. })), "it was not there when the stop was asked for");
     assert_eq!(world.phase(1), Phase::OfflineFailure, "and nothing is started beside what could not be stopped");
     assert_eq!(world.phase(0), Phase::Off);
+}
+
+/// Freezes the owner of the group while its kernel answers; when the other server began to start the group after that.
+fn takeover_of_a_frozen_owner(plan: &Plan, answers_for: Duration) -> Option<Duration> {
+    let mut world = World::new(plan);
+    world.run_until(Time(10_000_000));
+    assert_eq!((world.phase(0), world.phase(1)), (Phase::On, Phase::Off));
+    let beats = world.log.iter().filter(|(_, server, action)| *server == 0 && matches!(action, Action::Beat(_)));
+    let last = beats.map(|(at, _, _)| *at).max().expect("it beat");
+    world.servers[0] = None;
+    world.answers = true;
+    world.run_until(world.now + answers_for);
+    world.answers = false;
+    world.run_until(world.now + ms(5000));
+    let starts = |(_, server, action): &&(Time, usize, Action)| {
+        *server == 1 && matches!(action, Action::Resource { work: Work::Activate { .. }, .. })
+    };
+    world.log.iter().find(starts).map(|(at, _, _)| at.since(last))
+}
+
+#[test]
+fn a_silent_server_that_lives_is_not_taken_over_until_it_no_longer_does() {
+    let mut plan = plan(2, vec![]);
+    let sum = timing().timeout + timing().takeover_data;
+    assert_eq!(takeover_of_a_frozen_owner(&plan, ms(300)), Some(sum), "it died within the time-out");
+    for seconds in [3, 20] {
+        let wait = takeover_of_a_frozen_owner(&plan, ms(seconds * 1000)).expect("it is taken over in the end");
+        assert!(wait >= ms(seconds * 1000) && wait < ms(seconds * 1000 + 600), "{wait:?} after {seconds} s");
+    }
+    // Without data a sign of life only gives the time in which a watchdog would have reset it.
+    plan.groups[0].shared_data = false;
+    plan.groups[0].life_forbids = false;
+    assert_eq!(takeover_of_a_frozen_owner(&plan, ms(20_000)), Some(sum));
+    assert_eq!(takeover_of_a_frozen_owner(&plan, ms(300)), Some(timing().timeout), "and none when it is silent");
+}
+
+#[test]
+fn a_kernel_that_answers_again_after_a_silence_is_a_new_boot() {
+    let mut world = World::new(&plan(2, vec![]));
+    world.run_until(Time(10_000_000));
+    world.servers[0] = None;
+    world.run_until(world.now + ms(500));
+    world.answers = true;
+    world.run_until(world.now + ms(3000));
+    assert_eq!(world.phase(1), Phase::On, "its reboot does not hold the takeover back");
+}
+
+#[test]
+fn a_suspension_that_one_server_does_not_know_of_keeps_nothing_without_a_right() {
+    let mut world = World::new(&plan(2, vec![]));
+    world.run_until(Time(10_000_000));
+    world.cut = true;
+    world.give(0, Event::Operator { id: 1, command: Command::Suspend { on: true } });
+    // Partition method none: each side covers itself, so that the other one may start the group.
+    world.run_until(Time(20_000_000));
+    let told = |(_, _, action): &(Time, usize, Action)| match action {
+        Action::Answer { id: 1, answer: Answer::Done { details } } => {
+            details.iter().any(|text| text.contains("does not know of it"))
+        }
+        _ => false,
+    };
+    assert!(world.log.iter().any(told), "the operator is told");
+    assert!(world.said(0, |action| matches!(action, Action::Remember { suspended: true })));
+    assert!(!world.said(1, |action| matches!(action, Action::Remember { .. })));
+}
+
+#[test]
+fn a_server_that_boots_into_a_suspended_cluster_starts_nothing_alone_and_everything_with_all() {
+    for (all, expected) in [(false, Phase::Off), (true, Phase::On)] {
+        let mut world = World::new(&plan(2, vec![]));
+        for server in 0..2 {
+            let identity =
+                Identity { me: ServerId::at(server), incarnation: 2, boot: 9, paths: 1, generation: 1, suspended: true };
+            world.servers[server] = (all || server == 0).then(|| Cluster::new(plan(2, vec![]), identity, Time(0)));
+        }
+        world.run_until(Time(20_000_000));
+        assert_eq!(world.phase(0), expected, "all started anew: {all}");
+        assert_eq!(world.said(0, |action| matches!(action, Action::Remember { suspended: false })), all);
+    }
 }

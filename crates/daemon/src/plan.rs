@@ -32,6 +32,7 @@ pub fn plan(configuration: &Configuration) -> Plan {
                     2 => Exclusion::Full,
                     _ => Exclusion::None,
                 },
+                life_forbids: group.life_forbids.unwrap_or_else(|| resources.iter().any(shares)),
                 shared_data: resources.iter().any(shares),
                 resources,
             }

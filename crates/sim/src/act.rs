@@ -61,6 +61,10 @@ impl World {
                 let way = self.rng.below(self.interval() / 4 + 1);
                 self.after(way, Happening::Question { host, life, ask });
             }
+            Action::Search { server } => {
+                let way = 100 + self.rng.below(self.interval() / 2);
+                self.after(way, Happening::Searched { host, life, server });
+            }
             Action::Resource { op, resource, work } => self.work(host, op, resource, work),
             Action::Emergency { .. } => {
                 self.check_needless(host);

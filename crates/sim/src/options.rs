@@ -255,6 +255,7 @@ fn draw_plan(rng: &mut Rng, servers: usize, timing: Timing, arbiter: Arbiter) ->
             failover_auto: rng.percent(85),
             failback_auto: rng.percent(30),
             exclusion: if exclusive { rng.pick(&[Exclusion::None, Exclusion::Normal, Exclusion::Full]) } else { Exclusion::None },
+            life_forbids: rng.percent(60),
             shared_data: rng.percent(60),
             resources: (first..resources.len()).map(ResourceId::at).collect(),
         });

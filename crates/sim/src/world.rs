@@ -36,6 +36,8 @@ pub enum Happening {
     Question { host: usize, life: u64, ask: u64 },
     /// Its answer arrives.
     Verdict { host: usize, life: u64, ask: u64, yes: bool },
+    /// A look whether another server's kernel answers.
+    Searched { host: usize, life: u64, server: ServerId },
     /// The truth about a resource changes.
     Effect { host: usize, work: u64, resource: ResourceId, on: bool },
     /// An operation ends.
@@ -268,6 +270,13 @@ impl World {
                 if self.alive(host, life) {
                     let yes = self.distort_verdict(host, life, yes);
                     self.handle(host, Event::Verdict { ask, yes, reason: format!("the arbiter said {yes}") });
+                }
+            }
+            Searched { host, life, server } => {
+                let (to, back) = (self.network.lan(host, server.index()), self.network.lan(server.index(), host));
+                let answers = self.hosts[server.index()].powered && to && back;
+                if self.alive(host, life) && self.hosts[host].pause == Pause::No {
+                    self.handle(host, Event::Searched { server, sign: answers.then(|| "it answers ARP".to_string()) });
                 }
             }
             Effect { host, work, resource, on } => {

@@ -1,6 +1,6 @@
 //! Failover groups, in force.
 
-use super::{NOT_YET, Server, key, number};
+use super::{Server, key, number};
 use crate::document::Element;
 use crate::problem::Problem;
 use crate::schema::group::GroupCommon;
@@ -48,6 +48,8 @@ pub struct Group {
     pub failback_auto: bool,
     /// Failover exclusion code.
     pub exclusive: u32,
+    /// Does a sign of life of the lost server forbid the takeover? None: when the group holds data.
+    pub life_forbids: Option<bool>,
     /// Failover policy, best first.
     pub policy: Vec<String>,
 }
@@ -70,6 +72,19 @@ pub(super) fn read_groups(root: &Element, servers: &[Server], problems: &mut Vec
                         "use failover, cluster or virtualmachine",
                     ));
                     GroupKind::Failover
+                }
+            };
+            let life_forbids = match section.lifesign.as_str() {
+                "" => None,
+                "refuse" => Some(true),
+                "proceed" => Some(false),
+                other => {
+                    problems.push(Problem::new(
+                        format!("{at}/mainstay/lifesign"),
+                        format!("what a sign of life does: {other:?}"),
+                        "use refuse or proceed, or leave it empty",
+                    ));
+                    None
                 }
             };
             let mut policy: Vec<(u32, String)> = element
@@ -97,6 +112,7 @@ pub(super) fn read_groups(root: &Element, servers: &[Server], problems: &mut Vec
                 failover_auto: section.failover_auto,
                 failback_auto: section.failback_auto,
                 exclusive: section.exclusive,
+                life_forbids,
                 policy,
                 name,
             }

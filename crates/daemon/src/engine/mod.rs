@@ -10,6 +10,7 @@ mod feed;
 mod net;
 mod record;
 mod refused;
+mod search;
 mod status;
 mod watch;
 mod words;
@@ -63,6 +64,7 @@ struct Engine {
     net: net::Net,
     work: work::Workers,
     asker: Option<asker::Asker>,
+    search: search::Search,
     watch: watch::Watch,
     record: record::Record,
     feed: feed::Feed,
@@ -123,6 +125,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
     let feed = feed::Feed::start(&root, &loaded.configuration);
     let work = work::Workers::start(loaded.clone(), me, inputs.clone());
     let asker = asker::Asker::start(&loaded.configuration, me, &plan.timing, inputs.clone());
+    let search = search::Search::start(&loaded.configuration, me, &plan.timing, inputs.clone());
     let watch = watch::Watch::listen(&root, inputs.clone())?;
     control::listen(&root, inputs.clone())?;
     let net = net::Net::open(&loaded, me, trust, inputs.clone())?;
@@ -137,6 +140,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
         net,
         work,
         asker,
+        search,
         watch,
         record,
         feed,
@@ -295,6 +299,7 @@ impl Engine {
                     asker.ask(ask);
                 }
             }
+            Action::Search { server } => self.search.begin(server),
             Action::Resource { op, resource, work } => {
                 let group = self.cluster.group_of(resource);
                 let disk_ok = self.disk_is_usable(group);

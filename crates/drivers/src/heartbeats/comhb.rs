@@ -4,8 +4,8 @@
 //! again when it goes away.
 
 use super::{
-    DropCount, Dropped, PathStatus, Received, STOP_CHECK, Sink, StatusCell, StopFlag, Transport, boottime, check_length,
-    pending::PendingFrame,
+    DropCount, Dropped, FRAME_MAX, PathStatus, Received, STOP_CHECK, Sink, StatusCell, StopFlag, Transport, boottime,
+    check_length, pending::PendingFrame,
 };
 use clp_sys::serial::{Decoder, SerialLine, encode};
 use std::{
@@ -69,7 +69,7 @@ impl Transport for ComPath {
     }
 
     fn send(&mut self, _to: usize, frame: &[u8]) -> io::Result<()> {
-        check_length(frame)?;
+        check_length(frame, FRAME_MAX)?;
         self.pending.put(frame);
         match self.status.current() {
             PathStatus::Failed(text) => Err(io::Error::new(io::ErrorKind::BrokenPipe, text)),

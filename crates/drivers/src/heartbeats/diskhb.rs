@@ -95,7 +95,7 @@ impl Transport for DiskPath {
     }
 
     fn send(&mut self, _to: usize, frame: &[u8]) -> io::Result<()> {
-        check_length(frame)?;
+        check_length(frame, FRAME_MAX)?;
         self.pending.put(frame);
         match self.status() {
             PathStatus::Failed(text) => Err(io::Error::new(io::ErrorKind::TimedOut, text)),

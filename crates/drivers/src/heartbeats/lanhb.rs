@@ -44,10 +44,10 @@ mod tests {
         assert!(!inbox.any(|received| received.bytes == b"let me in"));
         assert!(first.dropped().strangers >= 1, "the stranger is counted");
         assert!(second.send(2, b"x").is_err(), "no address for that server");
-        assert!(second.send(0, &[0; super::super::FRAME_MAX + 1]).is_err(), "too long");
+        assert!(second.send(0, &[0; super::super::LAN_MAX + 1]).is_err(), "too long");
         until("the longest frame arrives", || {
-            let _ = second.send(0, &[7; super::super::FRAME_MAX]);
-            inbox.any(|received| received.bytes.len() == super::super::FRAME_MAX)
+            let _ = second.send(0, &[7; super::super::LAN_MAX]);
+            inbox.any(|received| received.bytes.len() == super::super::LAN_MAX)
         });
     }
 

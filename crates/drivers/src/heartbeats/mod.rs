@@ -26,6 +26,10 @@ use std::{
 /// Longest frame in bytes that every path carries (a disk slot is one block of 4 KiB with its header).
 pub const FRAME_MAX: usize = 3800;
 
+/// Longest datagram in bytes of a LAN path: messages (a view with the wishes of a thousand groups) go by LAN only. The kernel
+/// cuts it into packets (RFC 791; 65 507 bytes is what UDP allows).
+pub const LAN_MAX: usize = 60_000 + 500;
+
 /// A frame that came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
@@ -150,9 +154,9 @@ fn boottime() -> Duration {
     Duration::new(now.tv_sec.max(0) as u64, now.tv_nsec.clamp(0, 999_999_999) as u32)
 }
 
-fn check_length(frame: &[u8]) -> io::Result<()> {
-    if frame.len() <= FRAME_MAX {
+fn check_length(frame: &[u8], longest: usize) -> io::Result<()> {
+    if frame.len() <= longest {
         return Ok(());
     }
-    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("a frame of {} bytes is longer than {FRAME_MAX}", frame.len())))
+    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("a frame of {} bytes is longer than {longest}", frame.len())))
 }

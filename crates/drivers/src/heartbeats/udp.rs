@@ -4,8 +4,7 @@
 //! an interface that comes later or goes down and up needs no new socket.
 
 use super::{
-    DropCount, Dropped, FRAME_MAX, PathStatus, Received, STOP_CHECK, Sink, StatusCell, StopFlag, Transport, boottime,
-    check_length,
+    DropCount, Dropped, LAN_MAX, PathStatus, Received, STOP_CHECK, Sink, StatusCell, StopFlag, Transport, boottime, check_length,
 };
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::{
@@ -84,7 +83,7 @@ impl Transport for UdpPath {
     }
 
     fn send(&mut self, to: usize, frame: &[u8]) -> io::Result<()> {
-        check_length(frame)?;
+        check_length(frame, LAN_MAX)?;
         let Some(Some(peer)) = self.peers.get(to) else {
             return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, format!("server {to} has no address on {}", self.name)));
         };
@@ -139,7 +138,7 @@ struct Receiver {
 impl Receiver {
     fn run(self) {
         let Some(socket) = self.bind() else { return };
-        let mut datagram = vec![0; FRAME_MAX + 1];
+        let mut datagram = vec![0; LAN_MAX + 1];
         let mut without_rest = 0;
         while !self.stop.is_set() {
             let (length, from) = match socket.recv_from(&mut datagram) {
@@ -166,7 +165,7 @@ impl Receiver {
             }
             if !self.peers.contains(&from.ip()) {
                 self.dropped.stranger();
-            } else if length > FRAME_MAX {
+            } else if length > LAN_MAX {
                 self.dropped.damaged(1);
             } else {
                 (self.sink)(Received { path: self.path, bytes: datagram[..length].to_vec(), at });
