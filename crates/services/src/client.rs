@@ -1,14 +1,12 @@
 //! What commands use: this server's engine, and other servers through this server's `clusterpro_trn`. Holds no key.
 
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use clp_protocol::control;
 use clp_sys::paths::Root;
 
-use crate::request::{Reply, Request};
-use crate::transfer::{COMMAND_LIMIT, ask_engine};
-use crate::{stage, wire};
+use crate::request::{Reply, Request, Target};
+use crate::{ask, stage, wire};
 
 /// Why a server could not be asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +28,7 @@ pub enum ReachError {
 /// [`ReachError`].
 pub fn engine(root: &Root, request: &control::Request) -> Result<control::Reply, ReachError> {
     let value = serde_json::to_value(request).map_err(|cause| ReachError::Failed(cause.to_string()))?;
-    match ask_engine(root, &value, COMMAND_LIMIT) {
+    match ask::engine(root, &value) {
         Ok(Some(reply)) => serde_json::from_value(reply).map_err(|cause| ReachError::Failed(cause.to_string())),
         Ok(None) => Err(ReachError::NotRunning(clp_sys::identity::hostname())),
         Err(reason) => Err(ReachError::Failed(reason)),
@@ -42,10 +40,15 @@ pub fn engine(root: &Root, request: &control::Request) -> Result<control::Reply,
 /// # Errors
 /// [`ReachError`].
 pub fn transfer(root: &Root, request: &Request) -> Result<Reply, ReachError> {
-    let mut stream = UnixStream::connect(root.run().join("trn.sock")).map_err(|_| ReachError::NoTransfer)?;
-    let failed = |cause: std::io::Error| ReachError::Failed(format!("the transfer service: {cause}"));
-    stream.set_read_timeout(Some(COMMAND_LIMIT)).map_err(failed)?;
+    let mut stream = ask::connect_to(&root.run().join("trn.sock")).map_err(|_| ReachError::NoTransfer)?;
+    let failed = |cause: std::io::Error| ReachError::Failed(format!("the transfer service of this server: {cause}"));
     wire::write(&mut stream, request).map_err(failed)?;
+    // It asks others for a long time, and itself answers at once.
+    let is_alive = || matches!(request, Request::Version) || transfer(root, &Request::Version).is_ok();
+    let limit = if matches!(request, Request::Version) { ask::ANSWER_LIMIT } else { ask::COMMAND_LIMIT };
+    ask::wait_for_answer(&stream, limit, is_alive)
+        .map_err(|words| ReachError::Failed(format!("the transfer service of this server (clusterpro_trn) {words}")))?;
+    stream.set_read_timeout(Some(ask::ANSWER_LIMIT)).map_err(failed)?;
     match wire::read(&mut stream).map_err(failed)? {
         Reply::Failed { reason } => Err(ReachError::Failed(reason)),
         Reply::NotRunning { server } => Err(ReachError::NotRunning(server)),
@@ -96,7 +99,9 @@ pub fn is_running(root: &Root, server: &str, addresses: &[String]) -> Result<boo
 }
 
 /// Distribute a configuration directory to servers (name and addresses): kept ready everywhere first, then switched
-/// everywhere; if one cannot take it nothing changes anywhere. Each switches to the old or the new one, whole.
+/// everywhere by this server's transfer service, while no cluster service can start; if one cannot take it nothing changes
+/// anywhere. Each switches to the old or the new one, whole. `switching` is called when the order to switch is given, from
+/// where on it goes on without the caller.
 ///
 /// # Errors
 /// Names the servers that stood in the way.
@@ -105,6 +110,7 @@ pub fn push(
     directory: &Path,
     servers: &[(String, Vec<String>)],
     mut progress: impl FnMut(&str),
+    switching: impl FnOnce(),
 ) -> Result<(), ReachError> {
     let files = stage::collect(directory).map_err(ReachError::Failed)?;
     let checksum = stage::checksum(&files);
@@ -122,16 +128,7 @@ pub fn push(
         }
         progress(&format!("{}: kept ready", server.0));
     }
-    let mut behind = Vec::new();
-    for server in servers {
-        match ask(server, Request::Commit { generation, checksum: checksum.clone() }) {
-            Ok(_) => progress(&format!("{}: in force", server.0)),
-            // Its answer may have been lost after the switch; the others are not left behind for its sake.
-            Err(cause) => behind.push(format!("{}: {cause}", server.0)),
-        }
-    }
-    if behind.is_empty() {
-        return Ok(());
-    }
-    Err(ReachError::Failed(format!("{}; there the old configuration may still be in force: push again", behind.join("; "))))
+    let servers = servers.iter().map(|(name, addresses)| Target { name: name.clone(), addresses: addresses.clone() }).collect();
+    switching();
+    transfer(root, &Request::Switch { generation, checksum, servers }).map(drop)
 }

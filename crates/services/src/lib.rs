@@ -4,8 +4,10 @@
 //! use to reach it; `trust` makes and reads keys and certificates.
 
 pub mod alertlog;
+mod ask;
 pub mod client;
 mod door;
+mod hold;
 pub mod request;
 pub mod stage;
 mod tls;

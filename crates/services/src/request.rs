@@ -24,6 +24,27 @@ pub enum Request {
         /// clp.conf and scripts.
         files: Vec<StagedFile>,
     },
+    /// Keep the cluster service from starting until the switch to this generation is over; refused while it runs and
+    /// would have to read something new. Ends by itself after a minute.
+    Hold {
+        /// Its number.
+        generation: u64,
+    },
+    /// End that.
+    Release {
+        /// Its number.
+        generation: u64,
+    },
+    /// Hold all these servers, switch them to what was kept ready there, let go; only on the local socket. Done here and
+    /// not in the command: a command that is killed must not leave some servers switched.
+    Switch {
+        /// Its number.
+        generation: u64,
+        /// Its checksum.
+        checksum: String,
+        /// All servers of the push.
+        servers: Vec<Target>,
+    },
     /// Use the configuration that was kept ready.
     Commit {
         /// Its number.
@@ -45,6 +66,15 @@ pub enum Request {
         /// What is asked there.
         inner: Box<Request>,
     },
+}
+
+/// A server of a push.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// Its name.
+    pub name: String,
+    /// Its addresses, best first; empty: as in the configuration in force.
+    pub addresses: Vec<String>,
 }
 
 /// A file of a configuration.

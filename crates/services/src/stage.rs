@@ -103,7 +103,8 @@ pub fn checksum(files: &[StagedFile]) -> String {
     hex(context.finish().as_ref())
 }
 
-fn directory(root: &Root, generation: u64) -> PathBuf {
+/// Where a generation lies.
+pub(crate) fn directory(root: &Root, generation: u64) -> PathBuf {
     root.etc().join(format!("conf.{generation}"))
 }
 

@@ -4,7 +4,7 @@
 //! Two doors: TCP with mutual TLS for the other servers of the configuration in force, a root-only unix socket for this
 //! server's commands. Every order is written to `log/transfer.log`.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -20,8 +20,9 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection, StreamOwned};
 
 use crate::door::{Bounded, Door, Place, REFUSED_PAUSE};
-use crate::request::{Reply, Request};
-use crate::{stage, tls, trust, wire};
+use crate::hold::Holds;
+use crate::request::{Reply, Request, Target};
+use crate::{ask, stage, tls, trust, wire};
 
 /// Authenticated connections, and commands of this server, served at once: each server may ask twice at the same time.
 const SERVED_MAX: usize = 64;
@@ -29,8 +30,6 @@ const SERVED_MAX: usize = 64;
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 /// For an ordinary exchange: a configuration of many scripts over a slow LAN.
 const EXCHANGE_LIMIT: Duration = Duration::from_secs(30);
-/// For a relayed command: scripts may take their time.
-pub(crate) const COMMAND_LIMIT: Duration = Duration::from_secs(4 * 3600);
 /// How long the engine may take until it answers.
 const START_LIMIT: Duration = Duration::from_secs(15);
 /// Size of `transfer.log` from which it is put aside: strangers write to it too, and must not fill the disk.
@@ -61,6 +60,7 @@ struct Service {
     commands: Arc<AtomicUsize>,
     /// Two starts at once would be two parents.
     starting: Mutex<()>,
+    holds: Arc<Holds>,
 }
 
 /// Serve until killed.
@@ -85,6 +85,7 @@ pub fn serve_on(root: &Root, listener: TcpListener) -> Result<(), String> {
         served: Arc::default(),
         commands: Arc::default(),
         starting: Mutex::default(),
+        holds: Arc::default(),
     });
     std::fs::create_dir_all(root.run()).map_err(|cause| format!("cannot create {}: {cause}", root.run().display()))?;
     let path = root.run().join("trn.sock");
@@ -158,6 +159,7 @@ impl Service {
         let Ok(request) = wire::read::<Request>(&mut stream) else { return };
         let reply = match request {
             Request::Forward { server, addresses, inner } => self.forward(&server, &addresses, &inner),
+            Request::Switch { generation, checksum, servers } => self.switch(generation, &checksum, &servers),
             own => self.carry_out("this server", own),
         };
         let _ = wire::write(&mut stream, &reply);
@@ -204,7 +206,9 @@ impl Service {
             }
         }
         Ok(match request {
-            Request::Forward { .. } => Reply::Failed { reason: "a server does not ask on behalf of another".into() },
+            Request::Forward { .. } | Request::Switch { .. } => {
+                Reply::Failed { reason: "a server does not ask on behalf of another".into() }
+            }
             own => self.carry_out(&from.to_string(), own),
         })
     }
@@ -219,9 +223,17 @@ impl Service {
             Request::StartDaemon => done(self.start_daemon()),
             Request::Relay { request } => self.relay(&request),
             Request::Stage { generation, checksum, files } => done(stage::stage(&self.root, generation, &checksum, &files)),
-            Request::Commit { generation, checksum } => done(stage::commit(&self.root, generation, &checksum)),
-            Request::Abort { generation } => done(stage::abort(&self.root, generation)),
-            Request::Forward { .. } => Reply::Failed { reason: "asked twice to forward".into() },
+            Request::Hold { generation } => done(self.hold(generation)),
+            Request::Commit { generation, checksum } => done(self.commit(generation, &checksum)),
+            Request::Release { generation } => {
+                self.holds.release(generation);
+                Reply::Done
+            }
+            Request::Abort { generation } => {
+                self.holds.release(generation);
+                done(stage::abort(&self.root, generation))
+            }
+            Request::Forward { .. } | Request::Switch { .. } => Reply::Failed { reason: "asked twice to forward".into() },
         }
     }
 
@@ -239,8 +251,66 @@ impl Service {
         UnixStream::connect(self.root.run().join("clusterpro.sock")).is_ok()
     }
 
+    /// A start that is under way ends first: it is running then.
+    fn hold(&self, generation: u64) -> Result<(), String> {
+        let _turn = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        self.holds.take(&self.root, generation, self.engine_answers())
+    }
+
+    fn commit(&self, generation: u64, checksum: &str) -> Result<(), String> {
+        let is_held = self.holds.has(generation);
+        if !is_held {
+            self.hold(generation)?;
+        }
+        let result = stage::commit(&self.root, generation, checksum);
+        if !is_held {
+            self.holds.release(generation);
+        }
+        result
+    }
+
+    /// What was kept ready everywhere is switched to: every server is held first, so that no cluster service starts between
+    /// the question and the switch; one that cannot be held, and nothing changes anywhere.
+    fn switch(&self, generation: u64, checksum: &str, servers: &[Target]) -> Reply {
+        let own = clp_sys::identity::hostname();
+        let ask = |server: &Target, request: Request| {
+            let reply = if server.name == own {
+                self.carry_out("this server", request)
+            } else {
+                self.forward(&server.name, &server.addresses, &request)
+            };
+            match reply {
+                Reply::Done => Ok(()),
+                Reply::Failed { reason } => Err(format!("{}: {reason}", server.name)),
+                other => Err(format!("{}: unexpected reply: {other:?}", server.name)),
+            }
+        };
+        if let Err(reason) = servers.iter().try_for_each(|server| ask(server, Request::Hold { generation })) {
+            for server in servers {
+                let _ = ask(server, Request::Abort { generation });
+            }
+            return Reply::Failed { reason: format!("{reason}; nothing was changed on any server") };
+        }
+        // The others are not left behind for the sake of one: its answer may have been lost after the switch.
+        let behind: Vec<String> = servers
+            .iter()
+            .filter_map(|server| ask(server, Request::Commit { generation, checksum: checksum.to_string() }).err())
+            .collect();
+        for server in servers {
+            let _ = ask(server, Request::Release { generation });
+        }
+        if behind.is_empty() {
+            return Reply::Done;
+        }
+        let behind = behind.join("; ");
+        Reply::Failed { reason: format!("{behind}; there the old configuration may still be in force: push again") }
+    }
+
     fn start_daemon(&self) -> Result<(), String> {
         let _turn = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.holds.keeps_service() {
+            return Err("a configuration is being distributed to this server just now; try again in a moment".into());
+        }
         if self.engine_answers() {
             return Err("the cluster service is running already".into());
         }
@@ -275,7 +345,7 @@ impl Service {
     }
 
     fn relay(&self, request: &serde_json::Value) -> Reply {
-        match ask_engine(&self.root, request, COMMAND_LIMIT) {
+        match ask::engine(&self.root, request) {
             Ok(Some(reply)) => Reply::Relayed { reply },
             Ok(None) => Reply::NotRunning { server: clp_sys::identity::hostname() },
             Err(reason) => Reply::Failed { reason },
@@ -317,7 +387,10 @@ impl Service {
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock).map_err(|cause| text(&cause))?;
         }
-        let limit = if matches!(request, Request::Relay { .. }) { COMMAND_LIMIT } else { EXCHANGE_LIMIT };
+        let limit = match request {
+            Request::Relay { request } if !ask::is_question(request) => ask::COMMAND_LIMIT,
+            _ => EXCHANGE_LIMIT,
+        };
         stream.sock.allow(limit);
         wire::write(&mut stream, request).map_err(|cause| text(&cause))?;
         wire::read(&mut stream).map_err(|cause| text(&cause))
@@ -330,25 +403,13 @@ fn order_in_words(request: &Request) -> Option<String> {
         Request::Version | Request::Relay { .. } => None,
         Request::StartDaemon => Some("start the cluster service".into()),
         Request::Stage { generation, files, .. } => Some(format!("keep generation {generation} of {} files ready", files.len())),
+        Request::Hold { generation } => Some(format!("hold the cluster service for generation {generation}")),
+        Request::Release { generation } => Some(format!("generation {generation} no longer holds the cluster service")),
+        Request::Switch { generation, servers, .. } => {
+            Some(format!("switch {} servers to generation {generation}", servers.len()))
+        }
         Request::Commit { generation, .. } => Some(format!("use generation {generation}")),
         Request::Abort { generation } => Some(format!("forget generation {generation}")),
         Request::Forward { server, .. } => Some(format!("forward to {}", server.escape_default())),
     }
-}
-
-/// Ask this server's engine; None when it does not run.
-///
-/// # Errors
-/// It ended during the question, or answered nonsense.
-pub fn ask_engine(root: &Root, request: &serde_json::Value, limit: Duration) -> Result<Option<serde_json::Value>, String> {
-    let Ok(mut stream) = UnixStream::connect(root.run().join("clusterpro.sock")) else { return Ok(None) };
-    let text = |cause: &dyn std::fmt::Display| format!("the engine: {cause}");
-    stream.set_read_timeout(Some(limit)).map_err(|cause| text(&cause))?;
-    stream.write_all(format!("{request}\n").as_bytes()).map_err(|cause| text(&cause))?;
-    let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line).map_err(|cause| text(&cause))?;
-    if line.is_empty() {
-        return Err("the engine ended before it answered".into());
-    }
-    serde_json::from_str(&line).map(Some).map_err(|cause| text(&cause))
 }

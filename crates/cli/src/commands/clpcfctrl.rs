@@ -64,7 +64,7 @@ fn push(parsed: &Parsed) -> Result<(), Failure> {
     let refused = (!running.is_empty() && !difference.is_without_effect()).then(|| difference.needed(&running));
     let result = match refused {
         Some(words) => Err(words),
-        None => client::push(&root, &directory, &servers, screen::progress).map_err(|cause| format!("{cause}(cfmgr:1)")),
+        None => client::push(&root, &directory, &servers, screen::progress, || {}).map_err(|cause| format!("{cause}(cfmgr:1)")),
     };
     if result.is_ok() {
         let by = format!("clpcfctrl on {}", clp_sys::identity::hostname());

@@ -8,3 +8,4 @@ mod doors;
 mod full_disk;
 mod ground;
 mod killed;
+mod race;
