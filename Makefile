@@ -24,7 +24,7 @@ help:
 	@echo "make sim-planted  every mistake put into the decision core is found"
 	@echo "make fuzz       mutated input for the decoders, two at a time; SECONDS=n for each (default $(SECONDS))"
 	@echo "make deps       only install the packages (tools/deps --list names them)"
-	@echo "make generate   write the generated parts of docs/manual"
+	@echo "make generate   write the generated parts of docs/manual, and docs/man"
 	@echo "make package    not there yet: packages come with a later version"
 	@echo
 	@echo "CARGO_TARGET_DIR moves the build directory; PROFILE=debug builds demo and bench without optimisation."

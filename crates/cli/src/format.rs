@@ -146,27 +146,58 @@ pub fn group_map(status: &ClusterStatus) -> String {
 
 /// Heartbeats between the servers, one block a server.
 pub fn heartbeats(status: &ClusterStatus) -> String {
-    let mut text = title("HEARTBEAT RESOURCE STATUS", 19, 21);
-    text.push_str(&format!("  Cluster : {}\n{}", status.cluster, index(status)));
-    let is_heartbeat = |path: &&PathStatus| path.kind.ends_with("hb");
-    let paths: Vec<&PathStatus> =
-        status.servers.first().map(|server| server.paths.iter().filter(is_heartbeat).collect()).unwrap_or_default();
-    for (number, path) in paths.iter().enumerate() {
-        text.push_str(&format!("     HB{number} : {}\n", path.name));
+    let title = title("HEARTBEAT RESOURCE STATUS", 19, 21);
+    // Only what two servers say of each other is known: whatever the path says of itself is shown by the listing.
+    paths(status, &title, "HB", |path| path.kind.ends_with("hb"), |path, peer, _| path.peers.get(peer).cloned())
+}
+
+/// Network partition resolution, one block a server: each server measures for itself and tells the others.
+pub fn partitions(status: &ClusterStatus) -> String {
+    let title = title("NETWORK PARTITION RESOLUTION RESOURCE STATUS", 9, 12);
+    paths(
+        status,
+        &title,
+        "NP",
+        |path| path.kind.ends_with("np"),
+        |path, peer, own| {
+            if peer == own {
+                return Some(path.status.clone());
+            }
+            let other = status.servers.get(peer)?;
+            other.paths.iter().find(|one| one.name == path.name).map(|one| one.status.clone())
+        },
+    )
+}
+
+/// A block a server, a row for each server in it, a mark for each path; `word` is the status of a path towards a server.
+fn paths(
+    status: &ClusterStatus,
+    title: &str,
+    short: &str,
+    is_meant: impl Fn(&PathStatus) -> bool,
+    word: impl Fn(&PathStatus, usize, usize) -> Option<String>,
+) -> String {
+    let mut text = format!("{title}  Cluster : {}\n{}", status.cluster, index(status));
+    let names: Vec<&str> = status
+        .servers
+        .first()
+        .map(|server| server.paths.iter().filter(|path| is_meant(path)).map(|path| path.name.as_str()).collect())
+        .unwrap_or_default();
+    for (number, name) in names.iter().enumerate() {
+        text.push_str(&format!("     {short}{number} : {}\n", plain(name)));
     }
     for (rank, server) in status.servers.iter().enumerate() {
-        text.push_str(&format!("\n  [on server{rank} : {}]\n         HB  ", server.status));
-        for number in 0..paths.len() {
+        text.push_str(&format!("\n  [on server{rank} : {}]\n         {short}  ", server.status));
+        for number in 0..names.len() {
             text.push_str(&format!("{number:>2} "));
         }
         text.push('\n');
         text.push_str(&rule());
         for peer in 0..status.servers.len() {
             text.push_str(&format!("     server{peer} :"));
-            for path in server.paths.iter().filter(is_heartbeat) {
-                let word =
-                    if server.status == "Offline" { "Unknown" } else { path.peers.get(peer).map_or("Unknown", String::as_str) };
-                text.push_str(&format!(" {} ", path_mark(word)));
+            for path in server.paths.iter().filter(|path| is_meant(path)) {
+                let known = word(path, peer, rank).filter(|_| server.status != "Offline");
+                text.push_str(&format!(" {} ", path_mark(known.as_deref().unwrap_or("Unknown"))));
             }
             text.push('\n');
         }

@@ -17,4 +17,5 @@ pub mod power;
 pub mod process;
 pub mod realtime;
 pub mod serial;
+pub mod signals;
 pub mod watchdog;

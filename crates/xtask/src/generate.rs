@@ -1,12 +1,26 @@
-//! Generated parts of the manual: from the declarations, never by hand.
+//! Generated parts of the manual, and the manual pages: from the declarations, never by hand.
 
 use std::fs;
 
 use anyhow::{Context, Result, bail};
 use clp_alerts::Alert;
+use clp_cli::{commands::COMMANDS, manual};
 
-fn files() -> Vec<(&'static str, String)> {
-    vec![("docs/manual/alerts.md", alerts()), ("docs/manual/parameters.md", parameters())]
+fn files() -> Vec<(String, String)> {
+    let mut files = vec![
+        ("docs/manual/alerts.md".into(), alerts()),
+        ("docs/manual/parameters.md".into(), parameters()),
+        ("docs/manual/commands.md".into(), format!("{MADE_BY}{}", manual::chapter(COMMANDS))),
+    ];
+    files.extend(COMMANDS.iter().map(|command| (page(command.name), manual::page(command, COMMANDS))));
+    files
+}
+
+/// Where manual pages lie; nothing else does.
+const PAGES: &str = "docs/man";
+
+fn page(name: &str) -> String {
+    format!("{PAGES}/{name}.8")
 }
 
 const MADE_BY: &str = "<!-- made by `cargo xtask generate`; do not edit -->\n";
@@ -69,10 +83,26 @@ pub fn write() -> Result<()> {
 /// Are they as the declarations would make them?
 pub fn check() -> Result<()> {
     for (path, text) in files() {
-        let found = fs::read_to_string(super::top().join(path)).unwrap_or_default();
+        let found = fs::read_to_string(super::top().join(&path)).unwrap_or_default();
         if found != text {
             bail!("{path} is not up to date; run cargo xtask generate");
         }
     }
+    // The page of a command that went away, or was renamed.
+    let known: Vec<String> = COMMANDS.iter().map(|command| page(command.name)).collect();
+    for entry in fs::read_dir(super::top().join(PAGES))? {
+        let path = format!("{PAGES}/{}", entry?.file_name().to_string_lossy());
+        if !known.contains(&path) {
+            bail!("{path} is the page of no command; remove it");
+        }
+    }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_committed_files_are_as_the_declarations_make_them() {
+        super::check().unwrap();
+    }
 }

@@ -9,33 +9,61 @@ use clp_sys::paths::Root;
 
 use super::difference::Difference;
 use super::{parse, root};
-use crate::options::{Command, Failure, Opt, Parsed, usage};
-use crate::screen;
+use crate::declaration::{Absent, Command, DIRECTORY, Example, Failure, Form, HOST, Opt, Part};
+use crate::parse::Parsed;
+use crate::{screen, waiting};
 
 /// Its declaration.
 pub const COMMAND: Command = Command {
     name: "clpcfctrl",
     summary: "distribute configuration data to the servers named in it",
-    usage: &["--push [-l|-w] [-x DIRECTORY] [-h HOST] [--json]"],
+    forms: &[Form {
+        mode: "--push",
+        parts: &[Part::One(&["-l", "-w"]), Part::Any(&["-x", "-h", "--json"])],
+        help: "check clp.conf and scripts, show what differs from the configuration in force, and switch all servers to them or none",
+    }],
     options: &[
-        Opt { name: "--push", value: None, help: "distribute" },
-        Opt { name: "-l", value: None, help: "the data were saved on Linux" },
-        Opt { name: "-w", value: None, help: "the data were saved for or on Windows" },
+        Opt { name: "--push", also: &[], value: None, help: "distribute" },
+        Opt { name: "-l", also: &[], value: None, help: "the data were saved on Linux; both are understood either way" },
+        Opt { name: "-w", also: &[], value: None, help: "the data were saved for or on Windows" },
         Opt {
             name: "-x",
-            value: Some("DIRECTORY"),
-            help: "directory with clp.conf and scripts; default: the configuration in force",
+            also: &[],
+            value: Some(DIRECTORY),
+            help: "directory with clp.conf and scripts; without it the configuration in force is sent again",
         },
-        Opt { name: "-h", value: Some("HOST"), help: "only to this server" },
-        Opt { name: "--json", value: None, help: "the difference to the configuration in force, and what became of it, as JSON" },
+        Opt { name: "-h", also: &[], value: Some(HOST), help: "only to this server, for one that was installed anew" },
+        Opt { name: "--json", also: &[], value: None, help: "the difference, and what became of it, as JSON" },
+    ],
+    absent: &[
+        Absent { names: &["-d", "-m"], why: "there are no floppy disks in this version; name the directory with -x" },
+        Absent {
+            names: &["--pull"],
+            why: "not in this version; the data in force lie in etc/current below the product's directory",
+        },
+        Absent {
+            names: &["--force"],
+            why: "not in this version: what is in force is only replaced where no cluster service would go on with the old",
+        },
+        Absent {
+            names: &["--compcheck", "--compinfo"],
+            why: "not in this version; --push checks the data before it sends anything",
+        },
+        Absent { names: &["-p"], why: "the port is the one of the configuration" },
+    ],
+    notes: &[
+        "Every server is held first: while the servers are switched no cluster service starts. One server that cannot be reached, or whose cluster service runs and would have to read something new, and nothing is changed anywhere; the operation that is needed is named. Scripts and what no server reads are distributed while the cluster runs.",
+        "The last line holds the exit code: Command succeeded.(code:0) or Command failed.(code:1). In (cfmgr:N) 0 stands for done, 1 for a server that could not be reached or did not take the data, 2 for a cluster service that has to be stopped first.",
+        "Ctrl-C before the switch changes nothing; during the switch it only ends the wait.",
+    ],
+    examples: &[
+        Example { line: "clpcfctrl --push -x /root/conf", what: "distribute the data in /root/conf" },
+        Example { line: "clpcfctrl --push -h server2", what: "send the data in force to server2, which was installed anew" },
     ],
     run,
 };
 
 fn run(parsed: &Parsed) -> Result<(), Failure> {
-    if !parsed.has("--push") || !parsed.words.is_empty() {
-        return Err(Failure::new(format!("clpcfctrl: give --push\n{}", usage(&COMMAND))));
-    }
     push(parsed).map_err(|Failure(words)| Failure::new(format!("{words}\nCommand failed.(code:1)")))
 }
 
@@ -46,6 +74,7 @@ fn push(parsed: &Parsed) -> Result<(), Failure> {
         None if root.etc().join("current").exists() => root.etc().join("current"),
         None => return Err(Failure::new("nothing was distributed to this server yet; name the directory with -x")),
     };
+    waiting::goes_on("nothing was changed on any server");
     let path = directory.join("clp.conf");
     let bytes = std::fs::read(&path).map_err(|cause| Failure::new(format!("{} cannot be read: {cause}", path.display())))?;
     let configuration = parse(&bytes, &path.display().to_string())?;
@@ -64,7 +93,10 @@ fn push(parsed: &Parsed) -> Result<(), Failure> {
     let refused = (!running.is_empty() && !difference.is_without_effect()).then(|| difference.needed(&running));
     let result = match refused {
         Some(words) => Err(words),
-        None => client::push(&root, &directory, &servers, screen::progress, || {}).map_err(|cause| format!("{cause}(cfmgr:1)")),
+        None => client::push(&root, &directory, &servers, screen::progress, || {
+            waiting::goes_on("the servers are being switched to the new data; see log/transfer.log");
+        })
+        .map_err(|cause| format!("{cause}(cfmgr:1)")),
     };
     if result.is_ok() {
         let by = format!("clpcfctrl on {}", clp_sys::identity::hostname());

@@ -6,23 +6,65 @@ use clp_protocol::control::{AfterStop, Request};
 use clp_services::client::{self, ReachError};
 use clp_sys::paths::Root;
 
-use super::{ask, configuration, failure, order, root, server_name};
-use crate::options::{Command, Failure, Opt, Parsed, usage};
-use crate::screen;
+use super::{ask, configuration, failure, joined, order, root, server_name};
+use crate::declaration::{Absent, Command, Example, Failure, Form, HOST, Opt, Part, WAIT};
+use crate::parse::Parsed;
+use crate::{screen, waiting};
 
 /// Its declaration.
 pub const COMMAND: Command = Command {
     name: "clpcl",
     summary: "start, stop, restart, suspend and resume the cluster service",
-    usage: &["-s [-a | -h HOST]", "-t [-a | -h HOST]", "-r [-a | -h HOST]", "--suspend", "--resume"],
+    forms: &[
+        Form {
+            mode: "-s",
+            parts: &[Part::One(&["-a", "-h"]), Part::Any(&["-w", "--md"])],
+            help: "start the cluster service of this server, of all servers or of HOST",
+        },
+        Form {
+            mode: "-t",
+            parts: &[Part::One(&["-a", "-h"]), Part::Any(&["-w", "--md"])],
+            help: "stop it, the operating system goes on; with -a groups stop everywhere, else the groups of that server fail over",
+        },
+        Form { mode: "-r", parts: &[Part::One(&["-a", "-h"]), Part::Any(&["-w"])], help: "stop it, then start it" },
+        Form {
+            mode: "--suspend",
+            parts: &[Part::Any(&["-a", "-w", "--force"])],
+            help: "rest monitoring and takeovers on all servers; groups go on",
+        },
+        Form { mode: "--resume", parts: &[Part::Any(&["-a", "-w"])], help: "end that" },
+    ],
     options: &[
-        Opt { name: "-s", value: None, help: "start the service here, on HOST or on all servers" },
-        Opt { name: "-t", value: None, help: "stop it; groups fail over unless all servers stop" },
-        Opt { name: "-r", value: None, help: "stop it, then start it" },
-        Opt { name: "--suspend", value: None, help: "rest monitoring and takeovers on all servers; groups go on" },
-        Opt { name: "--resume", value: None, help: "end that" },
-        Opt { name: "-a", value: None, help: "on all servers" },
-        Opt { name: "-h", value: Some("HOST"), help: "on this server" },
+        Opt { name: "-s", also: &[], value: None, help: "start" },
+        Opt { name: "-t", also: &[], value: None, help: "stop" },
+        Opt { name: "-r", also: &[], value: None, help: "restart" },
+        Opt { name: "--suspend", also: &[], value: None, help: "suspend the cluster" },
+        Opt { name: "--resume", also: &[], value: None, help: "resume the cluster" },
+        Opt { name: "-a", also: &[], value: None, help: "all servers; suspend and resume always mean all" },
+        Opt { name: "-h", also: &[], value: Some(HOST), help: "this server" },
+        WAIT,
+        Opt { name: "--md", also: &[], value: None, help: "accepted for old scripts: there is no mirror agent in this version" },
+        Opt {
+            name: "--force",
+            also: &[],
+            value: None,
+            help: "accepted for old scripts: a cluster is suspended also while a server is down",
+        },
+    ],
+    absent: &[
+        Absent { names: &["--web", "--webmgr"], why: "there is no WebManager in this version; nothing was done" },
+        Absent { names: &["--alert"], why: "there is no alert synchronisation in this version; nothing was done" },
+        Absent { names: &["--ib", "--api"], why: "there is no such service in this version; nothing was done" },
+    ],
+    notes: &[
+        "A server that cannot be reached is named, and the others are started or stopped all the same.",
+        "A cluster that is suspended takes no group over, whatever happens; start and move of groups are refused until it is resumed.",
+    ],
+    examples: &[
+        Example { line: "clpcl -s -a", what: "start the cluster service of all servers" },
+        Example { line: "clpcl -t -a", what: "stop it on all servers, with all groups" },
+        Example { line: "clpcl -t -h server2", what: "stop that of server2; its groups fail over" },
+        Example { line: "clpcl --suspend", what: "before work on the network that must move nothing" },
     ],
     run,
 };
@@ -32,29 +74,26 @@ const GONE_LIMIT: Duration = Duration::from_secs(60);
 
 fn run(parsed: &Parsed) -> Result<(), Failure> {
     let root = root();
-    if !parsed.words.is_empty() {
-        return Err(Failure::new(format!("clpcl: {} is not expected\n{}", parsed.words[0], usage(&COMMAND))));
-    }
     let all = parsed.has("-a");
-    if all && parsed.has("-h") {
-        return Err(Failure::new(format!("clpcl: -a means all servers and -h one: give one of them\n{}", usage(&COMMAND))));
+    match parsed.mode {
+        "--suspend" => return spread(&root, &Request::Suspend, "suspension"),
+        "--resume" => return spread(&root, &Request::Resume, "resumption"),
+        _ => {}
     }
     let servers = match parsed.value("-h") {
         Some(host) => vec![server_name(&root, host)?],
         None if all => configuration(&root)?.servers.into_iter().map(|server| server.name).collect(),
         None => vec![clp_sys::identity::hostname()],
     };
-    match (parsed.has("-s"), parsed.has("-t"), parsed.has("-r"), parsed.has("--suspend"), parsed.has("--resume")) {
-        (true, false, false, false, false) => report("Start", start(&root, &servers), all),
-        (false, true, false, false, false) => report("Stop", stop(&root, &servers, all), all),
-        (false, false, true, false, false) => restart(&root, &servers, all),
-        (false, false, false, true, false) => spread(&root, &Request::Suspend),
-        (false, false, false, false, true) => spread(&root, &Request::Resume),
-        _ => Err(Failure::new(format!("clpcl: give one of -s, -t, -r, --suspend, --resume\n{}", usage(&COMMAND)))),
+    match parsed.mode {
+        "-s" => report("Start", start(&root, &servers), all),
+        "-t" => report("Stop", stop(&root, &servers, all, ""), all),
+        _ => restart(&root, &servers, all),
     }
 }
 
-fn spread(root: &Root, request: &Request) -> Result<(), Failure> {
+fn spread(root: &Root, request: &Request, what: &str) -> Result<(), Failure> {
+    waiting::goes_on(format!("the {what} of the cluster goes on; see clpstat"));
     order(root, None, request)?;
     screen::line("Command succeeded.");
     Ok(())
@@ -68,10 +107,11 @@ fn restart(root: &Root, servers: &[String], all: bool) -> Result<(), Failure> {
     for server in servers {
         client::is_running(root, server, &[]).map_err(|cause| Failure::new(format!("{server}: {cause}; nothing was stopped")))?;
     }
-    let stopped = stop(root, servers, all);
+    let stopped = stop(root, servers, all, " and nothing is started afterwards, that takes clpcl -s");
     if all || stopped.iter().any(|(_, result)| result.is_err()) {
         report("Stop", stopped, all)?;
     }
+    waiting::goes_on(format!("{} is stopped and not started again, that takes clpcl -s", joined(servers)));
     wait_until_gone(root, servers)?;
     report("Start", start(root, servers), all)
 }
@@ -90,7 +130,8 @@ fn report(verb: &str, results: Results, all: bool) -> Result<(), Failure> {
 }
 
 fn start(root: &Root, servers: &[String]) -> Results {
-    screen::progress("starting …");
+    waiting::goes_on(format!("the start of {} goes on; see clpstat", joined(servers)));
+    screen::progress(&format!("starting the cluster service of {} ...", joined(servers)));
     std::thread::scope(|scope| {
         let asked: Vec<_> = servers
             .iter()
@@ -105,9 +146,10 @@ fn start(root: &Root, servers: &[String]) -> Results {
     })
 }
 
-fn stop(root: &Root, servers: &[String], all: bool) -> Results {
+fn stop(root: &Root, servers: &[String], all: bool, besides: &str) -> Results {
     let request = Request::StopService { then: AfterStop::Nothing, all };
-    screen::progress("stopping …");
+    waiting::goes_on(format!("the stop of {} goes on{besides}; see clpstat", joined(servers)));
+    screen::progress(&format!("stopping the cluster service of {} ...", joined(servers)));
     std::thread::scope(|scope| {
         let asked: Vec<_> = servers
             .iter()
@@ -124,11 +166,12 @@ fn stop(root: &Root, servers: &[String], all: bool) -> Results {
 }
 
 /// With -a one server's request stops all: the others may be gone before theirs is answered.
-pub(super) fn stop_one(root: &Root, server: &str, request: &Request, all: bool) -> Result<(), String> {
+fn stop_one(root: &Root, server: &str, request: &Request, all: bool) -> Result<(), String> {
     match ask(root, Some(server), request) {
         Ok(clp_protocol::control::Reply::Done { .. }) => Ok(()),
         Ok(reply) => Err(failure(&reply).0),
         Err(ReachError::NotRunning(_)) if all => Ok(()),
+        Err(ReachError::NotRunning(server)) => Err(format!("the cluster service of {server} is not running")),
         Err(cause) if all && client::is_running(root, server, &[]).is_ok_and(|running| !running) => {
             let _ = cause;
             Ok(())

@@ -1,32 +1,34 @@
 //! clpdown: shut one server down; its groups fail over.
 
-use clp_protocol::control::{AfterStop, Request};
+use clp_protocol::control::AfterStop;
 
-use super::{order, root, server_name};
-use crate::options::{Command, Failure, Opt, Parsed, usage};
-use crate::screen;
+use super::shutdown;
+use crate::declaration::{Command, Example, Failure, Form, HOST, Opt, Part};
+use crate::parse::Parsed;
 
 /// Its declaration.
 pub const COMMAND: Command = Command {
     name: "clpdown",
     summary: "stop the cluster service of a server and shut it down; its groups fail over",
-    usage: &["[-r] [-h HOST]"],
+    forms: &[Form {
+        mode: "",
+        parts: &[Part::Any(&["-r", "-h"])],
+        help: "stop the groups of this server, or of HOST, then the cluster service, then the server; the groups start on other servers",
+    }],
     options: &[
-        Opt { name: "-r", value: None, help: "reboot in place of shutting down" },
-        Opt { name: "-h", value: Some("HOST"), help: "another server" },
+        Opt { name: "-r", also: &[], value: None, help: "reboot in place of shutting down" },
+        Opt { name: "-h", also: &[], value: Some(HOST), help: "another server" },
+    ],
+    absent: &[],
+    notes: &["The answer comes when the groups and the cluster service have stopped, just before the server goes down."],
+    examples: &[
+        Example { line: "clpdown", what: "shut this server down" },
+        Example { line: "clpdown -r -h server2", what: "reboot server2" },
     ],
     run,
 };
 
 fn run(parsed: &Parsed) -> Result<(), Failure> {
-    // Who writes `clpdown server2` means server2, not this server.
-    if let Some(word) = parsed.words.first() {
-        return Err(Failure::new(format!("clpdown: {word} is not expected; a server is named with -h\n{}", usage(&COMMAND))));
-    }
-    let root = root();
-    let server = parsed.value("-h").map(|host| server_name(&root, host)).transpose()?;
     let then = if parsed.has("-r") { AfterStop::Reboot } else { AfterStop::Shutdown };
-    order(&root, server.as_deref(), &Request::StopService { then, all: false })?;
-    screen::line("Command succeeded.");
-    Ok(())
+    shutdown(parsed.value("-h"), then, false)
 }

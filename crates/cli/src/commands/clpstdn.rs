@@ -1,32 +1,34 @@
 //! clpstdn: shut the whole cluster down.
 
-use clp_protocol::control::{AfterStop, Request};
+use clp_protocol::control::AfterStop;
 
-use super::{order, root, server_name};
-use crate::options::{Command, Failure, Opt, Parsed, usage};
-use crate::screen;
+use super::shutdown;
+use crate::declaration::{Command, Example, Failure, Form, HOST, Opt, Part};
+use crate::parse::Parsed;
 
 /// Its declaration.
 pub const COMMAND: Command = Command {
     name: "clpstdn",
     summary: "stop the cluster service of every server and shut all servers down; nothing fails over",
-    usage: &["[-r] [-h HOST]"],
+    forms: &[Form {
+        mode: "",
+        parts: &[Part::Any(&["-r", "-h"])],
+        help: "stop all groups, then the cluster service of every server, then the servers",
+    }],
     options: &[
-        Opt { name: "-r", value: None, help: "reboot in place of shutting down" },
-        Opt { name: "-h", value: Some("HOST"), help: "give the order through this server" },
+        Opt { name: "-r", also: &[], value: None, help: "reboot in place of shutting down" },
+        Opt { name: "-h", also: &[], value: Some(HOST), help: "give the order through this server" },
+    ],
+    absent: &[],
+    notes: &["Servers whose cluster service does not run are not shut down."],
+    examples: &[
+        Example { line: "clpstdn", what: "shut all servers down" },
+        Example { line: "clpstdn -r", what: "reboot all servers" },
     ],
     run,
 };
 
 fn run(parsed: &Parsed) -> Result<(), Failure> {
-    // Who writes `clpstdn server2` means server2, not this server.
-    if let Some(word) = parsed.words.first() {
-        return Err(Failure::new(format!("clpstdn: {word} is not expected; a server is named with -h\n{}", usage(&COMMAND))));
-    }
-    let root = root();
-    let server = parsed.value("-h").map(|host| server_name(&root, host)).transpose()?;
     let then = if parsed.has("-r") { AfterStop::Reboot } else { AfterStop::Shutdown };
-    order(&root, server.as_deref(), &Request::StopService { then, all: true })?;
-    screen::line("Command succeeded.");
-    Ok(())
+    shutdown(parsed.value("-h"), then, true)
 }

@@ -11,7 +11,7 @@ use clp_sys::paths::Root;
 use serde_json::{Value, json};
 
 use super::clpcfctrl::{Addressed, addressed};
-use crate::options::Failure;
+use crate::declaration::Failure;
 
 /// What a push would change.
 pub struct Difference {

@@ -9,14 +9,15 @@ mod clpstdn;
 mod difference;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clp_config::{Configuration, Document};
 use clp_protocol::control::{Reply, Request};
 use clp_services::client::{self, ReachError};
 use clp_sys::paths::Root;
 
-use crate::options::{self, Command, Failure};
-use crate::screen;
+use crate::declaration::{Command, Failure};
+use crate::{help, parse as arguments, screen, waiting};
 
 /// All of them.
 pub const COMMANDS: &[&Command] =
@@ -28,31 +29,38 @@ pub fn find(name: &str) -> Option<&'static Command> {
 }
 
 /// Parse, check, run.
-pub fn run(command: &Command, arguments: &[String]) -> ExitCode {
-    if arguments.iter().any(|argument| argument == "--help") {
-        screen::text(&options::help(command));
+pub fn run(command: &'static Command, given: &[String]) -> ExitCode {
+    if given.iter().any(|argument| argument == "--help") {
+        screen::text(&help::help(command, help::width()));
+        return ExitCode::SUCCESS;
+    }
+    if given.iter().any(|argument| argument == "--version") {
+        screen::line(&crate::version(command.name));
         return ExitCode::SUCCESS;
     }
     if !rustix::process::geteuid().is_root() {
         screen::error("Log in as root.");
         return ExitCode::FAILURE;
     }
-    match options::parse(command, arguments).and_then(|parsed| (command.run)(&parsed)) {
-        Ok(()) => ExitCode::SUCCESS,
+    let given = match arguments::parse(command, given) {
+        Ok(given) => given,
         Err(failure) => {
             screen::error(&failure.0);
-            ExitCode::FAILURE
+            return ExitCode::FAILURE;
         }
-    }
+    };
+    // The parser has let through nothing but whole seconds.
+    let limit = given.value("-w").and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
+    waiting::run(limit, move || (command.run)(&given))
 }
 
 /// Where the product lives.
-fn root() -> Root {
+pub(crate) fn root() -> Root {
     Root::from_env()
 }
 
 /// The configuration in force on this server.
-fn configuration(root: &Root) -> Result<Configuration, Failure> {
+pub(crate) fn configuration(root: &Root) -> Result<Configuration, Failure> {
     let path = root.conf();
     let bytes = std::fs::read(&path).map_err(|cause| {
         Failure::new(format!("{} cannot be read: {cause}; distribute one with clpcfctrl --push", path.display()))
@@ -86,6 +94,14 @@ fn named(root: &Root, given: &str) -> String {
     server_name(root, given).unwrap_or_else(|_| given.to_string())
 }
 
+/// Names and whether they are of this server: `server1` or `server1 and server2`.
+fn joined(names: &[String]) -> String {
+    match names {
+        [all @ .., last] if !all.is_empty() => format!("{} and {last}", all.join(", ")),
+        names => names.join(""),
+    }
+}
+
 /// Ask an engine: this server's, or another's.
 fn ask(root: &Root, server: Option<&str>, request: &Request) -> Result<Reply, ReachError> {
     match server {
@@ -114,6 +130,26 @@ fn order(root: &Root, server: Option<&str>, request: &Request) -> Result<(), Fai
     match ask(root, server, request) {
         Ok(Reply::Done { .. }) => Ok(()),
         Ok(reply) => Err(failure(&reply)),
+        Err(cause) => Err(Failure::new(cause.to_string())),
+    }
+}
+
+/// Stop the cluster service of a server, or of all, and shut down or reboot.
+fn shutdown(host: Option<&str>, then: clp_protocol::control::AfterStop, all: bool) -> Result<(), Failure> {
+    let root = root();
+    let server = host.map(|host| server_name(&root, host)).transpose()?;
+    let name = server.clone().unwrap_or_else(clp_sys::identity::hostname);
+    let what = if all { "all servers".to_string() } else { name.clone() };
+    waiting::goes_on(format!("the shutdown of {what} goes on; see clpstat"));
+    match ask(&root, server.as_deref(), &Request::StopService { then, all }) {
+        Ok(Reply::Done { .. }) => {
+            screen::line("Command succeeded.");
+            Ok(())
+        }
+        Ok(reply) => Err(failure(&reply)),
+        Err(ReachError::NotRunning(_)) => Err(Failure::new(format!(
+            "the cluster service of {name} is not running, nothing was shut down; start it with clpcl -s, or shut the server down with poweroff"
+        ))),
         Err(cause) => Err(Failure::new(cause.to_string())),
     }
 }

@@ -3,7 +3,9 @@
 // A stand-in that fails is a failed test.
 #![allow(clippy::unwrap_used)]
 
+mod declared;
 mod pipelines;
 mod push;
 mod requests;
 mod stand_in;
+mod waiting;

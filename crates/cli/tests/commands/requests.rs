@@ -224,8 +224,8 @@ fn a_server_that_cannot_be_started_does_not_hide_the_others() {
 }
 
 #[test]
-fn push_stages_everywhere_before_it_commits_anywhere() {
-    let Some(server) = StandIn::new("push_stages_everywhere_before_it_commits_anywhere") else { return };
+fn push_keeps_ready_everywhere_before_it_switches_anything() {
+    let Some(server) = StandIn::new("push_keeps_ready_everywhere_before_it_switches_anything") else { return };
     server.transfer(|request| match request {
         transfer::Request::Forward { inner, .. } if matches!(**inner, transfer::Request::Version) => {
             transfer::Reply::Version { version: "3".into(), engine: false }
@@ -242,7 +242,7 @@ fn push_stages_everywhere_before_it_commits_anywhere() {
         assert_eq!(ran.out, "The upload is completed successfully.(cfmgr:0)\nCommand succeeded.(code:0)\n");
     }
     let steps: Vec<String> = server.carried.lock().unwrap().iter().map(step).collect();
-    assert_eq!(&steps[..6], ["version", "version", "stage", "stage", "commit", "commit"], "{steps:?}");
+    assert_eq!(&steps[..5], ["version", "version", "stage", "stage", "switch both"], "{steps:?}");
     std::fs::write(data.path().join("clp.conf"), "<root><cluster>").unwrap();
     let before = server.carried.lock().unwrap().len();
     let ran = server.run(&["clpcfctrl", "--push", "-x", directory]);
@@ -255,7 +255,7 @@ fn step(request: &transfer::Request) -> String {
         transfer::Request::Forward { inner, .. } => step(inner),
         transfer::Request::Version => "version".into(),
         transfer::Request::Stage { .. } => "stage".into(),
-        transfer::Request::Commit { .. } => "commit".into(),
+        transfer::Request::Switch { servers, .. } if servers.len() == 2 => "switch both".into(),
         other => format!("{other:?}"),
     }
 }
@@ -289,20 +289,4 @@ fn every_command_refuses_another_user_before_it_asks_anything() {
         assert_eq!((ran.code, ran.err.as_str(), ran.out.as_str()), (1, "Log in as root.\n", ""), "{words}");
     }
     assert_eq!(server.requests(), []);
-}
-
-#[test]
-fn one_declaration_gives_help_manual_and_completion() {
-    let server = StandIn::empty();
-    let names = server.run(&["--list"]);
-    assert_eq!(names.out, "clpcfctrl\nclpcl\nclpdown\nclpgrp\nclpstat\nclpstdn\n");
-    let completion = server.run(&["--completion", "bash"]);
-    for name in names.out.lines() {
-        let help = server.run(&[name, "--help"]);
-        assert!(help.code == 0 && help.out.contains("usage:") && help.out.contains("exit codes"), "{help:?}");
-        let manual = server.run(&["--man", name]);
-        assert!(manual.code == 0 && manual.out.starts_with(&format!(".TH {} 8", name.to_uppercase())), "{manual:?}");
-        assert!(completion.out.lines().any(|line| line.ends_with(&format!(" {name}"))), "{}", completion.out);
-    }
-    assert_eq!(server.run(&["--completion", "fish"]).code, 1);
 }

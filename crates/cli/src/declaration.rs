@@ -1,0 +1,205 @@
+//! What a command is: one declaration feeds parsing, help, manual page, manual chapter and completion.
+//!
+//! A form is a use of the command with its own options. What a form does not name is refused with it, so that no command
+//! ever takes one of two options and drops the other. Parsing is in `parse.rs`, texts in `help.rs` and `manual.rs`.
+
+use crate::parse::Parsed;
+
+/// A command.
+pub struct Command {
+    /// Name.
+    pub name: &'static str,
+    /// What it does, in a line without a full stop.
+    pub summary: &'static str,
+    /// Ways to use it.
+    pub forms: &'static [Form],
+    /// Options of all forms; `--help` and `--version` come by themselves.
+    pub options: &'static [Opt],
+    /// Options of the product's other releases and what stands in their way here.
+    pub absent: &'static [Absent],
+    /// What one has to know besides, a paragraph each.
+    pub notes: &'static [&'static str],
+    /// Lines to begin with.
+    pub examples: &'static [Example],
+    /// Carry it out.
+    pub run: fn(&Parsed) -> Result<(), Failure>,
+}
+
+/// One use of a command.
+#[derive(Debug, Clone, Copy)]
+pub struct Form {
+    /// The option that chooses it; empty: used when no option chooses another.
+    pub mode: &'static str,
+    /// What else it takes.
+    pub parts: &'static [Part],
+    /// What it does, a sentence without a full stop.
+    pub help: &'static str,
+}
+
+/// What a form takes besides its mode.
+#[derive(Debug, Clone, Copy)]
+pub enum Part {
+    /// Each of these options may be given.
+    Any(&'static [&'static str]),
+    /// At most one of these.
+    One(&'static [&'static str]),
+    /// A word that must be given.
+    Word(Value),
+    /// A word that may be given.
+    MaybeWord(Value),
+}
+
+/// An option.
+#[derive(Debug, Clone, Copy)]
+pub struct Opt {
+    /// As written, such as `-h` or `--long`.
+    pub name: &'static str,
+    /// Other spellings.
+    pub also: &'static [&'static str],
+    /// Its value, if it takes one.
+    pub value: Option<Value>,
+    /// What it does, a sentence without a full stop.
+    pub help: &'static str,
+}
+
+/// What has to be given in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Value {
+    /// Its name in help texts.
+    pub word: &'static str,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// What a value is: completion offers those that exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Name or address of a server.
+    Server,
+    /// Name of a group.
+    Group,
+    /// Name of a group resource.
+    Resource,
+    /// Name of a monitor resource.
+    Monitor,
+    /// Name of a heartbeat resource.
+    Heartbeat,
+    /// Name of a network partition resolution resource.
+    Partition,
+    /// A directory.
+    Directory,
+    /// Whole seconds, 1 to 9999.
+    Seconds,
+}
+
+/// A server.
+pub const HOST: Value = Value { word: "HOST", kind: Kind::Server };
+/// The server that a group goes to.
+pub const DESTINATION: Value = Value { word: "DESTINATION", kind: Kind::Server };
+/// A group.
+pub const GROUP: Value = Value { word: "GROUP", kind: Kind::Group };
+/// A directory.
+pub const DIRECTORY: Value = Value { word: "DIRECTORY", kind: Kind::Directory };
+/// Seconds.
+pub const SECONDS: Value = Value { word: "SECONDS", kind: Kind::Seconds };
+
+/// How long to wait, for commands that wait.
+pub const WAIT: Opt = Opt {
+    name: "-w",
+    also: &["--apito"],
+    value: Some(SECONDS),
+    help: "wait no longer than that; what was ordered goes on, and the exit code is 1",
+};
+
+/// An option that this version does not have.
+#[derive(Debug, Clone, Copy)]
+pub struct Absent {
+    /// As written in other releases.
+    pub names: &'static [&'static str],
+    /// Why not, or what to do in its place.
+    pub why: &'static str,
+}
+
+/// A line that can be typed.
+#[derive(Debug, Clone, Copy)]
+pub struct Example {
+    /// The line.
+    pub line: &'static str,
+    /// What it does.
+    pub what: &'static str,
+}
+
+/// Why a command failed, in words for the operator; exit code 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure(pub String);
+
+impl Failure {
+    /// With its words.
+    pub fn new(words: impl Into<String>) -> Self {
+        Failure(words.into())
+    }
+}
+
+impl Command {
+    /// The option with this name.
+    pub fn option(&self, name: &str) -> Option<&'static Opt> {
+        self.options.iter().find(|option| option.name == name)
+    }
+
+    /// Where the command is told what to do: options that choose a form.
+    pub fn modes(&self) -> Vec<&'static str> {
+        let mut modes: Vec<&str> = self.forms.iter().map(|form| form.mode).filter(|mode| !mode.is_empty()).collect();
+        modes.dedup();
+        modes
+    }
+
+    /// An option as shown: with the name of its value.
+    pub fn shown(&self, name: &'static str) -> String {
+        match self.option(name).and_then(|option| option.value) {
+            Some(value) => format!("{name} {}", value.word),
+            None => name.to_string(),
+        }
+    }
+
+    /// A form as one line: `clpgrp -s [GROUP] [-h HOST]`.
+    pub fn line(&self, form: &Form) -> String {
+        let mut line = self.name.to_string();
+        if !form.mode.is_empty() {
+            line.push_str(&format!(" {}", self.shown(form.mode)));
+        }
+        for part in form.parts {
+            let shown = match part {
+                Part::Any(options) => {
+                    options.iter().map(|option| format!("[{}]", self.shown(option))).collect::<Vec<_>>().join(" ")
+                }
+                Part::One(options) => {
+                    format!("[{}]", options.iter().map(|option| self.shown(option)).collect::<Vec<_>>().join(" | "))
+                }
+                Part::Word(value) => value.word.to_string(),
+                Part::MaybeWord(value) => format!("[{}]", value.word),
+            };
+            line.push_str(&format!(" {shown}"));
+        }
+        line
+    }
+}
+
+impl Form {
+    /// Does it take the option?
+    pub fn takes(&self, name: &str) -> bool {
+        self.mode == name
+            || self.parts.iter().any(|part| match part {
+                Part::Any(options) | Part::One(options) => options.contains(&name),
+                Part::Word(_) | Part::MaybeWord(_) => false,
+            })
+    }
+
+    /// The word it takes, and whether it must be given.
+    pub fn word(&self) -> Option<(Value, bool)> {
+        self.parts.iter().find_map(|part| match part {
+            Part::Word(value) => Some((*value, true)),
+            Part::MaybeWord(value) => Some((*value, false)),
+            Part::Any(_) | Part::One(_) => None,
+        })
+    }
+}

@@ -1,0 +1,106 @@
+//! Every form with every option of its command: taken where the form names it, refused in words everywhere else.
+
+use super::*;
+use crate::commands::COMMANDS;
+
+fn words(line: &str) -> Vec<String> {
+    line.split_whitespace().map(String::from).collect()
+}
+
+fn find(name: &str) -> &'static Command {
+    crate::commands::find(name).unwrap()
+}
+
+/// A value that the parser takes.
+fn sample(option: &Opt) -> Option<&'static str> {
+    option.value.map(|value| if value.kind == Kind::Seconds { "30" } else { "name" })
+}
+
+#[test]
+fn no_command_takes_an_option_that_its_form_does_not_name() {
+    let mut pairs = 0;
+    for command in COMMANDS {
+        for form in command.forms {
+            for option in command.options.iter().filter(|option| option.name != form.mode) {
+                let mut given = Vec::new();
+                for name in [form.mode, option.name].into_iter().filter(|name| !name.is_empty()) {
+                    given.push(name.to_string());
+                    given.extend(command.option(name).and_then(sample).map(String::from));
+                }
+                if form.word().is_some() {
+                    given.push("word".into());
+                }
+                let is_other_form = form.mode.is_empty() && command.modes().contains(&option.name);
+                match parse(command, &given) {
+                    Ok(parsed) => {
+                        // Another form may take both.
+                        let taken = command.forms.iter().any(|other| {
+                            other.mode == parsed.mode
+                                && other.takes(option.name)
+                                && (form.mode.is_empty() || other.takes(form.mode))
+                        });
+                        assert!(taken || is_other_form, "{} {given:?}", command.name);
+                        assert!(parsed.has(option.name));
+                    }
+                    Err(Failure(reason)) => {
+                        assert!(!form.takes(option.name) || is_other_form, "{} {given:?}: {reason}", command.name);
+                        assert!(reason.contains(option.name) && reason.contains("usage:"), "{reason}");
+                    }
+                }
+                pairs += 1;
+            }
+        }
+    }
+    assert!(pairs > 100, "{pairs}");
+}
+
+#[test]
+fn what_does_not_go_together_is_said() {
+    for (line, reason) in [
+        ("clpgrp -s failover1 -a server2", "clpgrp: -a does not go with -s"),
+        ("clpgrp -n failover1 -h server2", "clpgrp: -h does not go with -n"),
+        ("clpgrp -s -t", "clpgrp: -s and -t cannot be given together"),
+        ("clpgrp -n", "clpgrp: -n needs a GROUP"),
+        ("clpgrp -m a b", "clpgrp: b is not expected"),
+        ("clpgrp failover1", "clpgrp: give one of -s, -t, -m, -n"),
+        ("clpgrp -m -h", "clpgrp: -h needs a HOST; help is shown by --help"),
+        ("clpgrp -m failover1 -h -a server2", "clpgrp: -h needs a HOST; help is shown by --help"),
+        ("clpgrp -m failover1 -a", "clpgrp: -a needs a DESTINATION"),
+        ("clpgrp -m -w 0", "clpgrp: -w needs whole seconds from 1 to 9999"),
+        ("clpgrp -m -w soon", "clpgrp: -w needs whole seconds from 1 to 9999"),
+        ("clpcl --suspend -h server2", "clpcl: -h does not go with --suspend"),
+        ("clpcl -t -a -h server2", "clpcl: -a and -h cannot be given together"),
+        ("clpcl -r --web --alert", "clpcl: --web: there is no WebManager in this version; nothing was done"),
+        ("clpcl -s server2", "clpcl: server2 is not expected; a server is named with -h"),
+        ("clpstat -g -n", "clpstat: -g and -n cannot be given together"),
+        ("clpstat -g --long", "clpstat: --long does not go with -g"),
+        ("clpstat --local --json", "clpstat: --local does not go with --json"),
+        ("clpstat --nonsense", "clpstat: invalid option --nonsense"),
+        ("clpcfctrl -x /tmp", "clpcfctrl: give --push"),
+        ("clpcfctrl --push -l -w", "clpcfctrl: -l and -w cannot be given together"),
+        ("clpcfctrl --push -d /dev/fd0", "clpcfctrl: -d: there are no floppy disks in this version; name the directory with -x"),
+        ("clpdown server2", "clpdown: server2 is not expected; a server is named with -h"),
+    ] {
+        let given = words(line);
+        let Failure(words) = parse(find(&given[0]), &given[1..]).unwrap_err();
+        assert_eq!(words.lines().next(), Some(reason), "{line}");
+    }
+}
+
+#[test]
+fn order_dashes_and_other_spellings_mean_the_same() {
+    for line in ["-m failover1 -h server1 -a server2", "-a server2 -h server1 failover1 -m", "–m –a server2 —h server1 failover1"]
+    {
+        let parsed = parse(find("clpgrp"), &words(line)).unwrap();
+        assert_eq!((parsed.mode, parsed.word.as_deref()), ("-m", Some("failover1")), "{line}");
+        assert_eq!((parsed.value("-h"), parsed.value("-a")), (Some("server1"), Some("server2")), "{line}");
+    }
+    for line in ["--suspend -a", "-suspend", "–suspend", "–-suspend –a", "—suspend", "--suspend --force"] {
+        assert_eq!(parse(find("clpcl"), &words(line)).unwrap().mode, "--suspend", "{line}");
+    }
+    for line in ["-t -w 30", "-t --apito 30", "-t --apito=30", "--apito 30 -t"] {
+        assert_eq!(parse(find("clpcl"), &words(line)).unwrap().value("-w"), Some("30"), "{line}");
+    }
+    assert_eq!(parse(find("clpstat"), &words("--why failover1 --json")).unwrap().mode, "--why");
+    assert_eq!(parse(find("clpstat"), &words("--json -s")).unwrap().mode, "--json");
+}
