@@ -40,17 +40,19 @@ fn padded(name: &str, width: usize) -> String {
     format!("{:<width$}", cut(name, width - 1))
 }
 
-fn title(words: &str, left: usize, right: usize) -> String {
+/// A frame's upper line.
+pub fn title(words: &str, left: usize, right: usize) -> String {
     format!(" {}  {words}  {}\n", "=".repeat(left), "=".repeat(right))
 }
 
-fn bottom() -> String {
+/// A frame's lower line.
+pub fn bottom() -> String {
     format!(" {}\n", "=".repeat(69))
 }
 
 /// The fixed title of a heartbeat or partition resolution type.
-fn path_title(path: &PathStatus) -> &str {
-    match path.kind.as_str() {
+pub fn kind_title(kind: &str) -> &str {
+    match kind {
         "lanhb" => "LAN Heartbeat",
         "lankhb" => "Kernel Mode LAN Heartbeat",
         "diskhb" => "DISK Heartbeat",
@@ -70,7 +72,7 @@ pub fn listing(status: &ClusterStatus, widths: Widths, local: bool) -> String {
         let indent = if server.name == status.local { "   *" } else { "    " };
         text.push_str(&row(indent, &dotted(&server.name, widths.outer), &server.status, &server.comment));
         for path in &server.paths {
-            text.push_str(&row("      ", &padded(&path.name, widths.inner), &path.status, path_title(path)));
+            text.push_str(&row("      ", &padded(&path.name, widths.inner), &path.status, kind_title(&path.kind)));
         }
     }
     text.push_str("  <group>\n");

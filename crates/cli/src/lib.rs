@@ -9,6 +9,7 @@ mod format;
 pub mod help;
 pub mod manual;
 pub mod parse;
+mod properties;
 mod screen;
 mod waiting;
 

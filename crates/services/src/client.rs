@@ -124,7 +124,10 @@ pub fn push(
             for server in &servers[..=index] {
                 let _ = ask(server, Request::Abort { generation });
             }
-            return Err(ReachError::Failed(format!("{}: {cause}; nothing was changed on any server", server.0)));
+            // Who cannot be reached is named already.
+            let cause = cause.to_string();
+            let whose = if cause.starts_with(&server.0) { String::new() } else { format!("{}: ", server.0) };
+            return Err(ReachError::Failed(format!("{whose}{cause}; nothing was changed on any server")));
         }
         progress(&format!("{}: kept ready", server.0));
     }

@@ -8,6 +8,7 @@ mod ask;
 pub mod client;
 mod door;
 mod hold;
+mod remote;
 pub mod request;
 pub mod stage;
 mod tls;

@@ -16,20 +16,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clp_sys::paths::Root;
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ClientConfig, ServerConfig, ServerConnection, StreamOwned};
 
 use crate::door::{Bounded, Door, Place, REFUSED_PAUSE};
 use crate::hold::Holds;
+use crate::remote::{self, CONNECT_LIMIT, EXCHANGE_LIMIT};
 use crate::request::{Reply, Request, Target};
 use crate::{ask, stage, tls, trust, wire};
 
 /// Authenticated connections, and commands of this server, served at once: each server may ask twice at the same time.
 const SERVED_MAX: usize = 64;
-/// For connecting and the handshake together: a dead or silent server must not hold a command up.
-const CONNECT_LIMIT: Duration = Duration::from_secs(3);
-/// For an ordinary exchange: a configuration of many scripts over a slow LAN.
-const EXCHANGE_LIMIT: Duration = Duration::from_secs(30);
 /// How long the engine may take until it answers.
 const START_LIMIT: Duration = Duration::from_secs(15);
 /// Size of `transfer.log` from which it is put aside: strangers write to it too, and must not fill the disk.
@@ -281,6 +277,8 @@ impl Service {
             };
             match reply {
                 Reply::Done => Ok(()),
+                // Who cannot be reached is named already.
+                Reply::Failed { reason } if reason.starts_with(&server.name) => Err(reason),
                 Reply::Failed { reason } => Err(format!("{}: {reason}", server.name)),
                 other => Err(format!("{}: unexpected reply: {other:?}", server.name)),
             }
@@ -312,7 +310,7 @@ impl Service {
             return Err("a configuration is being distributed to this server just now; try again in a moment".into());
         }
         if self.engine_answers() {
-            return Err("the cluster service is running already".into());
+            return Err(format!("the cluster service of {} is running already", clp_sys::identity::hostname()));
         }
         let program = self.root.bin().join("clusterpro");
         let said = self.root.log().join("start.out");
@@ -360,40 +358,8 @@ impl Service {
             let found = known.iter().flat_map(|configuration| &configuration.servers).find(|s| s.name == server);
             targets = found.map(clp_config::Server::lan_addresses).unwrap_or_default();
         }
-        let mut reason = format!("{server} has no address in the configuration");
-        for target in targets {
-            match self.ask_remote(server, SocketAddr::new(target, port), inner) {
-                Ok(reply) => return reply,
-                Err(cause) => reason = format!("{server} ({target}): {cause}"),
-            }
-        }
-        Reply::Failed { reason }
-    }
-
-    fn ask_remote(&self, server: &str, address: SocketAddr, request: &Request) -> Result<Reply, String> {
-        let text = |cause: &dyn std::fmt::Display| cause.to_string();
-        let begin = Instant::now();
-        let stream = TcpStream::connect_timeout(&address, CONNECT_LIMIT).map_err(|cause| text(&cause))?;
-        let _ = stream.set_nodelay(true);
-        // A server that vanishes during a long command is noticed by the kernel's probes.
-        let _ = rustix::net::sockopt::set_socket_keepalive(&stream, true);
-        let _ = rustix::net::sockopt::set_tcp_keepidle(&stream, Duration::from_secs(5));
-        let _ = rustix::net::sockopt::set_tcp_keepintvl(&stream, Duration::from_secs(2));
-        let _ = rustix::net::sockopt::set_tcp_keepcnt(&stream, 3);
-        let name = ServerName::try_from(server.to_string()).map_err(|cause| text(&cause))?;
-        let connection = ClientConnection::new(self.client.clone(), name).map_err(|cause| text(&cause))?;
-        let sock = Bounded::new(stream, CONNECT_LIMIT.saturating_sub(begin.elapsed()));
-        let mut stream = StreamOwned::new(connection, sock);
-        while stream.conn.is_handshaking() {
-            stream.conn.complete_io(&mut stream.sock).map_err(|cause| text(&cause))?;
-        }
-        let limit = match request {
-            Request::Relay { request } if !ask::is_question(request) => ask::COMMAND_LIMIT,
-            _ => EXCHANGE_LIMIT,
-        };
-        stream.sock.allow(limit);
-        wire::write(&mut stream, request).map_err(|cause| text(&cause))?;
-        wire::read(&mut stream).map_err(|cause| text(&cause))
+        let targets: Vec<SocketAddr> = targets.into_iter().map(|target| SocketAddr::new(target, port)).collect();
+        remote::ask(&self.client, server, &targets, inner).unwrap_or_else(|reason| Reply::Failed { reason })
     }
 }
 

@@ -77,7 +77,7 @@ fn push(parsed: &Parsed) -> Result<(), Failure> {
     waiting::goes_on("nothing was changed on any server");
     let path = directory.join("clp.conf");
     let bytes = std::fs::read(&path).map_err(|cause| Failure::new(format!("{} cannot be read: {cause}", path.display())))?;
-    let configuration = parse(&bytes, &path.display().to_string())?;
+    let (_, configuration) = parse(&bytes, &path.display().to_string())?;
     let mut servers: Vec<Addressed> = configuration.servers.iter().map(addressed).collect();
     if let Some(host) = parsed.value("-h") {
         servers.retain(|(name, addresses)| name == host || addresses.iter().any(|address| address == host));

@@ -105,7 +105,7 @@ type Results = Vec<(String, Result<(), String>)>;
 /// Stop, then start. What the start will need is tried before anything stops.
 fn restart(root: &Root, servers: &[String], all: bool) -> Result<(), Failure> {
     for server in servers {
-        client::is_running(root, server, &[]).map_err(|cause| Failure::new(format!("{server}: {cause}; nothing was stopped")))?;
+        client::is_running(root, server, &[]).map_err(|cause| Failure::new(format!("{cause}; nothing was stopped")))?;
     }
     let stopped = stop(root, servers, all, " and nothing is started afterwards, that takes clpcl -s");
     if all || stopped.iter().any(|(_, result)| result.is_err()) {
@@ -148,6 +148,7 @@ fn start(root: &Root, servers: &[String]) -> Results {
 
 fn stop(root: &Root, servers: &[String], all: bool, besides: &str) -> Results {
     let request = Request::StopService { then: AfterStop::Nothing, all };
+    let hint = if besides.is_empty() { "" } else { "; start it with clpcl -s" };
     waiting::goes_on(format!("the stop of {} goes on{besides}; see clpstat", joined(servers)));
     screen::progress(&format!("stopping the cluster service of {} ...", joined(servers)));
     std::thread::scope(|scope| {
@@ -155,7 +156,7 @@ fn stop(root: &Root, servers: &[String], all: bool, besides: &str) -> Results {
             .iter()
             .map(|server| {
                 let request = &request;
-                (server.clone(), scope.spawn(move || stop_one(root, server, request, all)))
+                (server.clone(), scope.spawn(move || stop_one(root, server, request, all, hint)))
             })
             .collect();
         asked
@@ -166,12 +167,12 @@ fn stop(root: &Root, servers: &[String], all: bool, besides: &str) -> Results {
 }
 
 /// With -a one server's request stops all: the others may be gone before theirs is answered.
-fn stop_one(root: &Root, server: &str, request: &Request, all: bool) -> Result<(), String> {
+fn stop_one(root: &Root, server: &str, request: &Request, all: bool, hint: &str) -> Result<(), String> {
     match ask(root, Some(server), request) {
         Ok(clp_protocol::control::Reply::Done { .. }) => Ok(()),
         Ok(reply) => Err(failure(&reply).0),
         Err(ReachError::NotRunning(_)) if all => Ok(()),
-        Err(ReachError::NotRunning(server)) => Err(format!("the cluster service of {server} is not running")),
+        Err(ReachError::NotRunning(server)) => Err(format!("the cluster service of {server} is not running{hint}")),
         Err(cause) if all && client::is_running(root, server, &[]).is_ok_and(|running| !running) => {
             let _ = cause;
             Ok(())

@@ -2,14 +2,29 @@
 
 use clp_protocol::control::{ClusterStatus, Reply, Request};
 use clp_services::client::ReachError;
+use clp_sys::paths::Root;
 
-use super::{ask, configuration, failure, root, server_name};
-use crate::declaration::{Absent, Command, Example, Failure, Form, GROUP, HOST, Opt, Part};
+use super::{ask, configuration, failure, in_force, root, server_name};
+use crate::declaration::{Absent, Command, Example, Failure, Form, GROUP, HOST, Kind, Opt, Part, Value};
 use crate::parse::Parsed;
+use crate::properties::{self, Objects};
 use crate::{format, screen};
 
 /// The options that every view of the status takes.
 const VIEW: &[Part] = &[Part::Any(&["-h"])];
+
+const DETAILED: Part = Part::Any(&["--detail"]);
+const DETAIL: &[Part] = &[DETAILED];
+const NAMED_SERVER: Part = named(Kind::Server);
+const NAMED_HEARTBEAT: Part = named(Kind::Heartbeat);
+const NAMED_PARTITION: Part = named(Kind::Partition);
+const NAMED_GROUP: Part = named(Kind::Group);
+const NAMED_RESOURCE: Part = named(Kind::Resource);
+const NAMED_MONITOR: Part = named(Kind::Monitor);
+
+const fn named(kind: Kind) -> Part {
+    Part::MaybeWord(Value { word: "NAME", kind })
+}
 
 /// Its declaration.
 pub const COMMAND: Command = Command {
@@ -31,6 +46,14 @@ pub const COMMAND: Command = Command {
             parts: &[Part::Any(&["--json", "-h"])],
             help: "why the group is where it is: the recorded causes, oldest first",
         },
+        Form { mode: "-i", parts: DETAIL, help: "the configuration of everything" },
+        Form { mode: "--cl", parts: DETAIL, help: "that of the cluster" },
+        Form { mode: "--sv", parts: &[NAMED_SERVER, DETAILED], help: "that of the servers, or of one" },
+        Form { mode: "--hb", parts: &[NAMED_HEARTBEAT, DETAILED], help: "that of heartbeat resources" },
+        Form { mode: "--np", parts: &[NAMED_PARTITION, DETAILED], help: "that of network partition resolution" },
+        Form { mode: "--grp", parts: &[NAMED_GROUP, DETAILED], help: "that of groups" },
+        Form { mode: "--rsc", parts: &[NAMED_RESOURCE, DETAILED], help: "that of group resources" },
+        Form { mode: "--mon", parts: &[NAMED_MONITOR, DETAILED], help: "that of monitor resources" },
     ],
     options: &[
         Opt { name: "-s", also: &[], value: None, help: "the same as without options" },
@@ -43,19 +66,31 @@ pub const COMMAND: Command = Command {
         Opt { name: "-p", also: &[], value: None, help: "network partition resolution by server" },
         Opt { name: "--json", also: &[], value: None, help: "as JSON" },
         Opt { name: "--why", also: &[], value: Some(GROUP), help: "the group that is asked for" },
+        Opt { name: "-i", also: &[], value: None, help: "configuration" },
+        Opt { name: "--cl", also: &[], value: None, help: "configuration of the cluster" },
+        Opt { name: "--sv", also: &[], value: None, help: "of servers" },
+        Opt { name: "--hb", also: &[], value: None, help: "of heartbeat resources" },
+        Opt { name: "--np", also: &[], value: None, help: "of network partition resolution resources" },
+        Opt { name: "--grp", also: &[], value: None, help: "of groups" },
+        Opt { name: "--rsc", also: &[], value: None, help: "of group resources" },
+        Opt { name: "--mon", also: &[], value: None, help: "of monitor resources" },
+        Opt { name: "--detail", also: &[], value: None, help: "every parameter" },
     ],
     absent: &[
         Absent { names: &["-f", "--fnc"], why: "this release shows network partition resolution with -p" },
+        Absent { names: &["--svg"], why: "there are no server groups in this version" },
         Absent { names: &["--xcl"], why: "there are no exclusion rules in this version" },
     ],
     notes: &[
         "While the cluster service of the server that is asked does not run everything is shown as Offline, and the exit code is 0.",
+        "Configuration is read from the file in force on this server, default values included.",
         "The marks of -g, -n and -p: o online or normal, x offline or error, e failed, p on the way, - unknown or not used.",
     ],
     examples: &[
         Example { line: "clpstat", what: "the status as this server sees it" },
         Example { line: "clpstat -h server2", what: "as server2 sees it" },
         Example { line: "clpstat --why failover1", what: "why failover1 is where it is" },
+        Example { line: "clpstat --rsc fip1 --detail", what: "every parameter of the resource fip1" },
         Example { line: "clpstat --json", what: "everything, for programs" },
     ],
     run,
@@ -63,6 +98,9 @@ pub const COMMAND: Command = Command {
 
 fn run(parsed: &Parsed) -> Result<(), Failure> {
     let root = root();
+    if let Some(kinds) = configured(parsed.mode) {
+        return show_configuration(&root, kinds, parsed.word.as_deref(), parsed.has("--detail"));
+    }
     let server = parsed.value("-h").map(|host| server_name(&root, host)).transpose()?;
     if let Some(group) = parsed.value("--why") {
         return why(group, server.as_deref(), parsed.has("--json"));
@@ -70,7 +108,12 @@ fn run(parsed: &Parsed) -> Result<(), Failure> {
     let status = match ask(&root, server.as_deref(), &Request::Status) {
         Ok(Reply::Status(status)) => *status,
         Ok(reply) => return Err(failure(&reply)),
-        Err(ReachError::NotRunning(_)) => offline(&configuration(&root)?, server.as_deref()),
+        Err(ReachError::NotRunning(name)) => {
+            let configuration = configuration(&root)?;
+            // The listing alone would read as if the whole cluster were down.
+            screen::error(&format!("the cluster service of {name} is not running: what other servers do is not known here"));
+            offline(&configuration, server.as_deref())
+        }
         Err(cause) => return Err(Failure::new(cause.to_string())),
     };
     let text = match parsed.mode {
@@ -84,6 +127,31 @@ fn run(parsed: &Parsed) -> Result<(), Failure> {
             format::listing(&status, width, parsed.has("--local"))
         }
     };
+    screen::text(&text);
+    Ok(())
+}
+
+/// What a form lists of the configuration, if it does.
+fn configured(mode: &str) -> Option<&'static [Objects]> {
+    Some(match mode {
+        "-i" => properties::ALL,
+        "--cl" => &[Objects::Cluster],
+        "--sv" => &[Objects::Servers],
+        "--hb" => &[Objects::Heartbeats],
+        "--np" => &[Objects::Partitions],
+        "--grp" => &[Objects::Groups],
+        "--rsc" => &[Objects::Resources],
+        "--mon" => &[Objects::Monitors],
+        _ => return None,
+    })
+}
+
+fn show_configuration(root: &Root, kinds: &[Objects], name: Option<&str>, detail: bool) -> Result<(), Failure> {
+    let (document, configuration) = in_force(root)?;
+    let text = properties::listing(&document, &configuration, kinds, name, detail).map_err(|known| {
+        let kind = kinds.first().map_or("", |kind| kind.noun()).to_string();
+        failure(&Reply::Unknown { kind, name: name.unwrap_or_default().into(), known })
+    })?;
     screen::text(&text);
     Ok(())
 }

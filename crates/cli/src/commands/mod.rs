@@ -61,6 +61,11 @@ pub(crate) fn root() -> Root {
 
 /// The configuration in force on this server.
 pub(crate) fn configuration(root: &Root) -> Result<Configuration, Failure> {
+    in_force(root).map(|(_, configuration)| configuration)
+}
+
+/// The file in force on this server, and what it means.
+fn in_force(root: &Root) -> Result<(Document, Configuration), Failure> {
     let path = root.conf();
     let bytes = std::fs::read(&path).map_err(|cause| {
         Failure::new(format!("{} cannot be read: {cause}; distribute one with clpcfctrl --push", path.display()))
@@ -68,12 +73,13 @@ pub(crate) fn configuration(root: &Root) -> Result<Configuration, Failure> {
     parse(&bytes, &path.display().to_string())
 }
 
-fn parse(bytes: &[u8], name: &str) -> Result<Configuration, Failure> {
+fn parse(bytes: &[u8], name: &str) -> Result<(Document, Configuration), Failure> {
     let document = Document::read(bytes).map_err(|cause| Failure::new(format!("{name}: {cause}")))?;
-    Configuration::from_document(&document).map_err(|problems| {
+    let configuration = Configuration::from_document(&document).map_err(|problems| {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
         Failure::new(format!("{name} cannot be used:\n  {}", lines.join("\n  ")))
-    })
+    })?;
+    Ok((document, configuration))
 }
 
 /// The name of a server given by name or address; the error lists those that exist.

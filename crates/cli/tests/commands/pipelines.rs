@@ -33,6 +33,9 @@ fn scripts_find_what_they_look_for() {
         (r"clpstat --local | sed -n '/<server>/,/<group>/p' | grep -c '^   [\* ][^ ]'".into(), "2".into()),
         ("clpstat | grep failover -A1 | grep current | awk '{print $3}'".into(), own.clone()),
         ("clpgrp -n failover1".into(), own.clone()),
+        ("clpstat --rsc fip1 | grep IP | cut -d: -f2 | tr -d ' '".into(), "10.0.0.12".into()),
+        ("clpstat --sv | grep Server | awk '{print $3}' | sed 's/]//'".into(), format!("{own}\nserver2")),
+        ("clpstat --cl --detail | grep 'Shutdown Monitoring Method' | awk -F: '{print $2}' | tr -d ' '".into(), "softdog".into()),
     ];
     for (line, expected) in cases {
         let ran = server.shell(&line);
