@@ -33,10 +33,17 @@ pub fn collect(directory: &Path) -> Result<Vec<StagedFile>, String> {
     }
     let mut found = Found { files: Vec::new(), bytes: 0 };
     found.read(&conf, "clp.conf")?;
-    let scripts = directory.join("scripts");
-    if scripts.is_dir() {
-        found.walk(&scripts, "scripts")?;
-    }
+    found.scripts(&directory.join("scripts"))?;
+    Ok(found.files)
+}
+
+/// The scripts of a configuration alone, from the directory that holds them; none when there is no such directory.
+///
+/// # Errors
+/// As [`collect`].
+pub fn scripts(directory: &Path) -> Result<Vec<StagedFile>, String> {
+    let mut found = Found { files: Vec::new(), bytes: 0 };
+    found.scripts(directory)?;
     Ok(found.files)
 }
 
@@ -46,6 +53,10 @@ struct Found {
 }
 
 impl Found {
+    fn scripts(&mut self, directory: &Path) -> Result<(), String> {
+        if directory.is_dir() { self.walk(directory, "scripts") } else { Ok(()) }
+    }
+
     fn walk(&mut self, directory: &Path, below: &str) -> Result<(), String> {
         let failed = |cause: io::Error| format!("cannot read {}: {cause}", directory.display());
         let mut entries: Vec<fs::DirEntry> = fs::read_dir(directory).and_then(Iterator::collect).map_err(failed)?;

@@ -31,7 +31,7 @@ impl Difference {
         let old = std::fs::read(root.conf()).ok().and_then(|bytes| Document::read(&bytes).ok());
         let before = old.as_ref().and_then(|old| Configuration::from_document(old).ok());
         let changes = old.as_ref().map(|old| diff(old, &document)).unwrap_or_default();
-        let scripts = scripts(root.conf().parent().unwrap_or(directory), &root.scripts(), directory);
+        let scripts = scripts(&root.scripts(), &directory.join("scripts"));
         // The engines hold their configuration in memory: only what they would read as the same needs nothing of them.
         let is_without_effect = before.as_ref() == Some(new);
         Ok(Difference { changes, scripts, before, is_without_effect })
@@ -131,22 +131,13 @@ impl Difference {
     }
 }
 
-/// Scripts of two places that are not the same.
-fn scripts(in_force: &Path, own: &Path, directory: &Path) -> Vec<(String, &'static str)> {
+/// Scripts of two places that are not the same. What cannot be read is said by the push itself.
+fn scripts(in_force: &Path, new: &Path) -> Vec<(String, &'static str)> {
     let of = |directory: &Path| -> BTreeMap<String, (bool, String)> {
-        let files = stage::collect(directory).unwrap_or_default();
-        files.into_iter().filter(|file| file.path != "clp.conf").map(|file| (file.path, (file.executable, file.hex))).collect()
+        let files = stage::scripts(directory).unwrap_or_default();
+        files.into_iter().map(|file| (file.path, (file.executable, file.hex))).collect()
     };
-    // Before the first push the scripts lie beside etc, afterwards below the generation in force.
-    let current = in_force.join("current");
-    let before = if current.exists() {
-        of(&current)
-    } else if own.exists() {
-        of(own.parent().unwrap_or(own))
-    } else {
-        BTreeMap::new()
-    };
-    let after = of(directory);
+    let (before, after) = (of(in_force), of(new));
     let changed = after.iter().filter_map(|(path, file)| match before.get(path) {
         None => Some((path.clone(), "added")),
         Some(other) if other != file => Some((path.clone(), "changed")),

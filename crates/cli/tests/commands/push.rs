@@ -119,6 +119,15 @@ fn what_the_engines_hold_already_is_uploaded_while_they_run() {
     let ran = push(&server, directory.path(), &[]);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.out.contains("scripts/failover1/exec1/start.sh: added (upload only)"), "{}", ran.out);
+    // Those that lie there, before any push, are what is in force.
+    let own = server.root().join("scripts/failover1/exec1");
+    std::fs::create_dir_all(&own).unwrap();
+    for (name, text) in [("start.sh", "#! /bin/sh\n"), ("stop.sh", "#! /bin/sh\n")] {
+        std::fs::write(own.join(name), text).unwrap();
+    }
+    let ran = push(&server, directory.path(), &[]);
+    let shown: Vec<&str> = ran.out.lines().filter(|line| line.contains("scripts/")).collect();
+    assert_eq!(shown, ["  scripts/failover1/exec1/stop.sh: removed (upload only)"], "{ran:?}");
 }
 
 // S-CFG-MSG-WM
