@@ -1,11 +1,9 @@
 //! What commands use: this server's engine, and other servers through this server's `clusterpro_trn`. Holds no key.
 
-use std::path::Path;
-
 use clp_protocol::control;
 use clp_sys::paths::Root;
 
-use crate::request::{Reply, Request, Target};
+use crate::request::{Reply, Request, StagedFile, Target};
 use crate::{ask, stage, wire};
 
 /// Why a server could not be asked.
@@ -98,7 +96,7 @@ pub fn is_running(root: &Root, server: &str, addresses: &[String]) -> Result<boo
     }
 }
 
-/// Distribute a configuration directory to servers (name and addresses): kept ready everywhere first, then switched
+/// Distribute a configuration to servers (name and addresses): kept ready everywhere first, then switched
 /// everywhere by this server's transfer service, while no cluster service can start; if one cannot take it nothing changes
 /// anywhere. Each switches to the old or the new one, whole. `switching` is called when the order to switch is given, from
 /// where on it goes on without the caller.
@@ -107,20 +105,19 @@ pub fn is_running(root: &Root, server: &str, addresses: &[String]) -> Result<boo
 /// Names the servers that stood in the way.
 pub fn push(
     root: &Root,
-    directory: &Path,
+    files: &[StagedFile],
     servers: &[(String, Vec<String>)],
     mut progress: impl FnMut(&str),
     switching: impl FnOnce(),
 ) -> Result<(), ReachError> {
-    let files = stage::collect(directory).map_err(ReachError::Failed)?;
-    let checksum = stage::checksum(&files);
+    let checksum = stage::checksum(files);
     let generation = clp_sys::clock::wall().as_millis().try_into().unwrap_or(u64::MAX);
     let own = clp_sys::identity::hostname();
     let ask = |server: &(String, Vec<String>), request: Request| {
         if server.0 == own { transfer(root, &request) } else { transfer(root, &there(&server.0, &server.1, request)) }
     };
     for (index, server) in servers.iter().enumerate() {
-        if let Err(cause) = ask(server, Request::Stage { generation, checksum: checksum.clone(), files: files.clone() }) {
+        if let Err(cause) = ask(server, Request::Stage { generation, checksum: checksum.clone(), files: files.to_vec() }) {
             for server in &servers[..=index] {
                 let _ = ask(server, Request::Abort { generation });
             }

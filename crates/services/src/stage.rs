@@ -37,6 +37,17 @@ pub fn collect(directory: &Path) -> Result<Vec<StagedFile>, String> {
     Ok(found.files)
 }
 
+/// The files in force on this server: clp.conf and scripts, whether they were pushed or put there by hand.
+///
+/// # Errors
+/// As [`collect`].
+pub fn in_use(root: &Root) -> Result<Vec<StagedFile>, String> {
+    let mut found = Found { files: Vec::new(), bytes: 0 };
+    found.read(&root.conf(), "clp.conf")?;
+    found.scripts(&root.scripts())?;
+    Ok(found.files)
+}
+
 /// The scripts of a configuration alone, from the directory that holds them; none when there is no such directory.
 ///
 /// # Errors

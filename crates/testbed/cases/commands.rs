@@ -87,7 +87,7 @@ fn what_does_not_exist_is_answered_with_what_does() {
         ("clpgrp -m failover1 -a server9", ["server9", "server1, server2"]),
         ("clpdown -h server9", ["server9", "server1, server2"]),
         ("clpstdn -h server9", ["server9", "server1, server2"]),
-        ("clpcfctrl --push -x /opt/mainstay/etc -h server9", ["server9", "server1, server2"]),
+        ("clpcfctrl --push -h server9", ["server9", "server1, server2"]),
     ] {
         refused(&cluster, line, &words);
     }

@@ -170,3 +170,35 @@ fn a_push_that_is_killed_leaves_one_configuration_on_all_servers() {
     cluster.run("server1", &["clpcl", "-s", "-a"]);
     cluster.settle();
 }
+
+// S-CMD-CFCTRL-HOST
+#[test]
+fn a_server_that_was_installed_anew_gets_what_is_in_force_and_nobody_else_is_touched() {
+    let Some(cluster) = Cluster::up(Conf::sample()) else { return };
+    let generation = |server: &str| cluster.run(server, &["readlink", "/opt/mainstay/etc/current"]);
+    cluster.run("server1", &["clpcfctrl", "--push"]);
+    let (before, expected) = (generation("server1"), in_force(&cluster, "server1"));
+    for host in ["server2", "192.168.0.2"] {
+        cluster.run("server1", &["clpcl", "-t", "-h", "server2"]);
+        cluster.until("the service is stopped", || !cluster.is_true("server2", "pgrep -x clusterpro"));
+        let line = "cd /opt/mainstay && rm -rf etc/clp.conf etc/current etc/conf.* scripts work log";
+        cluster.run("server2", &["sh", "-c", line]);
+        let done = cluster.run("server1", &["clpcfctrl", "--push", "-h", host]);
+        assert!(done.ends_with("Command succeeded.(code:0)\n"), "{done}");
+        assert_eq!(in_force(&cluster, "server2"), expected);
+        assert_eq!(generation("server1"), before, "server1 was switched");
+        cluster.run("server1", &["clpcl", "-s", "-h", "server2"]);
+        cluster.until("it is back", || cluster.server("server1", "server2") == "Online");
+    }
+    assert!(cluster.is_active_on("server1"));
+    // Other data for one server alone would be two configurations; the live directory alone would lose the scripts.
+    change(&cluster, "s/two servers, one shared disk/changed/");
+    for (words, reason) in [
+        (["clpcfctrl", "--push", "-x", DATA, "-h", "server2"].as_slice(), "another configuration than the rest"),
+        (&["clpcfctrl", "--push", "-x", "/opt/mainstay/etc"], "without its scripts"),
+    ] {
+        let output = cluster.exec("server1", words).unwrap();
+        assert!(output.status == 1 && output.stderr.contains(reason), "{words:?} {output:?}");
+        assert_eq!(in_force(&cluster, "server2"), expected);
+    }
+}

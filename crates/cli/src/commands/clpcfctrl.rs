@@ -2,9 +2,10 @@
 //!
 //! What a change needs is computed by `clp_config::diff`; what is printed about it stands in `difference.rs`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clp_services::client::{self, ReachError};
+use clp_services::stage;
 use clp_sys::paths::Root;
 
 use super::difference::Difference;
@@ -69,15 +70,24 @@ fn run(parsed: &Parsed) -> Result<(), Failure> {
 
 fn push(parsed: &Parsed) -> Result<(), Failure> {
     let root = root();
-    let directory = match parsed.value("-x") {
-        Some(directory) => PathBuf::from(directory),
-        None if root.etc().join("current").exists() => root.etc().join("current"),
-        None => return Err(Failure::new("nothing was distributed to this server yet; name the directory with -x")),
-    };
     waiting::goes_on("nothing was changed on any server");
-    let path = directory.join("clp.conf");
+    let (path, scripts) = match parsed.value("-x").map(PathBuf::from) {
+        Some(directory) if is_same(&directory, &root.etc()) => {
+            return Err(Failure::new(format!(
+                "{} holds clp.conf without its scripts: leave out -x to send what is in force again",
+                directory.display()
+            )));
+        }
+        Some(directory) => (directory.join("clp.conf"), directory.join("scripts")),
+        None => (root.conf(), root.scripts()),
+    };
     let bytes = std::fs::read(&path).map_err(|cause| Failure::new(format!("{} cannot be read: {cause}", path.display())))?;
     let (_, configuration) = parse(&bytes, &path.display().to_string())?;
+    let files = match parsed.value("-x") {
+        Some(directory) => stage::collect(Path::new(directory)),
+        None => stage::in_use(&root),
+    }
+    .map_err(Failure::new)?;
     let mut servers: Vec<Addressed> = configuration.servers.iter().map(addressed).collect();
     if let Some(host) = parsed.value("-h") {
         servers.retain(|(name, addresses)| name == host || addresses.iter().any(|address| address == host));
@@ -86,14 +96,19 @@ fn push(parsed: &Parsed) -> Result<(), Failure> {
             return Err(Failure::new(format!("there is no server {host}; servers are {}", names.join(", "))));
         }
     }
-    let difference = Difference::to_what_is_in_force(&root, &directory, &bytes, &configuration)?;
+    let difference = Difference::to_what_is_in_force(&root, &scripts, &bytes, &configuration)?;
+    if parsed.has("-h") && difference.is_between_servers() {
+        return Err(Failure::new(
+            "the data differ from what is in force here, and one server must not have another configuration than the rest: leave out -h, or leave out -x to send what is in force",
+        ));
+    }
     // A server that is taken out is asked too: it must not go on with what it has.
     let removed = if parsed.has("-h") { Vec::new() } else { difference.removed_servers() };
     let running = running(&root, &servers, &removed)?;
     let refused = (!running.is_empty() && !difference.is_without_effect()).then(|| difference.needed(&running));
     let result = match refused {
         Some(words) => Err(words),
-        None => client::push(&root, &directory, &servers, screen::progress, || {
+        None => client::push(&root, &files, &servers, screen::progress, || {
             waiting::goes_on("the servers are being switched to the new data; see log/transfer.log");
         })
         .map_err(|cause| format!("{cause}(cfmgr:1)")),
@@ -117,6 +132,10 @@ fn push(parsed: &Parsed) -> Result<(), Failure> {
     }
     screen::line("Command succeeded.(code:0)");
     Ok(())
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
 }
 
 /// A server's name and addresses.

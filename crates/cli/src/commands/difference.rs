@@ -24,14 +24,19 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// Compare a directory with what is in force on this server.
-    pub fn to_what_is_in_force(root: &Root, directory: &Path, bytes: &[u8], new: &Configuration) -> Result<Difference, Failure> {
+    /// Compare data with what is in force on this server.
+    pub fn to_what_is_in_force(
+        root: &Root,
+        new_scripts: &Path,
+        bytes: &[u8],
+        new: &Configuration,
+    ) -> Result<Difference, Failure> {
         let broken = |cause: &dyn std::fmt::Display| Failure::new(cause.to_string());
         let document = Document::read(bytes).map_err(|cause| broken(&cause))?;
         let old = std::fs::read(root.conf()).ok().and_then(|bytes| Document::read(&bytes).ok());
         let before = old.as_ref().and_then(|old| Configuration::from_document(old).ok());
         let changes = old.as_ref().map(|old| diff(old, &document)).unwrap_or_default();
-        let scripts = scripts(&root.scripts(), &directory.join("scripts"));
+        let scripts = scripts(&root.scripts(), new_scripts);
         // The engines hold their configuration in memory: only what they would read as the same needs nothing of them.
         let is_without_effect = before.as_ref() == Some(new);
         Ok(Difference { changes, scripts, before, is_without_effect })
@@ -40,6 +45,11 @@ impl Difference {
     /// Do running engines hold all of it already?
     pub fn is_without_effect(&self) -> bool {
         self.is_without_effect
+    }
+
+    /// Would a server that gets these data differ from one that keeps what is in force here?
+    pub fn is_between_servers(&self) -> bool {
+        self.before.is_some() && !(self.changes.list.is_empty() && self.scripts.is_empty())
     }
 
     /// Is something in it that only the WebManager reads, at its start?

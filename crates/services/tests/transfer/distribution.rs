@@ -165,16 +165,16 @@ fn a_push_to_a_server_that_does_not_answer_changes_nothing_anywhere() {
     let ground = Ground::new();
     ground.serve();
     let before = in_force(&ground.root);
-    ground.files("first");
+    let files = ground.files("first");
     let own = clp_sys::identity::hostname();
     let servers = [(own, vec![]), ("server2".to_string(), vec!["127.0.0.1".to_string()])];
-    let reason = client::push(&ground.root, &ground.beside("push-first"), &servers, |_| {}, || {}).unwrap_err().to_string();
+    let reason = client::push(&ground.root, &files, &servers, |_| {}, || {}).unwrap_err().to_string();
     assert!(reason.contains("server2") && reason.contains("nothing was changed"), "{reason}");
     assert_eq!(in_force(&ground.root), before);
     assert!(
         fs::read_dir(ground.root.etc()).unwrap().all(|entry| !entry.unwrap().file_name().to_string_lossy().starts_with("conf."))
     );
-    client::push(&ground.root, &ground.beside("push-first"), &servers[..1], |_| {}, || {}).unwrap();
+    client::push(&ground.root, &files, &servers[..1], |_| {}, || {}).unwrap();
     assert_eq!(ground.word(), "first");
 }
 

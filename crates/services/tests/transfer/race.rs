@@ -46,9 +46,9 @@ fn second(ground: &Ground) -> Root {
 
 /// Pushes to both servers; `between` happens when everything is kept ready and nothing is switched.
 fn push(ground: &Ground, between: impl FnOnce()) -> Result<(), String> {
-    ground.files("first");
+    let files = ground.files("first");
     let servers = [(clp_sys::identity::hostname(), vec![]), ("server2".to_string(), vec!["127.0.0.2".to_string()])];
-    client::push(&ground.root, &ground.beside("push-first"), &servers, |_| {}, between).map_err(|cause| cause.to_string())
+    client::push(&ground.root, &files, &servers, |_| {}, between).map_err(|cause| cause.to_string())
 }
 
 #[test]
