@@ -138,6 +138,32 @@ fn a_dead_server_is_named_in_seconds_and_the_others_obey() {
     assert!(!cluster.has_mount("server1") && !cluster.has_address("server1"));
 }
 
+// S-CMD-CLPGRP
+#[test]
+fn a_group_is_stopped_started_and_moved_when_the_command_says_so() {
+    let Some(cluster) = Cluster::up(Conf::sample()) else { return };
+    let done = |line: &str| {
+        let output = shell(&cluster, line);
+        assert_eq!((output.status, output.stdout.as_str()), (0, "Command succeeded.\n"), "{line}: {output:?}");
+    };
+    // The effect is there when the command ends: nothing is waited for.
+    let holds = |server: &str| cluster.has_mount(server) && cluster.has_address(server);
+    let is_free = |server: &str| !cluster.has_mount(server) && !cluster.has_address(server);
+    done("clpgrp -t failover1");
+    assert!(is_free("server1") && is_free("server2"));
+    assert_eq!(says(&cluster, "clpgrp -n failover1"), "");
+    done("clpgrp -s failover1");
+    assert!(holds("server1") && is_free("server2"));
+    done("clpgrp -m failover1");
+    assert!(holds("server2") && is_free("server1"));
+    done("clpgrp -m failover1 -h server2 -a server1");
+    assert!(holds("server1") && is_free("server2"));
+    refused(&cluster, "clpgrp -m failover1 -a server1", &["already active on server1"]);
+    refused(&cluster, "clpgrp -m failover1 -h server2", &["active on server1"]);
+    done("clpgrp -t failover1");
+    refused(&cluster, "clpgrp -m failover1", &["failover1 is not active", "clpgrp -s failover1"]);
+}
+
 #[test]
 fn a_group_that_is_active_elsewhere_is_moved_by_force_only() {
     let Some(cluster) = Cluster::up(Conf::sample()) else { return };

@@ -45,6 +45,7 @@ fn stop(cluster: &Cluster) {
     }
 }
 
+// S-CFG-MSG-OK
 #[test]
 fn a_change_waits_for_a_stopped_cluster_and_is_in_force_on_both_servers_afterwards() {
     let Some(cluster) = Cluster::up(Conf::sample()) else { return };
@@ -93,6 +94,7 @@ fn scripts_are_distributed_while_the_cluster_runs() {
     cluster.moved_to("server2", "server1");
 }
 
+// S-CFG-DISTRIBUTE
 #[test]
 fn a_server_that_is_down_is_named_and_nothing_changes_anywhere() {
     let Some(cluster) = Cluster::up(Conf::sample()) else { return };
