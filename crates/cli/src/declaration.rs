@@ -161,6 +161,13 @@ impl Command {
         }
     }
 
+    /// An option in all its spellings: `-w SECONDS, --apito SECONDS`.
+    pub fn spellings(&self, option: &Opt) -> String {
+        let value = option.value.map_or(String::new(), |value| format!(" {}", value.word));
+        let names = std::iter::once(&option.name).chain(option.also);
+        names.map(|name| format!("{name}{value}")).collect::<Vec<_>>().join(", ")
+    }
+
     /// A form as one line: `clpgrp -s [GROUP] [-h HOST]`.
     pub fn line(&self, form: &Form) -> String {
         let mut line = self.name.to_string();

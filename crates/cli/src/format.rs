@@ -149,7 +149,6 @@ pub fn group_map(status: &ClusterStatus) -> String {
 /// Heartbeats between the servers, one block a server.
 pub fn heartbeats(status: &ClusterStatus) -> String {
     let title = title("HEARTBEAT RESOURCE STATUS", 19, 21);
-    // Only what two servers say of each other is known: whatever the path says of itself is shown by the listing.
     paths(status, &title, "HB", |path| path.kind.ends_with("hb"), |path, peer, _| path.peers.get(peer).cloned())
 }
 

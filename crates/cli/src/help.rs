@@ -39,8 +39,7 @@ pub fn help(command: &Command, width: usize) -> String {
     }
     text.push_str("\noptions:\n");
     for option in command.options {
-        let also = option.also.iter().map(|name| format!(", {name}")).collect::<String>();
-        text.push_str(&entry(&format!("{}{also}", command.shown(option.name)), option.help, width));
+        text.push_str(&entry(&command.spellings(option), option.help, width));
     }
     text.push_str(&entry("--help", "this text", width));
     text.push_str(&entry("--version", "the version", width));

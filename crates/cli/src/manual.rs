@@ -23,8 +23,7 @@ pub fn page(command: &Command, all: &[&Command]) -> String {
     }
     page.push_str(".SH OPTIONS\n");
     for option in command.options {
-        let also = option.also.iter().map(|name| format!(", {name}")).collect::<String>();
-        page.push_str(&format!(".TP\n.B {}\n{}.\n", roff(&format!("{}{also}", command.shown(option.name))), roff(option.help)));
+        page.push_str(&format!(".TP\n.B {}\n{}.\n", roff(&command.spellings(option)), roff(option.help)));
     }
     page.push_str(".TP\n.B \\-\\-help\nHelp.\n.TP\n.B \\-\\-version\nThe version.\n.SH EXAMPLES\n");
     for example in command.examples {
@@ -75,8 +74,7 @@ pub fn chapter(all: &[&Command]) -> String {
         }
         text.push_str("\n| option | meaning |\n|---|---|\n");
         for option in command.options {
-            let also = option.also.iter().map(|name| format!(", `{name}`")).collect::<String>();
-            text.push_str(&format!("| `{}`{also} | {} |\n", command.shown(option.name), cell(option.help)));
+            text.push_str(&format!("| `{}` | {} |\n", command.spellings(option), cell(option.help)));
         }
         for note in command.notes {
             text.push_str(&format!("\n{note}\n"));

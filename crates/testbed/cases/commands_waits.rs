@@ -43,6 +43,17 @@ fn a_wait_that_is_ended_says_that_the_move_goes_on_and_it_does() {
 }
 
 #[test]
+fn who_watches_on_a_terminal_is_told_what_happens_and_a_script_is_not() {
+    let Some(cluster) = slow() else { return };
+    let output = cluster.run("server1", &["script", "-qec", "stty cols 40; clpgrp -m failover1", "/dev/null"]);
+    let lines: Vec<&str> = output.lines().map(str::trim_end).collect();
+    assert!(lines.contains(&"  failover1: Offline Pending on server1"), "{output}");
+    assert_eq!(lines.last(), Some(&"Command succeeded."), "{output}");
+    let output = cluster.exec("server1", &["clpgrp", "-m", "failover1"]).unwrap();
+    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("Command succeeded.\n", ""), "{output:?}");
+}
+
+#[test]
 fn two_orders_at_once_leave_the_group_on_one_server() {
     let Some(cluster) = slow() else { return };
     for orders in [

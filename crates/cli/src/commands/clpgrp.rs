@@ -3,7 +3,7 @@
 use clp_protocol::control::{ClusterStatus, Reply, Request};
 use clp_sys::paths::Root;
 
-use super::{ask, failure, named, order, root};
+use super::{ask, failure, named, order, progress, root};
 use crate::declaration::{Command, DESTINATION, Example, Failure, Form, GROUP, HOST, Opt, Part, WAIT};
 use crate::parse::Parsed;
 use crate::{screen, waiting};
@@ -76,6 +76,9 @@ fn run(parsed: &Parsed) -> Result<(), Failure> {
     let group = parsed.word.clone();
     let server = parsed.value("-h").map(|host| named(&root, host));
     let what = group.clone().unwrap_or_else(|| "the groups".into());
+    if parsed.mode != "-n" {
+        progress::of_groups(&root, group.as_deref());
+    }
     match parsed.mode {
         "-s" => {
             announce("start", &what);

@@ -7,6 +7,7 @@ mod clpgrp;
 mod clpstat;
 mod clpstdn;
 mod difference;
+mod progress;
 
 use std::process::ExitCode;
 use std::time::Duration;

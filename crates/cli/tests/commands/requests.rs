@@ -268,7 +268,8 @@ fn every_command_refuses_another_user_before_it_asks_anything() {
     // The build directory may be closed to others; a copy in a directory open to all is not.
     let open = tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755)).tempdir().unwrap();
     let program = open.path().join("clp");
-    std::fs::copy(env!("CARGO_BIN_EXE_clp"), &program).unwrap();
+    // By another process: while this one writes it, a child of another test may hold it open, and it could not be run.
+    assert!(Command::new("cp").arg(env!("CARGO_BIN_EXE_clp")).arg(&program).status().unwrap().success());
     for words in [
         "clpstat",
         "clpstat --json",
