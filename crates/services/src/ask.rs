@@ -20,6 +20,9 @@ pub const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// For an order: scripts may take their time.
 pub const COMMAND_LIMIT: Duration = Duration::from_secs(4 * 3600);
 
+/// For the end of a cluster service that has answered that it stops: it gives back its watchdog and writes its record.
+const END_LIMIT: Duration = Duration::from_secs(15);
+
 /// Connect; fails within [`ANSWER_LIMIT`] also when the other side takes no connections off its queue.
 ///
 /// # Errors
@@ -65,7 +68,16 @@ pub fn is_question(request: &serde_json::Value) -> bool {
     )
 }
 
-/// Ask this server's engine; None when it does not run.
+/// Is it the order to stop the cluster service, after which the server goes on?
+fn is_stop(request: &serde_json::Value) -> bool {
+    matches!(
+        serde_json::from_value::<control::Request>(request.clone()),
+        Ok(control::Request::StopService { then: control::AfterStop::Nothing, .. })
+    )
+}
+
+/// Ask this server's engine; None when it does not run. A stop is answered when the engine has ended: who is told that it
+/// stopped may start it again.
 ///
 /// # Errors
 /// It does not answer, ended during the question, or answered nonsense.
@@ -90,9 +102,15 @@ pub fn engine(root: &Root, request: &serde_json::Value) -> Result<Option<serde_j
     waited?;
     let mut line = String::new();
     stream.set_read_timeout(Some(ANSWER_LIMIT)).map_err(|cause| broken(&cause))?;
-    BufReader::new(stream).read_line(&mut line).map_err(|cause| broken(&cause))?;
+    let mut reader = BufReader::new(stream);
+    reader.read_line(&mut line).map_err(|cause| broken(&cause))?;
     if line.is_empty() {
         return Err(failed("ended before it answered"));
+    }
+    if is_stop(request) && line.contains("\"done\"") {
+        // The connection ends with the engine; one that does not end in time has stopped all the same.
+        let _ = reader.get_ref().set_read_timeout(Some(END_LIMIT));
+        let _ = reader.read_line(&mut String::new());
     }
     serde_json::from_str(&line).map(Some).map_err(|cause| broken(&cause))
 }

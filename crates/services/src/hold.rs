@@ -82,6 +82,11 @@ impl Holds {
     }
 }
 
+/// Does a cluster service run, or is one on its way in or out?
+pub fn is_locked(root: &Root) -> bool {
+    lock(root, false).is_err()
+}
+
 /// The lock of a cluster service that does not run.
 fn lock(root: &Root, is_running: bool) -> Result<File, String> {
     let running = || format!("the cluster service of {} is running: stop it first (clpcl -t -a)", clp_sys::identity::hostname());

@@ -19,7 +19,7 @@ use clp_sys::paths::Root;
 use rustls::{ClientConfig, ServerConfig, ServerConnection, StreamOwned};
 
 use crate::door::{Bounded, Door, Place, REFUSED_PAUSE};
-use crate::hold::Holds;
+use crate::hold::{self, Holds};
 use crate::remote::{self, CONNECT_LIMIT, EXCHANGE_LIMIT};
 use crate::request::{Reply, Request, Target};
 use crate::{ask, stage, tls, trust, wire};
@@ -311,6 +311,17 @@ impl Service {
         }
         if self.engine_answers() {
             return Err(format!("the cluster service of {} is running already", clp_sys::identity::hostname()));
+        }
+        let until = Instant::now() + START_LIMIT;
+        // One that was just stopped is still on its way out, and one that was just started does not answer yet.
+        while hold::is_locked(&self.root) {
+            if self.engine_answers() {
+                return Err(format!("the cluster service of {} is running already", clp_sys::identity::hostname()));
+            }
+            if Instant::now() >= until {
+                return Err(format!("the cluster service that ran before has not ended within {} s", START_LIMIT.as_secs()));
+            }
+            std::thread::sleep(Duration::from_millis(10));
         }
         let program = self.root.bin().join("clusterpro");
         let said = self.root.log().join("start.out");
