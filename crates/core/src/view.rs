@@ -216,8 +216,12 @@ impl Cluster {
         for member in before.iter().flat_map(|view| &view.members) {
             let gone = !view.members.iter().any(|m| m.server == member.server);
             if gone && !self.contact.is_left(member.server) {
-                let age = now.since(self.contact.peer(member.server).sign).as_millis();
-                let reason = format!("no heartbeat for {age} ms (limit {} ms)", self.plan.timing.timeout.as_millis());
+                let (age, limit) = (now.since(self.contact.peer(member.server).sign), self.plan.timing.timeout);
+                let reason = if age >= limit {
+                    format!("no heartbeat for {} ms (limit {} ms)", age.as_millis(), limit.as_millis())
+                } else {
+                    format!("{} formed a view without it", self.plan.server(view.epoch.server))
+                };
                 self.out.push(Action::Alert(Alert::ServerDown { server: member.server, reason }));
             }
         }
