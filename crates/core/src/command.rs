@@ -192,6 +192,9 @@ impl Cluster {
                 self.document.stopping = Some(then);
                 Ok(vec![Goal::Stopped])
             }
+            Command::Suspend { on: true } if !self.document.started => {
+                Err(refused("the cluster is starting: its servers wait for each other", "try again in a moment"))
+            }
             Command::Suspend { on: true } => {
                 self.document.suspended = true;
                 Ok(vec![Goal::Suspended])
