@@ -279,6 +279,14 @@ catalogue! {
     monitor_recovered(monitor) "rm" 26 Info "{1} left the error state",
         meaning "The monitored object works again.",
         remedy "None.";
+    /// A check was slow.
+    monitor_slow(monitor; values) "rm" 71 Warning "polling of {1} was slow; args are timeout, tick rate, actual time, warning ratio",
+        meaning "The check ended, but took more than the configured part of its time-out (mainstay/delaywarn/monitor).",
+        remedy "Find out what slows the object or this server down, or raise polling/timeout.";
+    /// A time-out without recovery.
+    recovery_withheld(monitor) "rm" 193 Warning "recovery for {1} skipped since timeouts are set not to recover",
+        meaning "A check did not end in time, and emergency/timeout/notrecovery/use says that nothing follows.",
+        remedy "Repair the object, or move the group by hand.";
     /// The end of a ladder without an action.
     recovery_over(monitor; reason) "rm" 900 Warning "no recovery is left for monitor {1}",
         meaning "The recovery ladder is at its end and no final action is configured: the error stays.",

@@ -30,6 +30,7 @@ rules! {
     resources_exist,
     dependencies_stay_in_the_group_without_cycle,
     monitors_refer_to_what_exists,
+    monitored_things_are_named,
     final_actions_can_run,
     addresses_are_addresses,
     disks_are_complete,
@@ -237,6 +238,45 @@ fn monitors_refer_to_what_exists(configuration: &Configuration, problems: &mut V
                 "scripts before the final action",
                 "they cannot run in this version; set it to 0",
             ));
+        }
+    }
+}
+
+/// What a kind watches besides its common target is there, and can be watched.
+fn monitored_things_are_named(configuration: &Configuration, problems: &mut Vec<Problem>) {
+    let is_address = |name: &String| {
+        let found = configuration.resources.iter().find(|resource| resource.name == *name);
+        found.is_some_and(|resource| matches!(resource.kind, ResourceKind::Fip(_)))
+    };
+    for monitor in &configuration.monitors {
+        let at = format!("/root/monitor/{}@{}", monitor.kind.word(), monitor.name);
+        let mut add = |path: &str, what: String, remedy: &str| problems.push(Problem::new(format!("{at}/{path}"), what, remedy));
+        match &monitor.kind {
+            MonitorKind::Arpw(arpw) if !is_address(&arpw.object) => {
+                add(
+                    "parameters/object",
+                    format!("{:?} is not a fip resource", arpw.object),
+                    "name the resource whose address is announced",
+                );
+            }
+            MonitorKind::Fipw(_) if !is_address(&monitor.common.target) => {
+                add(
+                    "target",
+                    format!("{:?} is not a fip resource", monitor.common.target),
+                    "choose the resource whose address is watched",
+                );
+            }
+            MonitorKind::Psw(psw) if psw.name.trim().is_empty() => {
+                add("parameters/processname", "no process is named".into(), "give the command line as ps -eo cmd shows it");
+            }
+            MonitorKind::Genw(genw) if genw.path.is_empty() || (!genw.product && !genw.path.starts_with('/')) => {
+                add(
+                    "parameters/path",
+                    format!("{:?} is not an absolute path", genw.path),
+                    "give the user application with its whole path",
+                );
+            }
+            _ => {}
         }
     }
 }

@@ -126,6 +126,10 @@ unit! {
     Code, u32, "code", |value| u32::try_from(value).unwrap_or(u32::MAX)
 }
 unit! {
+    /// Hundredths of a whole.
+    Percent, u32, "percent", |value| u32::try_from(value).unwrap_or(u32::MAX)
+}
+unit! {
     /// A port.
     Port, u16, "port", |value| u16::try_from(value).unwrap_or(u16::MAX)
 }
@@ -146,6 +150,37 @@ impl Unit for Text {
             return Err(format!("it is {length} characters long, at most {} are possible", param.max));
         }
         Ok(text.to_string())
+    }
+}
+
+/// A set of exit codes: numbers and ranges with commas between.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Codes(Vec<(u32, u32)>);
+
+impl Codes {
+    /// Is the code one of them?
+    pub fn has(&self, code: i32) -> bool {
+        u32::try_from(code).is_ok_and(|code| self.0.iter().any(|(first, last)| (*first..=*last).contains(&code)))
+    }
+}
+
+/// Exit codes such as `0,2,10-19`.
+#[derive(Debug, Clone, Copy)]
+pub struct ExitCodes;
+impl Unit for ExitCodes {
+    type Value = Codes;
+    const WORD: &'static str = "exit codes";
+    fn read(text: &str, param: &Param) -> Result<Codes, String> {
+        let code = |text: &str| number(text.trim(), param).map(|value| u32::try_from(value).unwrap_or(u32::MAX));
+        let range = |text: &str| match text.split_once('-') {
+            Some((first, last)) => Ok((code(first)?, code(last)?)),
+            None => code(text).map(|code| (code, code)),
+        };
+        let ranges = text.split(',').map(range).collect::<Result<Vec<_>, String>>()?;
+        match ranges.iter().find(|(first, last)| first > last) {
+            Some((first, last)) => Err(format!("{first}-{last} is no range")),
+            None => Ok(Codes(ranges)),
+        }
     }
 }
 
@@ -217,4 +252,22 @@ macro_rules! section {
             }
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::monitors::genw::Genw;
+
+    #[test]
+    fn exit_codes_are_numbers_and_ranges() {
+        let param = Genw::PARAMS.iter().find(|param| param.path == "parameters/normalval").expect("declared");
+        let codes = |text: &str| ExitCodes::read(text, param);
+        let mixed = codes("0, 2,10-19").expect("valid");
+        let taken: Vec<i32> = (-1..=256).filter(|code| mixed.has(*code)).collect();
+        assert_eq!(taken, [0, 2].into_iter().chain(10..=19).collect::<Vec<_>>());
+        for wrong in ["", "0,", "1-", "-1", "3-2", "256", "0-256", "ok", "1;2"] {
+            codes(wrong).expect_err(wrong);
+        }
+    }
 }

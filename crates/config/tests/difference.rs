@@ -8,7 +8,7 @@ use clp_config::difference::{Change, What, diff};
 use clp_config::schema::SECTIONS;
 use clp_config::value::Apply;
 use clp_config::{Configuration, Document};
-use sample::{place, sample};
+use sample::{place, sample, sample_with_every_kind};
 
 fn document(text: &str) -> Document {
     Document::read(text.as_bytes()).unwrap_or_else(|cause| panic!("{cause}"))
@@ -24,7 +24,7 @@ fn shown(list: &[Change]) -> Vec<String> {
 
 #[test]
 fn every_declared_parameter_is_found_with_its_class() {
-    let old = document(&sample());
+    let old = document(&sample_with_every_kind());
     for (section, params) in SECTIONS {
         for param in *params {
             let path = format!("{}{}", place(section), param.path);

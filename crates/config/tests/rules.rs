@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use clp_config::schema::SECTIONS;
 use clp_config::{Configuration, Document, Problem, rules};
-use sample::{place, sample};
+use sample::{place, sample, sample_with_every_kind};
 
 fn problems(text: &str) -> Vec<Problem> {
     let document = Document::read(text.as_bytes()).unwrap_or_else(|cause| panic!("{cause}"));
@@ -46,6 +46,10 @@ const TABLE: &[(&str, &str, &str, &str, &str, &str)] = &[
     ("monitors_refer_to_what_exists", "</monitor>", PIDW, "/root/monitor/pidw@pidw1/target", "not an exec resource with an asynchronous start script", "parameters/act/sync"),
     ("monitors_refer_to_what_exists", MIIW1, "<miiw name=\"miiw1\"><polling><servers id=\"0\"><name>server9</name></servers></polling>", "/root/monitor/miiw@miiw1/polling/servers", "no server server9", "correct the name"),
     ("monitors_refer_to_what_exists", MIIW1, "<miiw name=\"miiw1\"><emergency><preaction><use>1</use></preaction></emergency>", "/root/monitor/miiw@miiw1/emergency/preaction/use", "scripts before the final action", "set it to 0"),
+    ("monitored_things_are_named", "</monitor>", "<arpw name=\"arpw1\"><target>fip1</target><parameters><object>disk1</object></parameters></arpw>\n\t</monitor>", "/root/monitor/arpw@arpw1/parameters/object", "\"disk1\" is not a fip resource", "whose address is announced"),
+    ("monitored_things_are_named", "</monitor>", "<fipw name=\"fipw1\"><target>disk1</target></fipw>\n\t</monitor>", "/root/monitor/fipw@fipw1/target", "\"disk1\" is not a fip resource", "whose address is watched"),
+    ("monitored_things_are_named", "</monitor>", "<psw name=\"psw1\"/>\n\t</monitor>", "/root/monitor/psw@psw1/parameters/processname", "no process is named", "ps -eo cmd"),
+    ("monitored_things_are_named", "</monitor>", "<genw name=\"genw1\"><parameters><default>0</default></parameters></genw>\n\t</monitor>", "/root/monitor/genw@genw1/parameters/path", "\"genw.sh\" is not an absolute path", "with its whole path"),
     ("final_actions_can_run", "<disk name=\"disk1\">", "<disk name=\"disk1\"><act><action>8</action></act>", "/root/resource/disk@disk1/act/action", "final action 8", "choose one of them"),
     ("final_actions_can_run", "<disk name=\"disk1\">", "<disk name=\"disk1\"><deact><action>6</action></deact>", "/root/resource/disk@disk1/deact/action", "final action 6", "choose one of them"),
     ("final_actions_can_run", "<action>4</action>", "<action>15</action>", "/root/monitor/diskw@diskw1/emergency/action", "final action 15", "choose one of them"),
@@ -120,7 +124,7 @@ fn every_rule_has_an_example() {
 
 /// Problems of the bounds of one parameter when it holds a value; rules between parameters are not meant here.
 fn bounds(path: &str, value: &str) -> Vec<String> {
-    let mut document = Document::read(sample().as_bytes()).expect("is valid");
+    let mut document = Document::read(sample_with_every_kind().as_bytes()).expect("is valid");
     document.set(path, value).unwrap_or_else(|cause| panic!("{cause}"));
     let all = Configuration::from_document(&document).err().unwrap_or_default();
     let own = all.into_iter().filter(|problem| problem.path == format!("/root/{path}"));
@@ -186,4 +190,38 @@ fn numbers_that_may_be_absent_have_bounds_too() {
             assert!(is_refused(&value), "{path} = {value}");
         }
     }
+}
+
+/// Files of different versions leave out different values of the rules for time-outs.
+#[test]
+fn rules_for_time_outs_depend_on_the_version_that_saved_the_file() {
+    let both = |version: &str, written: &str| {
+        let rules = format!("<miiw name=\"miiw1\"><emergency><timeout>{written}</timeout></emergency>");
+        let text = sample()
+            .replacen("<savedinnerversion>300000<", &format!("<savedinnerversion>{version}<"), 1)
+            .replacen(MIIW1, &rules, 1);
+        let document = Document::read(text.as_bytes()).expect("well-formed");
+        let configuration = Configuration::from_document(&document).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let found = configuration.monitors.iter().find(|monitor| monitor.name == "miiw1").expect("is there").common.clone();
+        (found.timeout_retries, found.timeout_recovers)
+    };
+    let no_retry = "<notreconfirmation><use>1</use></notreconfirmation>";
+    let no_recovery = "<notrecovery><use>1</use></notrecovery>";
+    let recovery = "<notrecovery><use>0</use></notrecovery>";
+    for (version, written, expected) in [
+        ("300000", "", (true, true)),
+        ("331102", "", (true, true)),
+        ("400000", "", (false, false)),
+        ("530123", recovery, (false, true)),
+        ("300000", no_retry, (false, true)),
+        ("300000", no_recovery, (true, false)),
+    ] {
+        assert_eq!(both(version, written), expected, "{version} {written}");
+    }
+    let text = sample().replacen(
+        MIIW1,
+        "<miiw name=\"miiw1\"><emergency><timeout><notrecovery><use>2</use></notrecovery></timeout></emergency>",
+        1,
+    );
+    assert!(problems(&text).iter().any(|problem| problem.what == "\"2\" is neither 0 nor 1"));
 }

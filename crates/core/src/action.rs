@@ -142,6 +142,8 @@ pub enum Alert {
     MonitorError { monitor: MonitorId, reason: String },
     /// A monitor is normal again.
     MonitorNormal { monitor: MonitorId },
+    /// A monitor's check did not end in time, and no recovery is wanted then.
+    RecoveryWithheld { monitor: MonitorId },
     /// A step of the recovery ladder.
     Recovery { monitor: MonitorId, rung: Step, step: String },
     /// The cluster was suspended or resumed, and this server knows of it.

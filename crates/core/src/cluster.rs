@@ -6,7 +6,7 @@
 use crate::action::{Action, Alert};
 use crate::command::Commands;
 use crate::contact::Contact;
-use crate::event::Event;
+use crate::event::{Event, Failure};
 use crate::govern::Orders;
 use crate::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
 use crate::local::{Ended, Executor, locate};
@@ -380,7 +380,7 @@ impl Cluster {
         }
     }
 
-    fn monitor_result(&mut self, now: Time, id: MonitorId, failure: Option<String>) {
+    fn monitor_result(&mut self, now: Time, id: MonitorId, failure: Option<Failure>) {
         if id.index() >= self.plan.monitors.len() {
             return;
         }
@@ -391,6 +391,9 @@ impl Cluster {
         let now_failed = self.monitors.report()[id.index()].state;
         if before != now_failed && now_failed == crate::message::MonitorState::Failed {
             self.out.push(Action::Alert(Alert::MonitorError { monitor: id, reason: reason.clone() }));
+            if step == Step::Withheld {
+                self.out.push(Action::Alert(Alert::RecoveryWithheld { monitor: id }));
+            }
         }
         let name = self.plan.monitor(id).name.clone();
         let here = targets(&self.plan, id, &self.executor);
@@ -402,7 +405,7 @@ impl Cluster {
             cluster.out.push(Action::Alert(Alert::Recovery { monitor: id, rung: rung.clone(), step }));
         };
         match step {
-            Step::None | Step::Error => {}
+            Step::None | Step::Error | Step::Withheld => {}
             Step::Recovered => self.out.push(Action::Alert(Alert::MonitorNormal { monitor: id })),
             Step::Reactivate(count) => {
                 tell(self, format!("reactivation {count} of {}", self.plan.monitor(id).restart_max));

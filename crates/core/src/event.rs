@@ -4,6 +4,22 @@ use crate::ids::{MonitorId, ResourceId, ServerId};
 use crate::message::{Command, Frame, Message};
 use crate::plan::AfterStop;
 
+/// What a monitor's check found wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// In words.
+    pub reason: String,
+    /// The check did not end in time; what follows can be configured apart.
+    pub timed_out: bool,
+}
+
+impl Failure {
+    /// The object answered badly or is gone.
+    pub fn error(reason: impl Into<String>) -> Failure {
+        Failure { reason: reason.into(), timed_out: false }
+    }
+}
+
 /// Something that happened.
 #[derive(Debug, Clone)]
 pub enum Event {
@@ -78,7 +94,7 @@ pub enum Event {
         /// Which monitor.
         monitor: MonitorId,
         /// None: normal.
-        failure: Option<String>,
+        failure: Option<Failure>,
     },
     /// An operator asks this server; the answer carries the same number.
     Operator {

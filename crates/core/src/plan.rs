@@ -152,6 +152,22 @@ pub enum RecoveryTarget {
     Resource(ResourceId),
 }
 
+/// What differs for a monitor when a check did not end in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OnTimeout {
+    /// Checked again as after any failure; else it is an error at once.
+    pub retries: bool,
+    /// Recovery follows as after any failure; else the error is shown and nothing follows.
+    pub recovers: bool,
+}
+
+impl Default for OnTimeout {
+    /// As any failure.
+    fn default() -> Self {
+        OnTimeout { retries: true, recovers: true }
+    }
+}
+
 /// A monitor resource.
 #[derive(Debug, Clone)]
 pub struct MonitorPlan {
@@ -163,6 +179,8 @@ pub struct MonitorPlan {
     pub servers: ServerSet,
     /// Failures in a row, beyond the first, before recovery begins.
     pub retry: u32,
+    /// What differs when a check did not end in time.
+    pub on_timeout: OnTimeout,
     /// What recovery acts upon.
     pub recovery: RecoveryTarget,
     /// Reactivations before a failover.

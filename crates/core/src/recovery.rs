@@ -1,6 +1,7 @@
 //! Monitors on this server: which of them run, when failures count, and which step of the ladder comes next
 //! (reactivation, failover, final action; invariant *ladder*).
 
+use crate::event::Failure;
 use crate::ids::{GroupId, MonitorId, ServerId};
 use crate::local::Executor;
 use crate::message::{MonitorReport, MonitorState, Phase, ResourceState};
@@ -36,6 +37,8 @@ pub enum Step {
     Recovered,
     /// Error, but nothing to be done (group not here or in transition, or the ladder is at its end).
     Error,
+    /// Error, and the configuration wants no recovery after a time-out.
+    Withheld,
     /// Reactivate the target; this is the given time.
     Reactivate(u32),
     /// Ask for a failover; the serial of the wish.
@@ -94,14 +97,14 @@ impl Monitors {
     }
 
     /// A check ended. `failovers` is the number already counted for this monitor in the whole cluster.
-    pub fn result(&mut self, plan: &Plan, id: MonitorId, failure: Option<String>, executor: &Executor, failovers: u32) -> Step {
+    pub fn result(&mut self, plan: &Plan, id: MonitorId, failure: Option<Failure>, executor: &Executor, failovers: u32) -> Step {
         let planned = plan.monitor(id);
         let here = targets(plan, id, executor);
         let local = &mut self.monitors[id.index()];
         if !local.running {
             return Step::None;
         }
-        let Some(reason) = failure else {
+        let Some(failure) = failure else {
             local.failures = 0;
             local.normal += 1;
             if local.normal >= NORMAL_TO_FORGET {
@@ -114,11 +117,15 @@ impl Monitors {
         };
         local.normal = 0;
         local.failures += 1;
-        local.reason = reason;
-        if local.failures <= planned.retry {
+        local.reason = failure.reason;
+        let final_word = failure.timed_out && !planned.on_timeout.retries;
+        if local.failures <= planned.retry && !final_word {
             return Step::None;
         }
         local.state = MonitorState::Failed;
+        if failure.timed_out && !planned.on_timeout.recovers {
+            return Step::Withheld;
+        }
         // The ladder waits while its group is in transition, and leaves groups alone that run elsewhere.
         let settled = here.iter().all(|(_, phase)| *phase == Phase::On);
         let on_server = planned.recovery == RecoveryTarget::LocalServer;

@@ -5,13 +5,14 @@ use std::time::Duration;
 use clp_core::action::{Action, Alert, Work};
 use clp_core::cluster::{Cluster, Identity};
 use clp_core::contact::closure;
-use clp_core::event::Event;
+use clp_core::event::{Event, Failure};
 use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
 use clp_core::local::Executor;
 use clp_core::message::{Answer, Command, Factor, Origin, Phase};
 use clp_core::partition::Partition;
 use clp_core::plan::{
-    AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, PartitionMethod, Plan, RecoveryTarget, ResourcePlan, Timing,
+    AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, PartitionMethod, Plan, RecoveryTarget, ResourcePlan,
+    Timing,
 };
 use clp_core::recovery::{Monitors, Step};
 use clp_core::time::Time;
@@ -176,6 +177,7 @@ fn the_ladder_goes_reactivation_failover_final_action_once() {
         target: None,
         servers: ServerSet::all(2),
         retry: 1,
+        on_timeout: OnTimeout::default(),
         recovery: RecoveryTarget::Group(GroupId(0)),
         restart_max: 2,
         failover_max: 1,
@@ -216,7 +218,7 @@ fn the_ladder_goes_reactivation_failover_final_action_once() {
         (1, Step::Error),
     ];
     for (number, (failovers, step)) in table.into_iter().enumerate() {
-        let found = monitors.result(&plan, MonitorId(0), Some("no answer".into()), &executor, failovers);
+        let found = monitors.result(&plan, MonitorId(0), Some(Failure::error("no answer")), &executor, failovers);
         assert_eq!(found, step, "failure {number}");
     }
 }

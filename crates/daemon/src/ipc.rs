@@ -13,11 +13,24 @@ pub struct Watch {
     pub pid: Option<u32>,
 }
 
-/// From the monitor daemon: a check ended.
+/// From the monitor daemon.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Told {
+    /// A check ended.
+    Found(Found),
+    /// A monitor that was to stop has stopped: nothing of it runs any more. Its name.
+    Ended(String),
+}
+
+/// A check ended.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Found {
     /// Name of the monitor.
     pub monitor: String,
     /// None: normal.
     pub failure: Option<String>,
+    /// The check did not end in time.
+    pub timed_out: bool,
+    /// How long the check took, in milliseconds.
+    pub took_ms: u64,
 }

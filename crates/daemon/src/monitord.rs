@@ -1,7 +1,7 @@
 //! The monitor daemon: runs the probes of this server, each on its own thread, and tells the engine what they found.
 //!
 //! Judges nothing: counting, the ladder and final actions are the core's. Ends when its standard input closes (its parent is
-//! gone) or when the engine's socket does.
+//! gone) or when the engine's socket does; probes are given a moment then to end what they left running.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -10,19 +10,23 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use clp_config::Monitor;
+use clp_config::{Monitor, MonitorKind, ResourceKind};
 use clp_drivers::monitors;
 use clp_sys::paths::Root;
 
-use crate::ipc::{Found, Watch};
+use crate::ipc::{Found, Told, Watch};
 use crate::setup::{self, Loaded};
 
 /// How long the engine may take to listen after it was started beside us.
 const ENGINE_PATIENCE: Duration = Duration::from_secs(10);
 /// Between looks at whether the engine listens.
 const ENGINE_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long probes may take to end what they left running before this process ends.
+const END_LIMIT: Duration = Duration::from_secs(8);
 
 /// Lets a waiting probe thread end at once.
 #[derive(Default)]
@@ -66,39 +70,87 @@ pub fn main() -> ExitCode {
 }
 
 fn run(root: &Root) -> Result<(), String> {
-    std::thread::spawn(|| {
+    let probes = Arc::new(Mutex::new(Probes::default()));
+    let living = probes.clone();
+    std::thread::spawn(move || {
         let mut sink = Vec::new();
         let _ = std::io::Read::read_to_end(&mut std::io::stdin(), &mut sink);
+        living.lock().unwrap_or_else(PoisonError::into_inner).end();
         std::process::exit(0);
     });
     let loaded = Arc::new(setup::load(root)?);
     let stream = connect(root)?;
     let mut writer = stream.try_clone().map_err(|cause| cause.to_string())?;
-    let (results, found) = channel::<Found>();
+    let (results, found) = channel::<Told>();
     std::thread::spawn(move || {
-        for found in found {
-            let Ok(text) = serde_json::to_string(&found) else { continue };
+        for told in found {
+            let Ok(text) = serde_json::to_string(&told) else { continue };
+            // The engine is gone: the loop below sees it too, and ends this process.
             if writer.write_all((text + "\n").as_bytes()).is_err() {
-                std::process::exit(1);
+                return;
             }
         }
     });
-    let mut running: BTreeMap<String, Arc<Stop>> = BTreeMap::new();
     for line in BufReader::new(stream).lines() {
-        let line = line.map_err(|cause| format!("the engine's socket: {cause}"))?;
+        let Ok(line) = line else { break };
         let Ok(watch) = serde_json::from_str::<Watch>(&line) else { continue };
-        if let Some(stop) = running.remove(&watch.monitor) {
+        let config = loaded.configuration.monitors.iter().position(|monitor| monitor.name == watch.monitor);
+        let Some(index) = config else { continue };
+        let (loaded, results) = (loaded.clone(), results.clone());
+        let work: Option<Work> = if watch.run {
+            Some(Box::new(move |stop| {
+                probe(&loaded, index, watch.pid, stop, &results);
+                let _ = results.send(Told::Ended(loaded.configuration.monitors[index].name.clone()));
+            }))
+        } else {
+            None
+        };
+        probes.lock().unwrap_or_else(PoisonError::into_inner).set(&watch.monitor, work);
+    }
+    probes.lock().unwrap_or_else(PoisonError::into_inner).end();
+    Ok(())
+}
+
+/// What a probe's thread does until its stop.
+type Work = Box<dyn FnOnce(&Stop) + Send>;
+
+/// One probe a monitor: the next begins when the last has ended what it was at, so that a script never runs twice.
+#[derive(Default)]
+struct Probes(BTreeMap<String, (Arc<Stop>, JoinHandle<()>)>);
+
+impl Probes {
+    /// Stop the probe of a monitor and run this one in its place, if any.
+    fn set(&mut self, monitor: &str, work: Option<Work>) {
+        let before = self.0.remove(monitor);
+        if let Some((stop, _)) = &before {
             stop.ring();
         }
-        let config = loaded.configuration.monitors.iter().position(|monitor| monitor.name == watch.monitor);
-        if let (true, Some(index)) = (watch.run, config) {
-            let stop = Arc::new(Stop::default());
-            running.insert(watch.monitor.clone(), stop.clone());
-            let (loaded, results) = (loaded.clone(), results.clone());
-            std::thread::spawn(move || probe(&loaded, index, watch.pid, &stop, &results));
+        match work {
+            Some(work) => {
+                let stop = Arc::new(Stop::default());
+                let own = stop.clone();
+                // Owner: this table; ends soon after its stop. Cut short, scripts it left running are ended by the next life.
+                let thread = std::thread::spawn(move || {
+                    if let Some((_, thread)) = before {
+                        let _ = thread.join();
+                    }
+                    work(&own);
+                });
+                self.0.insert(monitor.to_string(), (stop, thread));
+            }
+            // Kept: it may still be at work when the monitor is started again.
+            None => self.0.extend(before.map(|before| (monitor.to_string(), before))),
         }
     }
-    Ok(())
+
+    /// Stop all, and wait a moment for them.
+    fn end(&mut self) {
+        self.0.values().for_each(|(stop, _)| stop.ring());
+        let until = Instant::now() + END_LIMIT;
+        while self.0.values().any(|(_, thread)| !thread.is_finished()) && Instant::now() < until {
+            std::thread::sleep(ENGINE_PAUSE);
+        }
+    }
 }
 
 fn connect(root: &Root) -> Result<UnixStream, String> {
@@ -115,11 +167,30 @@ fn connect(root: &Root) -> Result<UnixStream, String> {
     }
 }
 
+fn context(loaded: &Loaded, config: &Monitor, pid: Option<u32>) -> monitors::Context {
+    let watched = match &config.kind {
+        MonitorKind::Arpw(arpw) => arpw.object.as_str(),
+        _ => config.common.target.as_str(),
+    };
+    let resource = loaded.configuration.resources.iter().find(|resource| resource.name == watched);
+    let address = match resource.map(|resource| resource.on(&clp_sys::identity::hostname())) {
+        Some(ResourceKind::Fip(fip)) => fip.ip.clone(),
+        _ => String::new(),
+    };
+    let root = loaded.root.clone();
+    monitors::Context { resident_pid: pid, work: root.work(), root, monitor: config.name.clone(), address }
+}
+
+fn found(config: &Monitor, failure: Option<String>, timed_out: bool, took: Duration) -> Found {
+    let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    Found { monitor: config.name.clone(), failure, timed_out, took_ms }
+}
+
 /// One monitor from its start to its stop.
-fn probe(loaded: &Loaded, index: usize, pid: Option<u32>, stop: &Stop, results: &Sender<Found>) {
+fn probe(loaded: &Loaded, index: usize, pid: Option<u32>, stop: &Stop, results: &Sender<Told>) {
     let config: &Monitor = &loaded.configuration.monitors[index];
     let common = &config.common;
-    let context = monitors::Context { resident_pid: pid, work: loaded.root.work() };
+    let context = context(loaded, config, pid);
     stop.pause(common.start_wait);
     if stop.is_set() {
         return;
@@ -127,13 +198,16 @@ fn probe(loaded: &Loaded, index: usize, pid: Option<u32>, stop: &Stop, results: 
     let mut driver = match monitors::driver(config, &context) {
         Ok(driver) => driver,
         Err(reason) => {
-            let _ = results.send(Found { monitor: config.name.clone(), failure: Some(reason.to_string()) });
+            let _ = results.send(Told::Found(found(config, Some(reason.to_string()), false, Duration::ZERO)));
             return;
         }
     };
     while !stop.is_set() {
-        let failure = driver.check(common.timeout).err().map(|failed| failed.to_string());
-        if stop.is_set() || results.send(Found { monitor: config.name.clone(), failure }).is_err() {
+        let began = Instant::now();
+        let failed = driver.check(common.timeout).err();
+        let timed_out = failed.as_ref().is_some_and(|failed| failed.kind == monitors::FailureKind::TimedOut);
+        let found = found(config, failed.map(|failed| failed.to_string()), timed_out, began.elapsed());
+        if stop.is_set() || results.send(Told::Found(found)).is_err() {
             return;
         }
         // Where the kernel tells of a change the next check follows at once, else after the interval.

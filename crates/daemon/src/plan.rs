@@ -3,7 +3,8 @@
 use clp_config::{Configuration, MonitorKind, RecoveryTarget as ConfiguredTarget, ResourceKind, safety};
 use clp_core::ids::{GroupId, ResourceId, ServerId, ServerSet};
 use clp_core::plan::{
-    AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, PartitionMethod, Plan, RecoveryTarget, ResourcePlan, Timing,
+    AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, PartitionMethod, Plan, RecoveryTarget, ResourcePlan,
+    Timing,
 };
 
 use crate::setup::after_stop_code;
@@ -69,6 +70,7 @@ pub fn plan(configuration: &Configuration) -> Plan {
                     .map(|(index, _)| ServerId::at(index))
                     .collect::<ServerSet>(),
                 retry: common.retry,
+                on_timeout: OnTimeout { retries: common.timeout_retries, recovers: common.timeout_recovers },
                 recovery: match &common.recovery {
                     ConfiguredTarget::Group(name) => group_id(name).map_or(RecoveryTarget::LocalServer, RecoveryTarget::Group),
                     ConfiguredTarget::Resource(name) => {

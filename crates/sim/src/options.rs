@@ -269,6 +269,7 @@ fn draw_plan(rng: &mut Rng, servers: usize, timing: Timing, arbiter: Arbiter) ->
                 target: rng.percent(70).then_some(resource),
                 servers: ServerSet::all(servers),
                 retry: u32::try_from(rng.below(2)).expect("small"),
+                on_timeout: Default::default(),
                 recovery: match rng.below(3) {
                     0 => RecoveryTarget::LocalServer,
                     1 => RecoveryTarget::Group(group),

@@ -104,6 +104,7 @@ impl World {
         let bad = chance || self.now < self.hosts[host].bad_until[monitor.index()];
         self.checker.checked(host, monitor, bad);
         let failure = bad.then(|| "it does not answer".to_string());
+        let failure = failure.map(clp_core::event::Failure::error);
         self.handle(host, Event::MonitorResult { monitor, failure });
     }
 }

@@ -36,6 +36,16 @@ pub fn own_mac(name: &str) -> io::Result<Mac> {
     bytes.try_into().map_err(|_| io::Error::other(format!("interface {name} has no Ethernet address")))
 }
 
+/// Hardware addresses of all interfaces of the calling thread's network namespace that have one.
+///
+/// # Errors
+/// `/proc` is not mounted.
+pub fn own_macs() -> io::Result<Vec<Mac>> {
+    let table = std::fs::read_to_string("/proc/thread-self/net/dev")?;
+    let names = table.lines().filter_map(|line| Some(line.split_once(':')?.0.trim()));
+    Ok(names.filter_map(|name| parse_mac(&link_address(name).ok()?).ok()).filter(|mac| *mac != [0; 6]).collect())
+}
+
 /// By ioctl, where `/sys` shows another namespace.
 fn link_address(name: &str) -> io::Result<String> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
@@ -115,6 +125,15 @@ impl Arp {
     /// # Errors
     /// The interface is down.
     pub fn holder(&self, address: Ipv4Addr, wait: Duration) -> io::Result<Option<Mac>> {
+        self.holder_besides(address, wait, &[])
+    }
+
+    /// As [`Arp::holder`] for an address that is here: answers of `own` interfaces do not count. Another interface of
+    /// this machine on the same LAN hears the question and answers it too.
+    ///
+    /// # Errors
+    /// The interface is down.
+    pub fn holder_besides(&self, address: Ipv4Addr, wait: Duration, own: &[Mac]) -> io::Result<Option<Mac>> {
         let until = Instant::now() + wait;
         let again = wait / 3;
         let mut next = Instant::now();
@@ -135,7 +154,7 @@ impl Arp {
                     // SAFETY: the kernel initialised the first `length` bytes.
                     let frame: Vec<u8> = buffer[..length].iter().map(|byte| unsafe { byte.assume_init() }).collect();
                     let sender: Mac = frame[22..28].try_into().unwrap_or_default();
-                    let claims = frame[28..32] == address.octets() && sender != self.mac;
+                    let claims = frame[28..32] == address.octets() && sender != self.mac && !own.contains(&sender);
                     if frame[12..14] == [0x08, 0x06] && claims {
                         return Ok(Some(sender));
                     }

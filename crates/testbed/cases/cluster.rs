@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::{
     fs,
     ops::Deref,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
     sync::{
@@ -58,6 +59,21 @@ impl Conf {
         let (before, rest) = text.split_once(&format!("{head}{name}")).unwrap();
         let (_, after) = rest.split_once(tail).unwrap();
         fs::write(&file, format!("{before}{after}")).unwrap();
+        self
+    }
+
+    /// Adds a monitor.
+    pub fn with_monitor(self, element: &str) -> Conf {
+        self.with("</monitor>", &format!("{element}\n\t</monitor>"))
+    }
+
+    /// Writes the script of a monitor.
+    pub fn with_monitor_script(self, monitor: &str, name: &str, text: &str) -> Conf {
+        let folder = self.directory.join("scripts/monitor.s").join(monitor);
+        fs::create_dir_all(&folder).unwrap();
+        let file = folder.join(name);
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
         self
     }
 

@@ -29,6 +29,8 @@ pub struct Cluster {
     pub rsc_timeout_action: u32,
     /// Code of clp-conf.md 13.1.
     pub pm_action: u32,
+    /// Percent of a monitor's time-out from which on a check is slow; 100: never.
+    pub monitor_delay_warning: u32,
     /// Detection profile.
     pub profile: String,
     /// Ports.
@@ -69,6 +71,7 @@ impl Cluster {
             np_action: section.np_action,
             rsc_timeout_action: section.rsc_timeout_action,
             pm_action: section.pm_action,
+            monitor_delay_warning: section.monitor_delay_warning,
             profile: section.profile,
             ports: Ports::read(root, "/root", &[], problems),
         }

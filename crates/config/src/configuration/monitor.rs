@@ -6,7 +6,9 @@ use super::{NOT_YET, instances, key};
 use crate::document::Element;
 use crate::problem::Problem;
 use crate::schema::common::MonitorCommon as MonitorSection;
-use crate::schema::monitors::{common_defaults, diskw::Diskw, miiw::Miiw, userw::Userw};
+use crate::schema::monitors::{
+    arpw::Arpw, common_defaults, diskw::Diskw, fipw::Fipw, genw::Genw, miiw::Miiw, psw::Psw, userw::Userw,
+};
 
 /// What a monitor's recovery acts upon.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +34,10 @@ pub struct MonitorCommon {
     pub timeout: Duration,
     /// Failures in a row beyond the first.
     pub retry: u32,
+    /// A check that exceeds its time is repeated as one that failed otherwise.
+    pub timeout_retries: bool,
+    /// Recovery follows a check that exceeds its time.
+    pub timeout_recovers: bool,
     /// From cluster start to stop, not only while the target is active.
     pub always: bool,
     /// Servers that run it; empty: all.
@@ -79,6 +85,14 @@ pub enum MonitorKind {
     },
     /// Resident process of the target.
     Pidw,
+    /// A script of one's own.
+    Genw(Genw),
+    /// Announcements of an address.
+    Arpw(Arpw),
+    /// The target's floating address.
+    Fipw(Fipw),
+    /// Processes by name.
+    Psw(Psw),
 }
 
 impl MonitorKind {
@@ -90,11 +104,20 @@ impl MonitorKind {
             MonitorKind::Miiw(_) => "miiw",
             MonitorKind::Ipw { .. } => "ipw",
             MonitorKind::Pidw => "pidw",
+            MonitorKind::Genw(_) => "genw",
+            MonitorKind::Arpw(_) => "arpw",
+            MonitorKind::Fipw(_) => "fipw",
+            MonitorKind::Psw(_) => "psw",
         }
     }
 }
 
+/// Files of versions from this one on leave out what is 1 for time-outs; earlier ones leave out what is 0.
+const TIMEOUT_RULES_SINCE: u64 = 400_000;
+
 pub(super) fn read_monitors(root: &Element, problems: &mut Vec<Problem>) -> Vec<Monitor> {
+    let version = root.text_at("trekking/savedinnerversion").and_then(|text| text.trim().parse::<u64>().ok());
+    let timeout_default = version.is_some_and(|version| version >= TIMEOUT_RULES_SINCE);
     let mut monitors = Vec::new();
     for element in instances(root, "monitor") {
         let name = key(element, "/root/monitor", problems);
@@ -109,6 +132,10 @@ pub(super) fn read_monitors(root: &Element, problems: &mut Vec<Problem>) -> Vec<
                 MonitorKind::Ipw { addresses: lists.filter_map(|list| list.text_at("ip")).filter(|ip| !ip.is_empty()).collect() }
             }
             "pidw" => MonitorKind::Pidw,
+            "genw" => MonitorKind::Genw(Genw::read(element, &at, &[], problems)),
+            "arpw" => MonitorKind::Arpw(Arpw::read(element, &at, &[], problems)),
+            "fipw" => MonitorKind::Fipw(Fipw::read(element, &at, &[], problems)),
+            "psw" => MonitorKind::Psw(Psw::read(element, &at, &[], problems)),
             other => {
                 problems.push(Problem::new(at, format!("monitor type {other}"), NOT_YET));
                 continue;
@@ -135,6 +162,18 @@ pub(super) fn read_monitors(root: &Element, problems: &mut Vec<Problem>) -> Vec<
         };
         let restart_threshold = threshold(&section.restart_threshold, "emergency/threshold/restart", 3);
         let failover_threshold = threshold(&section.failover_threshold, "emergency/threshold/fo", 1);
+        let mut switch = |text: &str, path: &str| match text {
+            "" => timeout_default,
+            "0" => false,
+            "1" => true,
+            other => {
+                let what = format!("{other:?} is neither 0 nor 1");
+                problems.push(Problem::new(format!("{at}/emergency/timeout/{path}/use"), what, "give 0 or 1, or leave it empty"));
+                timeout_default
+            }
+        };
+        let timeout_retries = !switch(&section.timeout_once, "notreconfirmation");
+        let timeout_recovers = !switch(&section.timeout_no_recovery, "notrecovery");
         let servers = element
             .at("polling")
             .into_iter()
@@ -149,6 +188,8 @@ pub(super) fn read_monitors(root: &Element, problems: &mut Vec<Problem>) -> Vec<
                 interval: section.interval,
                 timeout: section.timeout,
                 retry: section.retry,
+                timeout_retries,
+                timeout_recovers,
                 always: section.timing == 0,
                 servers,
                 start_wait: section.start_wait,

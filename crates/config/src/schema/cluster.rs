@@ -1,7 +1,7 @@
 //! The cluster as a whole (clp-conf.md sections 4, 5, 13 and 17).
 
 use crate::section;
-use crate::value::{Code, Count, Flag, Millis, Minutes, Port, Text};
+use crate::value::{Code, Count, Flag, Millis, Minutes, Percent, Port, Text};
 
 section! {
     /// Parameters below the root that hold for the whole cluster.
@@ -38,6 +38,8 @@ section! {
         survive_monitor: Flag, path "cluster/survive/monitor", default "0", range 0..=1, apply UploadOnly;
         /// Reboots and shutdowns by final actions before they are withheld.
         reboot_max: Count, path "mainstay/reboot/max", default "3", range 0..=99, apply UploadOnly;
+        /// Part of a monitor's time-out after which a check that ends is reported as slow; 0 reports each, 100 none.
+        monitor_delay_warning: Percent, path "mainstay/delaywarn/monitor", default "80", range 0..=100, apply UploadOnly;
         /// Minutes of normal running after which those are forgotten.
         reboot_reset: Minutes, path "mainstay/reboot/reset_min", default "60", range 0..=999, apply UploadOnly;
     }

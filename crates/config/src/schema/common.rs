@@ -38,6 +38,10 @@ section! {
         timeout: Seconds, path "polling/timeout", default "60", range 1..=9999, apply SuspendMonitor;
         /// Failures in a row, beyond the first, before recovery begins.
         retry: Count, path "polling/reconfirmation", default "0", range 0..=999, apply SuspendMonitor;
+        /// 1: an error at once when a check exceeds its time, no retry; empty: 1 in files of version 4 or later, else 0.
+        timeout_once: Text, path "emergency/timeout/notreconfirmation/use", default "", range 0..=1, apply SuspendMonitor;
+        /// 1: no recovery when a check exceeds its time; empty: 1 in files of version 4 or later, else 0.
+        timeout_no_recovery: Text, path "emergency/timeout/notrecovery/use", default "", range 0..=1, apply SuspendMonitor;
         /// 0 always, 1 while the target is active.
         timing: Code, path "polling/timing", default "0", range 0..=1, apply SuspendMonitor;
         /// Wait after the start before the first check.

@@ -23,4 +23,8 @@ pub const SECTIONS: &[(&str, &[Param])] = &[
     ("monitor/userw@NAME", monitors::userw::Userw::PARAMS),
     ("monitor/diskw@NAME", monitors::diskw::Diskw::PARAMS),
     ("monitor/miiw@NAME", monitors::miiw::Miiw::PARAMS),
+    ("monitor/genw@NAME", monitors::genw::Genw::PARAMS),
+    ("monitor/arpw@NAME", monitors::arpw::Arpw::PARAMS),
+    ("monitor/fipw@NAME", monitors::fipw::Fipw::PARAMS),
+    ("monitor/psw@NAME", monitors::psw::Psw::PARAMS),
 ];

@@ -5,6 +5,12 @@ pub fn sample() -> String {
     std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../samples/two-node-disk/clp.conf")).expect("is shipped")
 }
 
+/// The same with a monitor of each kind that it does not use, for looking at their parameters.
+pub fn sample_with_every_kind() -> String {
+    let more = "<genw name=\"genw1\"/><arpw name=\"arpw1\"/><fipw name=\"fipw1\"/><psw name=\"psw1\"/></monitor>";
+    sample().replacen("</monitor>", more, 1)
+}
+
 /// Where a section stands in the sample.
 pub fn place(section: &str) -> &str {
     match section {
@@ -16,6 +22,10 @@ pub fn place(section: &str) -> &str {
         "monitor/TYPE@NAME" | "monitor/diskw@NAME" => "monitor/diskw@diskw1/",
         "monitor/userw@NAME" => "monitor/userw@userw/",
         "monitor/miiw@NAME" => "monitor/miiw@miiw2/",
+        "monitor/genw@NAME" => "monitor/genw@genw1/",
+        "monitor/arpw@NAME" => "monitor/arpw@arpw1/",
+        "monitor/fipw@NAME" => "monitor/fipw@fipw1/",
+        "monitor/psw@NAME" => "monitor/psw@psw1/",
         "networkpartition/pingnp@NAME" => "networkpartition/pingnp@pingnp1/",
         other => panic!("section {other} has no example here"),
     }

@@ -20,11 +20,12 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use clp_config::MonitorKind;
 use clp_core::action::Action;
 use clp_core::cluster::{Cluster, Identity};
-use clp_core::event::Event;
+use clp_core::event::{Event, Failure};
 use clp_core::ids::{GroupId, ServerId};
 use clp_core::message::{Answer, Command, ResourceState};
 use clp_core::plan::AfterStop;
@@ -32,11 +33,15 @@ use clp_core::time::Time;
 use clp_drivers::heartbeats::Received;
 use clp_protocol::control::{AfterStop as Then, Reply, Request};
 
+use crate::ipc::Told;
 use crate::setup::{self, Loaded};
 use crate::{exit, plan};
 
 /// Inputs taken in one go before the deadline is looked at again: a flood must not hold up heartbeats.
 const INPUTS_AT_ONCE: usize = 256;
+
+/// How long a monitor's script may take beyond its time-out until it is killed and gone.
+const MONITOR_GRACE: Duration = Duration::from_secs(10);
 
 /// What wakes the loop.
 #[derive(Debug)]
@@ -49,8 +54,8 @@ pub enum Input {
     Control(Request, Sender<Reply>),
     /// The monitor daemon connected; it must be told what runs.
     MonitordHere(Sender<crate::ipc::Watch>),
-    /// A monitor's check ended.
-    Found(crate::ipc::Found),
+    /// The monitor daemon tells something.
+    Monitord(crate::ipc::Told),
     /// The parent is gone.
     ParentGone,
     /// A periodic look at the partition resolution's targets ended: per resource, reachable or not, with words.
@@ -69,6 +74,8 @@ struct Engine {
     record: record::Record,
     feed: feed::Feed,
     waiting: BTreeMap<u64, Sender<Reply>>,
+    /// Answers that hold once the service has ended.
+    held: Vec<(u64, Answer)>,
     next_request: u64,
     partition_seen: Vec<Option<(bool, String)>>,
     refused: refused::Refused,
@@ -145,6 +152,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
         record,
         feed,
         waiting: BTreeMap::new(),
+        held: Vec::new(),
         next_request: 1,
         partition_seen: Vec::new(),
         refused: refused::Refused::default(),
@@ -172,7 +180,7 @@ impl Engine {
         let mut ended = self.step(Event::Deadline);
         loop {
             if let Some(code) = ended {
-                return self.end(code);
+                return self.end(code, queue);
             }
             let at = now();
             let wait = self.cluster.next_deadline(at).since(at);
@@ -183,7 +191,7 @@ impl Engine {
             };
             for input in first.into_iter().chain(queue.try_iter().take(INPUTS_AT_ONCE)) {
                 if let Some(code) = self.take(input) {
-                    return self.end(code);
+                    return self.end(code, queue);
                 }
             }
             self.count_dropped();
@@ -204,13 +212,19 @@ impl Engine {
                 self.watch.connected(sender);
                 None
             }
-            Input::Found(found) => {
+            Input::Monitord(Told::Ended(monitor)) => {
+                self.watch.ended(&monitor);
+                None
+            }
+            Input::Monitord(Told::Found(found)) => {
                 let monitor = self.loaded.configuration.monitors.iter().position(|m| m.name == found.monitor)?;
                 if matches!(self.loaded.configuration.monitors[monitor].kind, clp_config::MonitorKind::Userw(_)) {
                     self.feed.veto(found.failure.is_some());
                 }
+                self.tell_of_delay(monitor, &found);
                 let monitor = clp_core::ids::MonitorId::at(monitor);
-                self.step(Event::MonitorResult { monitor, failure: found.failure })
+                let failure = found.failure.map(|reason| Failure { reason, timed_out: found.timed_out });
+                self.step(Event::MonitorResult { monitor, failure })
             }
             Input::ParentGone => Some(self.parent_gone()),
             Input::PartitionSeen(seen) => {
@@ -264,6 +278,17 @@ impl Engine {
         }
     }
 
+    /// Tell of a check that ended, but late.
+    fn tell_of_delay(&self, monitor: usize, found: &crate::ipc::Found) {
+        let ratio = self.loaded.configuration.cluster.monitor_delay_warning;
+        let monitor = &self.loaded.configuration.monitors[monitor];
+        let limit = u64::try_from(monitor.common.timeout.as_millis()).unwrap_or(u64::MAX);
+        if !found.timed_out && ratio < 100 && found.took_ms.saturating_mul(100) >= limit.saturating_mul(u64::from(ratio)) {
+            let values = format!("timeout={limit} ms, actual time={} ms, warning ratio={ratio} %", found.took_ms);
+            self.record.say(&clp_alerts::Alert::monitor_slow(&monitor.name, &values));
+        }
+    }
+
     /// Tell when a partition resolution stops or begins to answer; one that works from the start is no news.
     fn tell_of_partition(&self, seen: &[Option<(bool, String)>]) {
         let configuration = &self.loaded.configuration;
@@ -281,8 +306,14 @@ impl Engine {
 
     fn step(&mut self, event: Event) -> Option<u8> {
         let actions = self.cluster.handle(now(), event);
+        let ends = actions.iter().any(|action| matches!(action, Action::Exit { .. }));
         let mut ended = None;
         for action in actions {
+            // The service has not ended while a monitor is waited for.
+            if let (true, Action::Answer { id, answer }) = (ends && self.watch.is_ending(), &action) {
+                self.held.push((*id, answer.clone()));
+                continue;
+            }
             if let Some(code) = self.act(action) {
                 ended = Some(code);
             }
@@ -317,7 +348,8 @@ impl Engine {
                 } else {
                     clp_alerts::Alert::monitor_ends(&config.name)
                 });
-                self.watch.tell(crate::ipc::Watch { monitor: config.name.clone(), run, pid });
+                let waited = matches!(&config.kind, MonitorKind::Genw(genw) if genw.stop_wait);
+                self.watch.tell(crate::ipc::Watch { monitor: config.name.clone(), run, pid }, waited);
             }
             Action::Remember { suspended } => {
                 if let Err(reason) = setup::remember_suspended(&self.loaded.root, suspended) {
@@ -431,17 +463,44 @@ impl Engine {
         found.map(ServerId::at).ok_or_else(|| unknown("server", name, servers.iter().map(|server| server.name.clone())))
     }
 
-    /// Give answers and alerts that are still on their way a moment, then end.
-    fn end(&mut self, code: u8) -> u8 {
+    /// Wait for monitors that are to have stopped (parameters/waitstop), give answers and alerts that are still on their way
+    /// a moment, then end.
+    fn end(&mut self, code: u8, queue: &Receiver<Input>) -> u8 {
+        let monitors = &self.loaded.configuration.monitors;
+        let longest = monitors.iter().map(|monitor| monitor.common.timeout).max().unwrap_or_default();
+        let until = Instant::now() + longest + MONITOR_GRACE;
+        // Others may ask for the same stop meanwhile.
+        let mut late = Vec::new();
+        while self.watch.is_ending() {
+            let Some(left) = until.checked_duration_since(Instant::now()) else { break };
+            match queue.recv_timeout(left) {
+                Ok(Input::Monitord(Told::Ended(monitor))) => self.watch.ended(&monitor),
+                Ok(Input::MonitordHere(sender)) => self.watch.connected(sender),
+                Ok(Input::Control(Request::StopService { .. }, reply)) => late.push(reply),
+                Ok(Input::Control(Request::Status, reply)) => drop(reply.send(Reply::Status(Box::new(self.status())))),
+                Ok(Input::Control(_, reply)) => drop(reply.send(stopped())),
+                Ok(_) => {}
+                Err(_) => break,
+            }
+        }
+        for reply in late {
+            let _ = reply.send(Reply::Done { details: Vec::new() });
+        }
+        for (id, answer) in std::mem::take(&mut self.held) {
+            self.answer(id, answer);
+        }
         self.record.say(&clp_alerts::Alert::daemon_stopped(""));
         for (_, sender) in std::mem::take(&mut self.waiting) {
-            let _ = sender
-                .send(Reply::Refused { reason: "the cluster service stopped".into(), remedy: "start it with clpcl -s".into() });
+            let _ = sender.send(stopped());
         }
         self.record.flush(Duration::from_secs(1));
         control::flush(Duration::from_millis(300));
         code
     }
+}
+
+fn stopped() -> Reply {
+    Reply::Refused { reason: "the cluster service stopped".into(), remedy: "start it with clpcl -s".into() }
 }
 
 enum Asked {

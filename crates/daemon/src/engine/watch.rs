@@ -3,7 +3,7 @@
 //! The monitor daemon is another process, so that a hanging probe cannot delay a heartbeat. When it comes back after a
 //! death it is told again everything that runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::sync::mpsc::{Sender, channel};
 
@@ -15,6 +15,8 @@ use crate::ipc;
 pub struct Watch {
     running: BTreeMap<String, ipc::Watch>,
     daemon: Option<Sender<ipc::Watch>>,
+    /// Monitors whose end is waited for, told to stop.
+    ending: BTreeSet<String>,
 }
 
 impl Watch {
@@ -42,34 +44,47 @@ impl Watch {
                 let inputs = inputs.clone();
                 std::thread::spawn(move || {
                     for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                        let Ok(found) = serde_json::from_str(&line) else { continue };
-                        if inputs.send(Input::Found(found)).is_err() {
+                        let Ok(told) = serde_json::from_str(&line) else { continue };
+                        if inputs.send(Input::Monitord(told)).is_err() {
                             return;
                         }
                     }
                 });
             }
         });
-        Ok(Watch { running: BTreeMap::new(), daemon: None })
+        Ok(Watch { running: BTreeMap::new(), daemon: None, ending: BTreeSet::new() })
     }
 
     /// The monitor daemon is there (again).
     pub fn connected(&mut self, daemon: Sender<ipc::Watch>) {
+        // What the last one ran has ended with it.
+        self.ending.clear();
         for order in self.running.values() {
             let _ = daemon.send(order.clone());
         }
         self.daemon = Some(daemon);
     }
 
-    /// Run or stop a monitor.
-    pub fn tell(&mut self, order: ipc::Watch) {
+    /// Run or stop a monitor; `waited`: the end of the service waits until it has stopped.
+    pub fn tell(&mut self, order: ipc::Watch, waited: bool) {
         if order.run {
+            self.ending.remove(&order.monitor);
             self.running.insert(order.monitor.clone(), order.clone());
-        } else {
-            self.running.remove(&order.monitor);
+        } else if self.running.remove(&order.monitor).is_some() && waited && self.daemon.is_some() {
+            self.ending.insert(order.monitor.clone());
         }
         if let Some(daemon) = &self.daemon {
             let _ = daemon.send(order);
         }
+    }
+
+    /// A monitor has stopped.
+    pub fn ended(&mut self, monitor: &str) {
+        self.ending.remove(monitor);
+    }
+
+    /// Is the end of a monitor still waited for?
+    pub fn is_ending(&self) -> bool {
+        !self.ending.is_empty()
     }
 }

@@ -51,6 +51,7 @@ pub fn alerts(fact: &Fact, plan: &Plan, heartbeats: &[String], me: &str) -> Vec<
         Fact::DeactivateFailed { resource: r, reason } => Alert::deactivation_failed(resource(*r), FAILED, reason),
         Fact::MonitorError { monitor: m, reason } => Alert::monitor_error(monitor(*m), FAILED, reason),
         Fact::MonitorNormal { monitor: m } => Alert::monitor_recovered(monitor(*m)),
+        Fact::RecoveryWithheld { monitor: m } => Alert::recovery_withheld(monitor(*m)),
         Fact::Recovery { monitor: m, rung, step } => return recovery(*m, rung, step, plan, me).into_iter().collect(),
         // Who waits for the service to rest before a configuration is applied waits for pm/2 (row S-CFG-WAITMSG).
         Fact::Suspended { on: true } => {
@@ -71,7 +72,7 @@ fn recovery(id: MonitorId, rung: &Step, step: &str, plan: &Plan, me: &str) -> Op
         RecoveryTarget::Resource(resource) => plan.resource(resource).name.as_str(),
     };
     Some(match rung {
-        Step::None | Step::Recovered | Step::Error => return None,
+        Step::None | Step::Recovered | Step::Error | Step::Withheld => return None,
         Step::Reactivate(_) => Alert::recovery_restarted(target, monitor, step),
         Step::Failover(_) => Alert::recovery_failed_over(target, monitor, step),
         Step::Final(FinalAction::StopResource | FinalAction::StopGroup) => Alert::recovery_stopped(target, monitor, step),

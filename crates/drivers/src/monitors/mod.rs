@@ -2,14 +2,21 @@
 //!
 //! A driver measures once, within a time limit, and says what it found. Intervals, retries and recovery are the core's.
 
+pub mod arpw;
 mod bounded;
 pub mod diskw;
+pub mod fipw;
+mod floating;
+pub mod genw;
 pub mod ipw;
 pub mod miiw;
 pub mod pidw;
+pub mod psw;
+mod script;
 pub mod userw;
 
 use clp_config::{Monitor, MonitorKind};
+use clp_sys::paths::Root;
 use std::{path::PathBuf, thread, time::Duration};
 use thiserror::Error;
 
@@ -20,6 +27,12 @@ pub struct Context {
     pub resident_pid: Option<u32>,
     /// A folder of this program for files that come and go (for userw).
     pub work: PathBuf,
+    /// Where the product lives (for scripts).
+    pub root: Root,
+    /// Name of the monitor (for scripts).
+    pub monitor: String,
+    /// What the watched resource has as its address on this server, as written (for arpw and fipw).
+    pub address: String,
 }
 
 /// Makes the driver of a configured monitor; the calling thread's network namespace is the one that is watched.
@@ -37,6 +50,10 @@ fn kind_driver(kind: &MonitorKind, context: &Context) -> Result<Box<dyn MonitorD
         MonitorKind::Miiw(parameters) => Box::new(miiw::Miiw::configured(parameters)?),
         MonitorKind::Ipw { addresses } => Box::new(ipw::Ipw::configured(addresses)?),
         MonitorKind::Pidw => Box::new(pidw::Pidw::new(context.resident_pid)),
+        MonitorKind::Genw(parameters) => Box::new(genw::Genw::configured(parameters, context)),
+        MonitorKind::Arpw(_) => Box::new(arpw::Arpw::new(&context.address)?),
+        MonitorKind::Fipw(parameters) => Box::new(fipw::Fipw::new(&context.address, parameters.link)?),
+        MonitorKind::Psw(parameters) => Box::new(psw::Psw::configured(parameters)?),
     })
 }
 
@@ -111,7 +128,7 @@ mod tests {
     use clp_config::{
         Document,
         document::Element,
-        schema::monitors::{diskw::Diskw, miiw::Miiw, userw::Userw},
+        schema::monitors::{arpw::Arpw, diskw::Diskw, fipw::Fipw, genw::Genw, miiw::Miiw, psw::Psw, userw::Userw},
     };
 
     /// The kind with these parameters, whatever the configuration's own check would say of it.
@@ -129,6 +146,19 @@ mod tests {
     }
     fn miiw(element: &Element) -> MonitorKind {
         MonitorKind::Miiw(Miiw::read(element, "", &[], &mut Vec::new()))
+    }
+
+    fn genw(element: &Element) -> MonitorKind {
+        MonitorKind::Genw(Genw::read(element, "", &[], &mut Vec::new()))
+    }
+    fn arpw(element: &Element) -> MonitorKind {
+        MonitorKind::Arpw(Arpw::read(element, "", &[], &mut Vec::new()))
+    }
+    fn fipw(element: &Element) -> MonitorKind {
+        MonitorKind::Fipw(Fipw::read(element, "", &[], &mut Vec::new()))
+    }
+    fn psw(element: &Element) -> MonitorKind {
+        MonitorKind::Psw(Psw::read(element, "", &[], &mut Vec::new()))
     }
 
     #[test]
@@ -149,6 +179,12 @@ mod tests {
         made("<method>keepalive</method>", userw).expect("userw");
         made("<object>lo</object>", miiw).expect("miiw");
         made("", |_| MonitorKind::Pidw).expect("pidw");
+        made("", genw).expect("genw");
+        refused(made("", psw), "processname");
+        made("<processname>httpd*</processname>", psw).expect("psw");
+        // The address is the resource's; without one there is nothing to watch.
+        refused(made("", arpw), "parameters/ip");
+        refused(made("", fipw), "parameters/ip");
         refused(made("", |_| MonitorKind::Ipw { addresses: vec!["gateway".into()] }), "gateway");
         made("", |_| MonitorKind::Ipw { addresses: vec!["127.0.0.1".into(), "::1".into()] }).expect("ipw");
     }

@@ -79,12 +79,6 @@ fn members(context: &Context) -> Vec<u32> {
 
 /// What scripts are told (environment.md section 2).
 fn environment(context: &Context) -> Vec<(String, String)> {
-    let root = context.root.path().to_string_lossy().into_owned();
-    let os = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let field = |name: &str| {
-        let line = os.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap_or_default();
-        line.trim_matches('"').to_string()
-    };
     let choose = |value: bool, yes: &str, no: &str| if value { yes } else { no }.to_string();
     let mut list = vec![
         ("CLP_EVENT", choose(context.after_failure, "FAILOVER", "START")),
@@ -93,19 +87,11 @@ fn environment(context: &Context) -> Vec<(String, String)> {
         ("CLP_FACTOR", context.cause.map_or(String::new(), |cause| cause.word().to_string())),
         ("CLP_GROUPNAME", context.group.clone()),
         ("CLP_RESOURCENAME", context.resource.clone()),
-        ("CLP_PATH", root.clone()),
-        ("CLP_ROOT", root.clone()),
-        ("CLP_OSNAME", field("PRETTY_NAME")),
-        ("CLP_OSVER", field("VERSION_ID")),
-        ("CLP_VERSION_FULL", concat!(env!("CARGO_PKG_VERSION"), "-1").to_string()),
-        ("CLP_VERSION_MAJOR", env!("CARGO_PKG_VERSION_MAJOR").to_string()),
         ("CLP_PRIORITY", context.priority.to_string()),
-        ("PATH", format!("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:{root}/bin")),
-        ("HOME", "/root".to_string()),
-        ("LANG", "C".to_string()),
     ];
     list.retain(|(name, value)| *name != "CLP_FACTOR" || !value.is_empty());
-    list.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
+    let own = list.into_iter().map(|(name, value)| (name.to_string(), value));
+    own.chain(crate::environment::general(&context.root)).collect()
 }
 
 impl ResourceDriver for ExecDriver {

@@ -1,0 +1,193 @@
+//! Monitors as the cluster sees them: time-outs, what operators order, counters. Frames, messages and operations end at once.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+use std::time::Duration;
+
+use clp_core::action::{Action, Alert};
+use clp_core::cluster::{Cluster, Identity};
+use clp_core::event::{Event, Failure};
+use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
+use clp_core::message::{MonitorState, Phase};
+use clp_core::plan::{
+    AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, PartitionMethod, Plan, RecoveryTarget, ResourcePlan,
+    Timing,
+};
+use clp_core::recovery::Step;
+use clp_core::time::Time;
+
+const GROUP: GroupId = GroupId(0);
+const MONITOR: MonitorId = MonitorId(0);
+
+fn monitor() -> MonitorPlan {
+    MonitorPlan {
+        name: "genw1".into(),
+        target: None,
+        servers: ServerSet::all(2),
+        retry: 1,
+        on_timeout: OnTimeout::default(),
+        recovery: RecoveryTarget::Group(GROUP),
+        restart_max: 1,
+        failover_max: 1,
+        action: FinalAction::StopGroup,
+    }
+}
+
+/// Two servers, one group of one resource.
+fn plan(monitors: Vec<MonitorPlan>) -> Plan {
+    let ms = Duration::from_millis;
+    Plan {
+        servers: vec!["server1".into(), "server2".into()],
+        timing: Timing {
+            interval: ms(100),
+            timeout: ms(1000),
+            right_timeout: ms(600),
+            arbiter: ms(300),
+            watchdog_hold: ms(500),
+            takeover_addresses: ms(0),
+            takeover_data: ms(800),
+            sync_wait: ms(2000),
+        },
+        partition: PartitionMethod::None,
+        partition_action: AfterStop::Nothing,
+        groups: vec![GroupPlan {
+            name: "failover1".into(),
+            policy: vec![ServerId(0), ServerId(1)],
+            start_auto: true,
+            failover_auto: true,
+            failback_auto: false,
+            shared_data: false,
+            exclusion: Exclusion::None,
+            life_forbids: false,
+            resources: vec![ResourceId(0)],
+        }],
+        resources: vec![ResourcePlan {
+            name: "exec1".into(),
+            group: GROUP,
+            depends: vec![],
+            activate_retry: 0,
+            activate_failover: 1,
+            activate_action: FinalAction::Nothing,
+            deactivate_retry: 0,
+            deactivate_action: FinalAction::Nothing,
+        }],
+        monitors,
+    }
+}
+
+struct World {
+    now: Time,
+    servers: Vec<Option<Cluster>>,
+    log: Vec<(usize, Action)>,
+}
+
+impl World {
+    /// Both servers are up and the group is active on the first.
+    fn up(monitor: MonitorPlan) -> World {
+        let plan = plan(vec![monitor]);
+        let server = |me: usize| {
+            let identity =
+                Identity { me: ServerId::at(me), incarnation: 1, boot: me as u64, paths: 1, generation: 1, suspended: false };
+            Some(Cluster::new(plan.clone(), identity, Time(0)))
+        };
+        let mut world = World { now: Time(0), servers: vec![server(0), server(1)], log: Vec::new() };
+        world.run(Duration::from_secs(10));
+        assert_eq!(world.phases(), [Phase::On, Phase::Off]);
+        world.log.clear();
+        world
+    }
+
+    fn give(&mut self, server: usize, event: Event) {
+        let Some(cluster) = &mut self.servers[server] else { return };
+        for action in cluster.handle(self.now, event) {
+            self.log.push((server, action.clone()));
+            let from = ServerId::at(server);
+            match action {
+                Action::Beat(frame) => self.give(1 - server, Event::Frame { from, path: 0, lan: true, frame }),
+                Action::Send { to, message } => self.give(to.index(), Event::Message { from, message }),
+                Action::Resource { op, resource, .. } => self.give(server, Event::ResourceDone { op, resource, result: Ok(()) }),
+                _ => {}
+            }
+        }
+    }
+
+    fn run(&mut self, span: Duration) {
+        let end = self.now + span;
+        while self.now < end {
+            for server in 0..2 {
+                self.give(server, Event::Deadline);
+            }
+            self.now = self.now + Duration::from_millis(10);
+        }
+    }
+
+    /// A check on a server ends, and what follows is over.
+    fn check(&mut self, server: usize, failure: Option<Failure>) {
+        self.give(server, Event::MonitorResult { monitor: MONITOR, failure });
+        self.run(Duration::from_secs(2));
+    }
+
+    fn phases(&self) -> [Phase; 2] {
+        [0, 1].map(|server| self.servers[server].as_ref().map_or(Phase::Off, |cluster| cluster.local_phase(GROUP)))
+    }
+
+    /// State of the monitor on a server, as that server itself says.
+    fn state(&self, server: usize) -> MonitorState {
+        let cluster = self.servers[server].as_ref().unwrap();
+        cluster.monitors_of(self.now, ServerId::at(server)).unwrap()[0].state
+    }
+
+    /// The rungs of the ladder that were climbed, and forget them.
+    fn rungs(&mut self) -> Vec<Step> {
+        let log = std::mem::take(&mut self.log);
+        let rung = |(_, action)| match action {
+            Action::Alert(Alert::Recovery { rung, .. }) => Some(rung),
+            _ => None,
+        };
+        log.into_iter().filter_map(rung).collect()
+    }
+}
+
+fn failed() -> Option<Failure> {
+    Some(Failure::error("no answer"))
+}
+
+fn late() -> Option<Failure> {
+    Some(Failure { reason: "it did not end in time".into(), timed_out: true })
+}
+
+#[test]
+fn a_time_out_is_as_any_failure_unless_it_is_configured_otherwise() {
+    let mut world = World::up(monitor());
+    world.check(0, late());
+    assert_eq!((world.state(0), world.rungs()), (MonitorState::Normal, vec![]), "retried");
+    world.check(0, late());
+    assert_eq!(world.rungs(), [Step::Reactivate(1)]);
+    assert_eq!(world.state(0), MonitorState::Failed);
+}
+
+#[test]
+fn without_retry_a_time_out_is_an_error_at_once_and_other_failures_are_retried() {
+    let on_timeout = OnTimeout { retries: false, recovers: true };
+    let mut world = World::up(MonitorPlan { on_timeout, ..monitor() });
+    world.check(0, failed());
+    assert_eq!((world.state(0), world.rungs()), (MonitorState::Normal, vec![]));
+    world.check(0, None);
+    world.check(0, late());
+    assert_eq!((world.state(0), world.rungs()), (MonitorState::Failed, vec![Step::Reactivate(1)]));
+}
+
+#[test]
+fn without_recovery_a_time_out_is_shown_and_told_once_and_nothing_follows() {
+    let on_timeout = OnTimeout { retries: true, recovers: false };
+    let mut world = World::up(MonitorPlan { on_timeout, ..monitor() });
+    for _ in 0..6 {
+        world.check(0, late());
+    }
+    assert_eq!(world.state(0), MonitorState::Failed);
+    let told = world.log.iter().filter(|(_, action)| matches!(action, Action::Alert(Alert::RecoveryWithheld { .. }))).count();
+    assert_eq!(told, 1);
+    assert_eq!((world.phases(), world.rungs()), ([Phase::On, Phase::Off], vec![]));
+    // Another failure of the same monitor is recovered from.
+    world.check(0, failed());
+    assert_eq!(world.rungs(), [Step::Reactivate(1)]);
+}

@@ -1,0 +1,153 @@
+//! fipw: tells whether a floating address is on this server, on no other machine, and, where wanted, whether its
+//! interface has a link. The watch for duplicates never ends: two machines that claim one address each get half of the traffic.
+
+use super::{CheckFailed, MonitorDriver, UnusableMonitor, floating::Floating};
+use clp_sys::{
+    address::{self, Assigned, Uniqueness},
+    arp::{self, Arp, Mac},
+    link::{Carrier, carrier},
+};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+
+/// How long another holder has time to answer; the question goes out three times meanwhile.
+const ANSWER_LIMIT: Duration = Duration::from_millis(300);
+const REMEDY: &str = "check the interface of the address (ip address, ip link)";
+
+/// A floating address monitor.
+#[derive(Debug)]
+pub struct Fipw {
+    floating: Floating,
+    watches_link: bool,
+    /// Kept between checks: closing it waits for the kernel.
+    opened: Option<(u32, Arp)>,
+}
+
+impl Fipw {
+    /// Watches the address written as `address` or `address%interface`, and the link of its interface.
+    ///
+    /// # Errors
+    /// It is not an address.
+    pub fn new(address: &str, watches_link: bool) -> Result<Fipw, UnusableMonitor> {
+        Ok(Fipw { floating: Floating::new(address)?, watches_link, opened: None })
+    }
+
+    fn other_holder(&mut self, address: Ipv4Addr, interface: u32, limit: Duration) -> io::Result<Option<Mac>> {
+        let fresh = match self.opened.take() {
+            Some(opened) if opened.0 == interface => opened,
+            _ => (interface, Arp::open(interface)?),
+        };
+        // An error leaves no socket behind, since the interface may have been made anew.
+        let holder = fresh.1.holder_besides(address, limit.min(ANSWER_LIMIT), &arp::own_macs()?)?;
+        self.opened = Some(fresh);
+        Ok(holder)
+    }
+
+    fn check_link(&self, here: Assigned) -> Result<(), CheckFailed> {
+        let failed = |what: String| CheckFailed::error(what, "check the cable and the switch port");
+        let name = arp::interface_name(here.interface).map_err(|cause| failed(cause.to_string()))?;
+        match carrier(&name) {
+            Ok(Carrier::Up) => Ok(()),
+            Ok(_) => Err(failed(format!("{name}, which has the address {}, has no link", here.address))),
+            Err(cause) => Err(failed(cause.to_string())),
+        }
+    }
+}
+
+impl MonitorDriver for Fipw {
+    fn check(&mut self, limit: Duration) -> Result<(), CheckFailed> {
+        let here = self.floating.here()?;
+        if self.watches_link {
+            self.check_link(here)?;
+        }
+        let address = here.address;
+        let unknown = |cause: io::Error| {
+            CheckFailed::error(format!("it cannot be told whether {address} is in use elsewhere: {cause}"), REMEDY)
+        };
+        let other = match address {
+            IpAddr::V4(v4) => self.other_holder(v4, here.interface, limit).map_err(unknown)?.map(|mac| {
+                let mac: Vec<String> = mac.iter().map(|byte| format!("{byte:02x}")).collect();
+                format!("by {}", mac.join(":"))
+            }),
+            // The kernel looked when the address was added, and hears of later claims.
+            IpAddr::V6(_) => {
+                let found = address::uniqueness(address).map_err(unknown)?;
+                (found == Uniqueness::Duplicate).then(|| "by another machine".to_string())
+            }
+        };
+        match other {
+            None => Ok(()),
+            Some(other) => {
+                let remedy = "find that machine and remove the address there";
+                Err(CheckFailed::error(format!("the address {address} is in use elsewhere too, {other}"), remedy))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::heartbeats::tests_support::{in_own_network, ip};
+    use crate::monitors::floating::tests::Neighbour;
+
+    const LIMIT: Duration = Duration::from_secs(5);
+
+    #[test]
+    fn an_address_that_is_gone_or_elsewhere_too_is_an_error() {
+        in_own_network(|| {
+            let neighbour = Neighbour::beside("a0");
+            ip("addr add 10.78.0.1/24 dev a0");
+            neighbour.run("ip addr add 10.78.0.2/24 dev b0");
+            let mut monitor = Fipw::new("10.78.0.9", false).expect("monitor");
+            assert!(monitor.check(LIMIT).expect_err("absent").what.contains("is not on any interface"));
+            ip("addr add 10.78.0.9/24 dev a0");
+            monitor.check(LIMIT).expect("here and nowhere else");
+            neighbour.run("ip addr add 10.78.0.9/24 dev b0");
+            let failed = monitor.check(LIMIT).expect_err("twice");
+            assert!(failed.what.contains("in use elsewhere too, by "), "{failed}");
+            neighbour.run("ip addr del 10.78.0.9/24 dev b0");
+            monitor.check(LIMIT).expect("only here again");
+            ip("addr del 10.78.0.9/24 dev a0");
+            assert!(monitor.check(LIMIT).is_err());
+            // On the named interface only.
+            ip("addr add 10.78.0.9/24 dev a0");
+            Fipw::new("10.78.0.9%a0", false).expect("monitor").check(LIMIT).expect("on a0");
+            let failed = Fipw::new("10.78.0.9%lo", false).expect("monitor").check(LIMIT).expect_err("not on lo");
+            assert_eq!(failed.what, "the address 10.78.0.9 is not on lo");
+            // The link counts only where it is watched.
+            let mut linked = Fipw::new("10.78.0.9", true).expect("monitor");
+            linked.check(LIMIT).expect("linked");
+            neighbour.run("ip link set b0 down");
+            assert!(linked.check(LIMIT).expect_err("no link").what.contains("a0, which has the address 10.78.0.9, has no link"));
+        });
+    }
+
+    /// Two interfaces of one server on one LAN: the other one answers for the address as well.
+    #[test]
+    fn an_answer_of_an_own_interface_is_no_duplicate() {
+        in_own_network(|| {
+            ip("link add br0 type bridge");
+            for name in ["a0", "c0"] {
+                ip(&format!("link add {name} type veth peer name p{name}"));
+                ip(&format!("link set p{name} master br0 up"));
+                ip(&format!("link set {name} up"));
+            }
+            ip("link set br0 up");
+            ip("link set lo up");
+            ip("addr add 10.79.0.9/24 dev a0");
+            ip("addr add 10.79.0.1/24 dev c0");
+            let index = clp_sys::address::list().expect("addresses");
+            let here = index.iter().find(|assigned| assigned.address.to_string() == "10.79.0.9").expect("a0");
+            let arp = Arp::open(here.interface).expect("socket");
+            let address = "10.79.0.9".parse().expect("address");
+            crate::heartbeats::tests_support::until("the other interface answers", || {
+                arp.holder(address, Duration::from_millis(200)).expect("asked").is_some()
+            });
+            Fipw::new("10.79.0.9", false).expect("monitor").check(LIMIT).expect("no duplicate");
+        });
+    }
+}

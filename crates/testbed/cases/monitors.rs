@@ -1,0 +1,129 @@
+//! Monitor resources: what each kind finds, what follows, and what an operator can do with them.
+
+mod cluster;
+
+use cluster::{Cluster, Conf, FLOATING};
+
+/// The recovery of the monitors here: reactivations of the group, then failovers.
+fn recovery(restart: u32, failover: u32) -> String {
+    format!(
+        "<relation><type>grp</type><name>failover1</name></relation>\n<emergency><threshold><restart>{restart}</restart><fo>{failover}</fo></threshold></emergency>"
+    )
+}
+
+/// A custom monitor that runs everywhere, once a second.
+fn custom(parameters: &str, recovery: &str) -> String {
+    format!(
+        "<genw name=\"genw1\">\n<polling><interval>1</interval><timeout>2</timeout></polling>\n<parameters>{parameters}</parameters>\n{recovery}\n</genw>"
+    )
+}
+
+/// Normal with code 7, unless somebody put another code or a long sleep into a file.
+const SCRIPT: &str = "#! /bin/sh\n[ -e /tmp/sleep ] && sleep 1000\nexit $(cat /tmp/code 2>/dev/null || echo 7)\n";
+
+// S-MON-GENW
+#[test]
+fn the_exit_code_of_a_custom_script_moves_the_group_and_so_does_its_time_out() {
+    let monitor = custom("<normalval>7,9</normalval>", &recovery(0, 1));
+    let conf = Conf::sample().with_monitor(&monitor).with_monitor_script("genw1", "genw.sh", SCRIPT);
+    let Some(cluster) = Cluster::up(conf) else { return };
+    cluster.until("the script is run on both servers", || cluster.monitor("server1", "genw1") == "Normal");
+    cluster.run("server1", &["sh", "-c", "echo 3 > /tmp/code"]);
+    cluster.moved_to("server2", "server1");
+    assert!(cluster.has_logged("server1", "monitor genw1 found an error, code 1 text script"));
+    assert!(cluster.has_logged("server1", "it ended with code 3"));
+    cluster.run("server1", &["sh", "-c", "echo 9 > /tmp/code"]);
+    cluster.until("the monitor is normal again", || cluster.monitor("server2", "genw1") == "Normal");
+    cluster.run("server1", &["clpgrp", "-m", "failover1", "-h", "server2"]);
+    cluster.until("the group is back", || cluster.is_active_on("server1"));
+    cluster.run("server1", &["touch", "/tmp/sleep"]);
+    cluster.moved_to("server2", "server1");
+    assert!(cluster.has_logged("server1", "it did not end in time and was killed"));
+}
+
+// S-MON-ARPW
+#[test]
+fn neighbours_are_told_of_the_floating_address_while_it_is_active() {
+    let monitor = "<arpw name=\"arpw1\">\n<target>fip1</target>\n<polling><interval>1</interval></polling>\n<parameters><object>fip1</object></parameters>\n</arpw>";
+    let Some(cluster) = Cluster::up(Conf::sample().with_monitor(monitor)) else { return };
+    let address = cluster.run("server1", &["cat", "/sys/class/net/eth0/address"]);
+    let neighbour = |words: &[&str]| cluster.client(&[&["ip", "neigh"][..], words].concat()).unwrap();
+    // The announcements at the activation itself last two seconds.
+    for round in 1..=4 {
+        let wrong = ["replace", FLOATING, "lladdr", "02:00:00:00:00:99", "dev", "eth0", "nud", "stale"];
+        assert!(neighbour(&wrong).is_ok());
+        cluster.until(&format!("the table is right, {round}"), || neighbour(&["show", FLOATING]).stdout.contains(address.trim()));
+    }
+    cluster.run("server1", &["clpgrp", "-t", "failover1"]);
+    cluster.until("the monitor rests with its target", || cluster.monitor("server1", "arpw1") == "Offline");
+}
+
+#[test]
+fn a_floating_address_that_somebody_removed_is_put_back() {
+    let recovery = recovery(1, 0);
+    let monitor =
+        format!("<fipw name=\"fipw1\">\n<target>fip1</target>\n<polling><interval>1</interval></polling>\n{recovery}\n</fipw>");
+    let Some(cluster) = Cluster::up(Conf::sample().with_monitor(&monitor)) else { return };
+    cluster.until("the address is watched", || cluster.monitor("server1", "fipw1") == "Normal");
+    cluster.run("server1", &["ip", "addr", "del", &format!("{FLOATING}/24"), "dev", "eth0"]);
+    cluster.until("the error is recorded", || cluster.has_logged("server1", "the address 10.0.0.12 is not on any interface"));
+    cluster.until("the address is back", || cluster.is_active_on("server1"));
+}
+
+#[test]
+fn a_process_that_is_missing_by_its_name_moves_the_group() {
+    let recovery = recovery(0, 1);
+    let monitor = format!(
+        "<psw name=\"psw1\">\n<target>exec1</target>\n<polling><interval>1</interval><timing>1</timing></polling>\n<parameters><processname>*counter serve*</processname></parameters>\n{recovery}\n</psw>"
+    );
+    let Some(cluster) = Cluster::up(Conf::sample().with_monitor(&monitor)) else { return };
+    cluster.until("the process is watched", || cluster.monitor("server1", "psw1") == "Normal");
+    cluster.run("server1", &["sh", "-c", "kill -9 $(pgrep -f '[c]ounter serve')"]);
+    cluster.moved_to("server2", "server1");
+    assert!(cluster.has_logged("server1", "0 processes \"*counter serve*\" run"));
+}
+
+/// A script that is left running, and that the end of the service waits for.
+#[test]
+fn a_script_left_running_is_watched_and_the_service_waits_for_its_end() {
+    let script = "#! /bin/sh\ntrap 'sleep 1; date > /tmp/ended; exit 0' TERM\nwhile :; do sleep 1 & wait $!; done\n";
+    let monitor = custom("<sync>0</sync><waitstop>1</waitstop>", &recovery(0, 1));
+    let conf = Conf::sample().with_monitor(&monitor).with_monitor_script("genw1", "genw.sh", script);
+    let Some(cluster) = Cluster::up(conf) else { return };
+    let running = |server: &str| cluster.is_true(server, "pgrep -f '[m]onitor.s/genw1'");
+    cluster.until("the script runs on both servers", || running("server1") && running("server2"));
+    cluster.run("server1", &["clpcl", "-t", "-a"]);
+    for server in ["server1", "server2"] {
+        assert!(cluster.is_true(server, "test -e /tmp/ended"), "{server}: the script was not asked to end");
+        assert!(!running(server), "{server}: the script has outlived the service");
+    }
+    cluster.run("server1", &["clpcl", "-s", "-a"]);
+    cluster.settle();
+    cluster.until("the script runs again", || running("server1"));
+    cluster.run("server1", &["sh", "-c", "kill -9 $(pgrep -f '[m]onitor.s/genw1')"]);
+    cluster.moved_to("server2", "server1");
+}
+
+#[test]
+fn a_time_out_without_recovery_is_shown_and_a_slow_check_is_told() {
+    let rules = recovery(0, 1).replace("<emergency>", "<emergency><timeout><notrecovery><use>1</use></notrecovery></timeout>");
+    let script = "#! /bin/sh\n[ -e /tmp/slow ] && sleep 1\n[ -e /tmp/sleep ] && sleep 1000\nexit 0\n";
+    let conf = Conf::sample()
+        .with("<profile>fast</profile>", "<profile>fast</profile>\n<delaywarn><monitor>40</monitor></delaywarn>")
+        .with_monitor(&custom("", &rules))
+        .with_monitor_script("genw1", "genw.sh", script);
+    let Some(cluster) = Cluster::up(conf) else { return };
+    cluster.run("server1", &["touch", "/tmp/slow"]);
+    cluster.until("the slow check is told", || {
+        cluster.has_logged("server1", "polling of genw1 was slow") && cluster.has_logged("server1", "timeout=2000 ms")
+    });
+    assert_eq!(cluster.monitor("server1", "genw1"), "Normal");
+    cluster.run("server1", &["touch", "/tmp/sleep"]);
+    cluster.until("the time-out is shown", || cluster.monitor("server1", "genw1") == "Caution");
+    let withheld = "recovery for genw1 skipped since timeouts are set not to recover";
+    cluster.until("why nothing follows is told", || cluster.has_logged("server1", withheld));
+    assert!(cluster.is_active_on("server1"));
+    cluster.run("server1", &["rm", "/tmp/sleep"]);
+    cluster.until("it is normal again", || cluster.monitor("server1", "genw1") == "Normal");
+    assert!(cluster.is_active_on("server1"));
+}
