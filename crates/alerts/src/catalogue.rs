@@ -279,6 +279,46 @@ catalogue! {
     monitor_recovered(monitor) "rm" 26 Info "{1} left the error state",
         meaning "The monitored object works again.",
         remedy "None.";
+    /// One monitor rests.
+    monitor_suspended(monitor) "rm" 29 Info "monitor {1} suspended",
+        meaning "An operator let the monitor rest on this server (clpmonctrl -s).",
+        remedy "Resume it with clpmonctrl -r when the work is done.";
+    /// It goes on.
+    monitor_resumed(monitor) "rm" 30 Info "monitor {1} resumed",
+        meaning "An operator let the monitor go on on this server (clpmonctrl -r).",
+        remedy "None.";
+    /// All monitors rest.
+    monitors_suspended() "rm" 31 Info "all monitors suspended",
+        meaning "An operator let all monitors of this server rest (clpmonctrl -s).",
+        remedy "Resume them with clpmonctrl -r when the work is done.";
+    /// They go on.
+    monitors_resumed() "rm" 32 Info "all monitors resumed",
+        meaning "An operator let all monitors of this server go on (clpmonctrl -r).",
+        remedy "None.";
+    /// A monitor is made to fail.
+    dummy_on(monitor) "rm" 180 Info "dummy failure switched on for {1}",
+        meaning "Every check of the monitor on this server counts as failed from now on (clpmonctrl -e), to try the recovery.",
+        remedy "Switch it off with clpmonctrl -n when the trial is over.";
+    /// That ends.
+    dummy_off(monitor) "rm" 181 Info "dummy failure switched off for {1}",
+        meaning "The checks of the monitor count again.",
+        remedy "None.";
+    /// All monitors are made to fail.
+    dummies_on() "rm" 182 Info "dummy failure switched on for all monitors",
+        meaning "Every check of every monitor on this server counts as failed from now on.",
+        remedy "Switch it off with clpmonctrl -n when the trial is over.";
+    /// That ends.
+    dummies_off() "rm" 183 Info "dummy failure switched off for all monitors",
+        meaning "The checks of all monitors of this server count again.",
+        remedy "None.";
+    /// A monitor cannot be made to fail.
+    dummy_on_failed(monitor; reason) "rm" 184 Warning "dummy failure of {1} could not be switched on",
+        meaning "The trial that was asked for cannot be made with this monitor on this server.",
+        remedy "Choose another monitor or server.";
+    /// A monitor cannot be made to count again.
+    dummy_off_failed(monitor; reason) "rm" 185 Warning "dummy failure of {1} could not be switched off",
+        meaning "The monitor is not one of this server.",
+        remedy "Choose another monitor or server.";
     /// A check was slow.
     monitor_slow(monitor; values) "rm" 71 Warning "polling of {1} was slow; args are timeout, tick rate, actual time, warning ratio",
         meaning "The check ended, but took more than the configured part of its time-out (mainstay/delaywarn/monitor).",

@@ -3,7 +3,7 @@
 use crate::ids::{GroupId, MonitorId, ResourceId, ServerId};
 use crate::message::{Answer, Factor, Frame, Message, Origin};
 use crate::plan::{AfterStop, FinalAction};
-use crate::recovery::Step;
+use crate::recovery::{MonitorOrder, Step};
 
 /// Something to be done.
 #[derive(Debug, Clone)]
@@ -146,6 +146,10 @@ pub enum Alert {
     RecoveryWithheld { monitor: MonitorId },
     /// A step of the recovery ladder.
     Recovery { monitor: MonitorId, rung: Step, step: String },
+    /// An operator's order for one monitor of this server, or for all of them.
+    MonitorOrdered { monitor: Option<MonitorId>, order: MonitorOrder },
+    /// It cannot be carried out.
+    MonitorOrderRefused { monitor: MonitorId, order: MonitorOrder, reason: String },
     /// The cluster was suspended or resumed, and this server knows of it.
     Suspended { on: bool },
     /// The final action of a resource is carried out: after its activation failed, else after its deactivation failed.

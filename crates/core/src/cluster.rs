@@ -10,10 +10,10 @@ use crate::event::{Event, Failure};
 use crate::govern::Orders;
 use crate::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
 use crate::local::{Ended, Executor, locate};
-use crate::message::{Document, Factor, Frame, Intent, Message, Mode, Origin, Phase, Report, WantedAway};
+use crate::message::{Answer, Command, Document, Factor, Frame, Intent, Message, Mode, Origin, Phase, Report, WantedAway};
 use crate::partition::Partition;
 use crate::plan::{AfterStop, FinalAction, Plan};
-use crate::recovery::{Monitors, Step, targets};
+use crate::recovery::{MonitorOrder, Monitors, Step, targets};
 use crate::time::Time;
 use crate::view::Views;
 
@@ -160,6 +160,7 @@ impl Cluster {
             Event::ResourceDone { op, resource, result } => self.resource_done(now, op, resource, result),
             Event::ResourceOccupied { op, resource, reason } => self.resource_occupied(now, op, resource, &reason),
             Event::MonitorResult { monitor, failure } => self.monitor_result(now, monitor, failure),
+            Event::MonitorOrder { id, monitor, order } => self.monitor_order(now, id, monitor, order),
             Event::Operator { id, command } => self.operator(now, id, command),
             Event::StopService { id, then } => self.leave(now, Some(id), then, false),
             Event::EmergencyDone => self.emergency_done(now),
@@ -429,6 +430,22 @@ impl Cluster {
                     self.final_action(now, group, &resources, action, &text);
                 }
             }
+        }
+    }
+
+    /// An operator's order for this server's monitors is true at once, but for counters that the whole cluster holds.
+    fn monitor_order(&mut self, now: Time, id: u64, monitor: Option<MonitorId>, order: MonitorOrder) {
+        let known = monitor.filter(|monitor| monitor.index() < self.plan.monitors.len());
+        if let (Err(reason), Some(monitor)) = (self.monitors.order(&self.plan, self.identity.me, known, order), known) {
+            self.out.push(Action::Alert(Alert::MonitorOrderRefused { monitor, order, reason: reason.clone() }));
+            let remedy = "name another server with -h, or another monitor with -m".into();
+            self.out.push(Action::Answer { id, answer: Answer::Refused { reason, remedy } });
+            return;
+        }
+        self.out.push(Action::Alert(Alert::MonitorOrdered { monitor: known, order }));
+        match order {
+            MonitorOrder::ClearCounts => self.operator(now, id, Command::ClearCounts { monitor: known }),
+            _ => self.out.push(Action::Answer { id, answer: Answer::Done { details: Vec::new() } }),
         }
     }
 

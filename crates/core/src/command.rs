@@ -203,6 +203,14 @@ impl Cluster {
                 self.end_suspension();
                 Ok(vec![Goal::DocumentHeld])
             }
+            Command::ClearCounts { monitor } => {
+                for (index, count) in self.document.monitor_failovers.iter_mut().enumerate() {
+                    if monitor.is_none_or(|monitor| monitor.index() == index) {
+                        *count = 0;
+                    }
+                }
+                Ok(vec![Goal::DocumentHeld])
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::ids::{MonitorId, ResourceId, ServerId};
 use crate::message::{Command, Frame, Message};
 use crate::plan::AfterStop;
+use crate::recovery::MonitorOrder;
 
 /// What a monitor's check found wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +96,15 @@ pub enum Event {
         monitor: MonitorId,
         /// None: normal.
         failure: Option<Failure>,
+    },
+    /// An operator orders something for the monitors of this server alone.
+    MonitorOrder {
+        /// Number chosen by the shell; the answer carries it.
+        id: u64,
+        /// None: all of them.
+        monitor: Option<MonitorId>,
+        /// What.
+        order: MonitorOrder,
     },
     /// An operator asks this server; the answer carries the same number.
     Operator {

@@ -527,6 +527,13 @@ pub enum Command {
         #[n(0)]
         on: bool,
     },
+    /// Forget the failovers that were counted for monitors.
+    #[n(5)]
+    ClearCounts {
+        /// None: for all.
+        #[n(0)]
+        monitor: Option<MonitorId>,
+    },
 }
 
 /// The answer to a command.

@@ -20,6 +20,39 @@ struct Local {
     restarts: u32,
     wishes: u64,
     final_done: bool,
+    /// By an operator, on this server.
+    suspended: bool,
+    /// By an operator, on this server: every check counts as failed.
+    dummy: bool,
+}
+
+/// What a dummy failure says.
+const DUMMY: &str = "dummy failure (clpmonctrl -e); switch it off with clpmonctrl -n";
+
+/// What an operator orders for the monitors of one server. It holds until the opposite or the end of that server's service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MonitorOrder {
+    /// Rest.
+    Suspend,
+    /// End that.
+    Resume,
+    /// Let every check fail, to try what follows.
+    FailureOn,
+    /// End that.
+    FailureOff,
+    /// Forget the recovery steps of the past: reactivations here, failovers of the whole cluster.
+    ClearCounts,
+}
+
+/// Recovery steps of a monitor so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Reactivations on this server.
+    pub restarts: u32,
+    /// Failovers in the cluster.
+    pub failovers: u32,
+    /// Every check counts as failed.
+    pub dummy: bool,
 }
 
 /// All monitors on this server.
@@ -76,19 +109,23 @@ impl Monitors {
         for id in plan.monitor_ids() {
             let planned = plan.monitor(id);
             let timing = planned.target.is_none_or(|target| executor.resource(plan, target) == ResourceState::On);
-            let run = timing && !suspended && !leaving && planned.servers.has(me);
             let local = &mut self.monitors[id.index()];
+            let rests = (suspended || local.suspended) && planned.servers.has(me);
+            let run = timing && !rests && !leaving && planned.servers.has(me);
             if run != local.running {
                 local.running = run;
                 local.failures = 0;
                 local.normal = 0;
                 local.reason.clear();
-                local.state = match (run, suspended && planned.servers.has(me)) {
+                local.state = match (run, rests) {
                     (true, _) => MonitorState::Normal,
                     (false, true) => MonitorState::Suspended,
                     (false, false) => MonitorState::Off,
                 };
                 changes.push((id, run));
+            } else if !run && local.suspended && rests {
+                // Also one whose target is not active here: what an operator did is shown.
+                local.state = MonitorState::Suspended;
             } else if !run && local.state == MonitorState::Suspended && !suspended {
                 local.state = MonitorState::Off;
             }
@@ -104,6 +141,7 @@ impl Monitors {
         if !local.running {
             return Step::None;
         }
+        let failure = if local.dummy { Some(Failure::error(DUMMY)) } else { failure };
         let Some(failure) = failure else {
             local.failures = 0;
             local.normal += 1;
@@ -145,6 +183,35 @@ impl Monitors {
         } else {
             Step::Error
         }
+    }
+
+    /// Carry out an operator's order for one monitor or all of this server; the error says why it cannot be.
+    pub fn order(&mut self, plan: &Plan, me: ServerId, which: Option<MonitorId>, order: MonitorOrder) -> Result<(), String> {
+        if let Some(id) = which
+            && !plan.monitor(id).servers.has(me)
+        {
+            return Err(format!("monitor {} is not configured to run on {}", plan.monitor(id).name, plan.server(me)));
+        }
+        for id in which.map_or_else(|| plan.monitor_ids().collect::<Vec<_>>(), |id| vec![id]) {
+            let local = &mut self.monitors[id.index()];
+            match order {
+                MonitorOrder::Suspend => local.suspended = true,
+                MonitorOrder::Resume => local.suspended = false,
+                MonitorOrder::FailureOn => local.dummy = true,
+                MonitorOrder::FailureOff => local.dummy = false,
+                MonitorOrder::ClearCounts => {
+                    local.restarts = 0;
+                    local.final_done = false;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reactivations of a monitor here so far, and whether it is made to fail.
+    pub fn counts(&self, id: MonitorId, failovers: u32) -> Counts {
+        let local = &self.monitors[id.index()];
+        Counts { restarts: local.restarts, failovers, dummy: local.dummy }
     }
 
     /// The operator acted on the group, or it went elsewhere: earlier steps no longer count.

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::cluster::Cluster;
-use crate::ids::{GroupId, ServerId};
+use crate::ids::{GroupId, MonitorId, ServerId};
 use crate::message::{MonitorReport, Phase, ResourceState};
+use crate::recovery::Counts;
 use crate::time::Time;
 
 /// A server as seen from here.
@@ -84,6 +85,11 @@ impl Cluster {
         let present = server == self.identity.me || (self.contact.is_alive(now, server) && !self.contact.is_left(server));
         let report = &self.reports[server.index()];
         (present && report.version != 0 && report.incarnation == self.member(server).incarnation).then_some(&report.monitors)
+    }
+
+    /// Recovery steps of a monitor: reactivations of this server, failovers of the cluster.
+    pub fn monitor_counts(&self, monitor: MonitorId) -> Counts {
+        self.monitors.counts(monitor, self.document.monitor_failovers[monitor.index()])
     }
 
     /// The recorded cause chain of a group, oldest first.

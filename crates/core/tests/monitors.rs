@@ -7,12 +7,12 @@ use clp_core::action::{Action, Alert};
 use clp_core::cluster::{Cluster, Identity};
 use clp_core::event::{Event, Failure};
 use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
-use clp_core::message::{MonitorState, Phase};
+use clp_core::message::{Answer, Command, MonitorState, Phase};
 use clp_core::plan::{
     AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, PartitionMethod, Plan, RecoveryTarget, ResourcePlan,
     Timing,
 };
-use clp_core::recovery::Step;
+use clp_core::recovery::{Counts, MonitorOrder, Step};
 use clp_core::time::Time;
 
 const GROUP: GroupId = GroupId(0);
@@ -190,4 +190,130 @@ fn without_recovery_a_time_out_is_shown_and_told_once_and_nothing_follows() {
     // Another failure of the same monitor is recovered from.
     world.check(0, failed());
     assert_eq!(world.rungs(), [Step::Reactivate(1)]);
+}
+
+/// Order something of a server's monitors; the answer.
+fn order(world: &mut World, server: usize, monitor: Option<MonitorId>, order: MonitorOrder) -> Answer {
+    world.log.clear();
+    world.give(server, Event::MonitorOrder { id: 7, monitor, order });
+    world.run(Duration::from_secs(1));
+    let answer = |(at, action): &(usize, Action)| match action {
+        Action::Answer { id: 7, answer } if *at == server => Some(answer.clone()),
+        _ => None,
+    };
+    world.log.iter().find_map(answer).expect("an answer")
+}
+
+fn is_done(answer: &Answer) -> bool {
+    matches!(answer, Answer::Done { .. })
+}
+
+#[test]
+fn a_suspended_monitor_rests_on_its_server_alone_until_it_is_resumed() {
+    for which in [Some(MONITOR), None] {
+        let mut world = World::up(monitor());
+        assert!(is_done(&order(&mut world, 0, which, MonitorOrder::Suspend)));
+        let stops = |(_, action): &(usize, Action)| matches!(action, Action::Monitor { run: false, .. });
+        assert!(world.log.iter().any(stops), "its checks are stopped");
+        assert_eq!((world.state(0), world.state(1)), (MonitorState::Suspended, MonitorState::Normal));
+        for _ in 0..3 {
+            world.check(0, failed());
+        }
+        assert_eq!((world.rungs(), world.phases()), (vec![], [Phase::On, Phase::Off]), "a late result changes nothing");
+        assert!(is_done(&order(&mut world, 0, which, MonitorOrder::Resume)));
+        assert_eq!(world.state(0), MonitorState::Normal);
+        world.check(0, failed());
+        world.check(0, failed());
+        assert_eq!(world.rungs(), [Step::Reactivate(1)]);
+    }
+}
+
+/// One that watches a resource shows its suspension also where that is not active, and rests where it becomes active.
+#[test]
+fn a_suspension_lasts_over_the_arrival_of_the_target() {
+    let mut world = World::up(MonitorPlan { target: Some(ResourceId(0)), ..monitor() });
+    assert_eq!((world.state(0), world.state(1)), (MonitorState::Normal, MonitorState::Off));
+    order(&mut world, 1, Some(MONITOR), MonitorOrder::Suspend);
+    assert_eq!(world.state(1), MonitorState::Suspended);
+    let command = Command::GroupMove { group: Some(GROUP), from: None, to: None };
+    world.give(0, Event::Operator { id: 1, command });
+    world.run(Duration::from_secs(2));
+    assert_eq!((world.phases(), world.state(1)), ([Phase::Off, Phase::On], MonitorState::Suspended));
+    order(&mut world, 1, None, MonitorOrder::Resume);
+    assert_eq!(world.state(1), MonitorState::Normal);
+    order(&mut world, 0, None, MonitorOrder::Resume);
+    assert_eq!(world.state(0), MonitorState::Off);
+}
+
+#[test]
+fn a_dummy_failure_climbs_the_ladder_although_all_is_well() {
+    let mut world = World::up(monitor());
+    assert!(is_done(&order(&mut world, 0, Some(MONITOR), MonitorOrder::FailureOn)));
+    world.check(0, None);
+    world.check(0, None);
+    assert_eq!(world.rungs(), [Step::Reactivate(1)]);
+    assert!(is_done(&order(&mut world, 0, None, MonitorOrder::FailureOff)));
+    world.check(0, None);
+    assert_eq!((world.state(0), world.phases()), (MonitorState::Normal, [Phase::On, Phase::Off]));
+}
+
+#[test]
+fn an_order_for_a_monitor_of_another_server_is_refused_with_its_reason() {
+    let mut world = World::up(MonitorPlan { servers: [ServerId(1)].into_iter().collect(), ..monitor() });
+    let answer = order(&mut world, 0, Some(MONITOR), MonitorOrder::FailureOn);
+    assert!(
+        matches!(&answer, Answer::Refused { reason, .. } if reason.contains("genw1") && reason.contains("server1")),
+        "{answer:?}"
+    );
+    let told = |(_, action): &(usize, Action)| matches!(action, Action::Alert(Alert::MonitorOrderRefused { .. }));
+    assert!(world.log.iter().any(told));
+    assert!(is_done(&order(&mut world, 1, Some(MONITOR), MonitorOrder::FailureOn)));
+}
+
+/// Let the monitor fail on a server until the group has left it.
+fn fail_over(world: &mut World, from: usize) {
+    for _ in 0..8 {
+        if world.phases()[from] == Phase::On {
+            world.check(from, failed());
+        }
+    }
+    world.check(from, None);
+}
+
+#[test]
+fn a_failover_that_was_counted_survives_the_failover_and_the_coordinator() {
+    let mut world = World::up(monitor());
+    fail_over(&mut world, 0);
+    assert_eq!(world.phases(), [Phase::Off, Phase::On]);
+    assert_eq!(world.rungs(), [Step::Reactivate(1), Step::Failover(1)]);
+    let counts = |world: &World, server: usize| world.servers[server].as_ref().unwrap().monitor_counts(MONITOR);
+    assert_eq!((counts(&world, 0).failovers, counts(&world, 1).failovers), (1, 1), "every server knows of it");
+    // The first server, which counted, goes down.
+    world.servers[0] = None;
+    world.run(Duration::from_secs(5));
+    assert_eq!(counts(&world, 1), Counts { restarts: 0, failovers: 1, dummy: false });
+    for _ in 0..6 {
+        world.check(1, failed());
+    }
+    assert_eq!(world.rungs(), [Step::Reactivate(1), Step::Final(FinalAction::StopGroup)], "no second failover");
+}
+
+#[test]
+fn cleared_counts_let_the_ladder_begin_anew_on_any_server() {
+    for asked in [0, 1] {
+        let mut world = World::up(monitor());
+        fail_over(&mut world, 0);
+        world.check(1, failed());
+        world.check(1, failed());
+        assert_eq!(world.rungs(), [Step::Reactivate(1), Step::Failover(1), Step::Reactivate(1)]);
+        let other = 1 - asked;
+        assert!(is_done(&order(&mut world, asked, None, MonitorOrder::ClearCounts)));
+        assert!(is_done(&order(&mut world, other, Some(MONITOR), MonitorOrder::ClearCounts)));
+        for server in [0, 1] {
+            let counts = world.servers[server].as_ref().unwrap().monitor_counts(MONITOR);
+            assert_eq!(counts, Counts { restarts: 0, failovers: 0, dummy: false });
+        }
+        fail_over(&mut world, 1);
+        assert_eq!((world.phases(), world.rungs()), ([Phase::On, Phase::Off], vec![Step::Reactivate(1), Step::Failover(1)]));
+    }
 }

@@ -56,6 +56,47 @@ pub enum Request {
     Suspend,
     /// End the suspension.
     Resume,
+    /// Do something with the monitors of the server that the request reached.
+    Monitors {
+        /// Name of the monitor, or every one.
+        monitor: Option<String>,
+        /// What.
+        order: MonitorOrder,
+    },
+    /// The recovery steps of monitors so far.
+    MonitorCounts {
+        /// Name of the monitor, or every one.
+        monitor: Option<String>,
+    },
+}
+
+/// What is done with monitors; it holds until the opposite or the end of that server's service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MonitorOrder {
+    /// They rest.
+    Suspend,
+    /// They go on.
+    Resume,
+    /// Every check counts as failed, to try what follows.
+    FailureOn,
+    /// Checks count again.
+    FailureOff,
+    /// Recovery steps of the past no longer count: reactivations on that server, failovers in the cluster.
+    ClearCounts,
+}
+
+/// Recovery steps of one monitor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MonitorCount {
+    /// Name.
+    pub name: String,
+    /// Reactivations on the server that answers.
+    pub reactivations: u32,
+    /// Failovers in the cluster.
+    pub failovers: u32,
+    /// It is made to fail on that server.
+    pub dummy: bool,
 }
 
 /// What a server does once its cluster service has stopped.
@@ -97,6 +138,11 @@ pub enum Reply {
     },
     /// The status view.
     Status(Box<ClusterStatus>),
+    /// The counts asked for by [`Request::MonitorCounts`].
+    MonitorCounts {
+        /// In the order of the file.
+        counts: Vec<MonitorCount>,
+    },
     /// The cause chain asked for by [`Request::Why`].
     Why {
         /// Oldest first.

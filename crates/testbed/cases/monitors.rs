@@ -2,6 +2,7 @@
 
 mod cluster;
 
+use clp_testbed::Net;
 use cluster::{Cluster, Conf, FLOATING};
 
 /// The recovery of the monitors here: reactivations of the group, then failovers.
@@ -126,4 +127,42 @@ fn a_time_out_without_recovery_is_shown_and_a_slow_check_is_told() {
     cluster.run("server1", &["rm", "/tmp/sleep"]);
     cluster.until("it is normal again", || cluster.monitor("server1", "genw1") == "Normal");
     assert!(cluster.is_active_on("server1"));
+}
+
+#[test]
+fn a_monitor_rests_on_one_server_while_an_operator_wants_it() {
+    let Some(cluster) = Cluster::up(Conf::sample()) else { return };
+    let suspend = ["clpmonctrl", "-s", "-m", "miiw2", "-h", "server1"];
+    assert_eq!(cluster.run("server2", &suspend), "Command succeeded.\n");
+    let status = |server: &str| cluster.status(server)["monitors"].to_string();
+    cluster.until("it is shown", || status("server2").contains("\"Suspend\""));
+    assert!(cluster.has_logged("server1", "monitor miiw2 suspended"));
+    cluster.cut("server1", Net::Public).unwrap();
+    cluster.until("the path is down", || cluster.path("server2", "server1", "lankhb2") == "Offline");
+    // The monitor of the other group saw it; the suspended one let its group be.
+    cluster.until("another monitor has found the cut", || cluster.has_logged("server1", "monitor miiw1 found an error"));
+    assert_eq!(cluster.group("server2"), ("Online".into(), "server1".into()));
+    assert_eq!(cluster.run("server1", &["clpmonctrl", "-r"]), "Command succeeded.\n");
+    cluster.moved_to("server2", "server1");
+    assert!(cluster.has_logged("server1", "all monitors resumed"));
+}
+
+#[test]
+fn a_dummy_failure_tries_the_recovery_and_its_counts_are_shown_everywhere_and_cleared() {
+    let Some(cluster) = Cluster::up(Conf::sample()) else { return };
+    cluster.run("server1", &["clpmonctrl", "-e", "-m", "miiw2"]);
+    cluster.moved_to("server2", "server1");
+    assert!(cluster.has_logged("server1", "dummy failure switched on for miiw2"));
+    assert!(cluster.has_logged("server1", "dummy failure (clpmonctrl -e)"));
+    let counts = |server: &str| cluster.run(server, &["clpmonctrl", "-v", "-m", "miiw2"]);
+    assert_eq!(counts("server1"), "Resource : miiw2 reactivation 0, failover 1, dummy failure on\n");
+    assert_eq!(counts("server2"), "Resource : miiw2 reactivation 0, failover 1\n");
+    cluster.run("server1", &["clpmonctrl", "-n"]);
+    cluster.until("it is normal", || cluster.monitor("server1", "miiw2") == "Normal");
+    cluster.run("server2", &["clpmonctrl", "-c"]);
+    for server in ["server1", "server2"] {
+        assert_eq!(counts(server), "Resource : miiw2 reactivation 0, failover 0\n");
+    }
+    let unknown = cluster.exec("server1", &["clpmonctrl", "-e", "-m", "miiw9"]).unwrap();
+    assert!(!unknown.is_ok() && unknown.stderr.contains("miiw2"), "{unknown:?}");
 }

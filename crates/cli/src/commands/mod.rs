@@ -4,6 +4,7 @@ mod clpcfctrl;
 mod clpcl;
 mod clpdown;
 mod clpgrp;
+mod clpmonctrl;
 mod clpstat;
 mod clpstdn;
 mod difference;
@@ -21,8 +22,15 @@ use crate::declaration::{Command, Failure};
 use crate::{help, parse as arguments, screen, waiting};
 
 /// All of them.
-pub const COMMANDS: &[&Command] =
-    &[&clpcfctrl::COMMAND, &clpcl::COMMAND, &clpdown::COMMAND, &clpgrp::COMMAND, &clpstat::COMMAND, &clpstdn::COMMAND];
+pub const COMMANDS: &[&Command] = &[
+    &clpcfctrl::COMMAND,
+    &clpcl::COMMAND,
+    &clpdown::COMMAND,
+    &clpgrp::COMMAND,
+    &clpmonctrl::COMMAND,
+    &clpstat::COMMAND,
+    &clpstdn::COMMAND,
+];
 
 /// By name.
 pub fn find(name: &str) -> Option<&'static Command> {

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::stand_in::StandIn;
 
-const NAMES: &str = "clpcfctrl\nclpcl\nclpdown\nclpgrp\nclpstat\nclpstdn\n";
+const NAMES: &str = "clpcfctrl\nclpcl\nclpdown\nclpgrp\nclpmonctrl\nclpstat\nclpstdn\n";
 
 #[test]
 fn every_command_has_help_and_a_version_for_everybody() {

@@ -291,3 +291,38 @@ fn every_command_refuses_another_user_before_it_asks_anything() {
     }
     assert_eq!(server.requests(), []);
 }
+
+#[test]
+fn clpmonctrl_asks_for_one_thing_at_a_time_and_shows_counts() {
+    use clp_protocol::control::{MonitorCount, MonitorOrder};
+    let Some(server) = StandIn::new("clpmonctrl_asks_for_one_thing_at_a_time_and_shows_counts") else { return };
+    server.engine(|request| match request {
+        Request::MonitorCounts { .. } => {
+            let count = |name: &str, dummy| MonitorCount { name: name.into(), reactivations: 2, failovers: 1, dummy };
+            Reply::MonitorCounts { counts: vec![count("genw1", false), count("userw", true)] }
+        }
+        _ => Reply::Done { details: Vec::new() },
+    });
+    let named = Some("genw1".to_string());
+    for (words, monitor, order) in [
+        (&["-s"][..], None, MonitorOrder::Suspend),
+        (&["-s", "-m", "genw1", "-w", "60"], named.clone(), MonitorOrder::Suspend),
+        (&["-r", "-m", "genw1"], named.clone(), MonitorOrder::Resume),
+        (&["-e", "-m", "genw1"], named.clone(), MonitorOrder::FailureOn),
+        (&["-n"], None, MonitorOrder::FailureOff),
+        (&["-c"], None, MonitorOrder::ClearCounts),
+    ] {
+        let ran = server.run(&[&["clpmonctrl"][..], words].concat());
+        assert_eq!((ran.code, ran.out.as_str()), (0, "Command succeeded.\n"), "{words:?} {ran:?}");
+        assert_eq!(server.requests().last(), Some(&Request::Monitors { monitor, order }), "{words:?}");
+    }
+    let ran = server.run(&["clpmonctrl", "-v"]);
+    let lines = "Resource : genw1 reactivation 2, failover 1\nResource : userw reactivation 2, failover 1, dummy failure on\n";
+    assert_eq!((ran.code, ran.out.as_str()), (0, lines));
+    let before = server.requests().len();
+    for words in [&[][..], &["-s", "-r"], &["-v", "-c"], &["-e"], &["-s", "genw1"], &["-s", "-h", "server9"]] {
+        let ran = server.run(&[&["clpmonctrl"][..], words].concat());
+        assert!(ran.code == 1 && !ran.err.is_empty(), "{words:?} {ran:?}");
+    }
+    assert_eq!(server.requests().len(), before, "nothing is asked for what is wrong");
+}

@@ -7,6 +7,7 @@
 mod asker;
 mod control;
 mod feed;
+mod monitors;
 mod net;
 mod record;
 mod refused;
@@ -26,9 +27,10 @@ use clp_config::MonitorKind;
 use clp_core::action::Action;
 use clp_core::cluster::{Cluster, Identity};
 use clp_core::event::{Event, Failure};
-use clp_core::ids::{GroupId, ServerId};
+use clp_core::ids::{GroupId, MonitorId, ServerId};
 use clp_core::message::{Answer, Command, ResourceState};
 use clp_core::plan::AfterStop;
+use clp_core::recovery::MonitorOrder;
 use clp_core::time::Time;
 use clp_drivers::heartbeats::Received;
 use clp_protocol::control::{AfterStop as Then, Reply, Request};
@@ -218,7 +220,9 @@ impl Engine {
             }
             Input::Monitord(Told::Found(found)) => {
                 let monitor = self.loaded.configuration.monitors.iter().position(|m| m.name == found.monitor)?;
-                if matches!(self.loaded.configuration.monitors[monitor].kind, clp_config::MonitorKind::Userw(_)) {
+                let is_userw = matches!(self.loaded.configuration.monitors[monitor].kind, MonitorKind::Userw(_));
+                // What comes after its stop no longer counts.
+                if is_userw && self.watch.is_running(&found.monitor) {
                     self.feed.veto(found.failure.is_some());
                 }
                 self.tell_of_delay(monitor, &found);
@@ -342,6 +346,9 @@ impl Engine {
             }
             Action::Monitor { monitor, run } => {
                 let config = &self.loaded.configuration.monitors[monitor.index()];
+                if !run && matches!(config.kind, MonitorKind::Userw(_)) && self.rests(monitor) {
+                    self.feed.veto(false);
+                }
                 let pid = self.work.pid_of(&config.common.target);
                 self.record.say(&if run {
                     clp_alerts::Alert::monitor_begins(&config.name)
@@ -398,6 +405,7 @@ impl Engine {
         self.step(match event {
             Asked::Command(command) => Event::Operator { id, command },
             Asked::Stop(then) => Event::StopService { id, then },
+            Asked::Monitors(monitor, order) => Event::MonitorOrder { id, monitor, order },
         })
     }
 
@@ -441,6 +449,14 @@ impl Engine {
             }
             Request::Suspend => Command::Suspend { on: true },
             Request::Resume => Command::Suspend { on: false },
+            Request::Monitors { monitor, order } => {
+                let monitor = monitor.map(|name| self.monitor(&name)).transpose()?;
+                return Ok(Asked::Monitors(monitor, monitors::core_order(order)));
+            }
+            Request::MonitorCounts { monitor } => {
+                let only = monitor.map(|name| self.monitor(&name)).transpose()?;
+                return Err(Box::new(Reply::MonitorCounts { counts: self.monitor_counts(only) }));
+            }
         };
         Ok(Asked::Command(command))
     }
@@ -453,6 +469,12 @@ impl Engine {
         let groups = &self.cluster.plan().groups;
         let found = groups.iter().position(|group| group.name == name);
         found.map(GroupId::at).ok_or_else(|| unknown("group", name, groups.iter().map(|group| group.name.clone())))
+    }
+
+    fn monitor(&self, name: &str) -> Result<MonitorId, Box<Reply>> {
+        let monitors = &self.cluster.plan().monitors;
+        let found = monitors.iter().position(|monitor| monitor.name == name);
+        found.map(MonitorId::at).ok_or_else(|| unknown("monitor", name, monitors.iter().map(|monitor| monitor.name.clone())))
     }
 
     fn server(&self, name: &str) -> Result<ServerId, Box<Reply>> {
@@ -506,6 +528,7 @@ fn stopped() -> Reply {
 enum Asked {
     Command(Command),
     Stop(AfterStop),
+    Monitors(Option<MonitorId>, MonitorOrder),
 }
 
 fn unknown(kind: &str, name: &str, known: impl Iterator<Item = String>) -> Box<Reply> {

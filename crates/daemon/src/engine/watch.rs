@@ -78,6 +78,11 @@ impl Watch {
         }
     }
 
+    /// Is it told to run a monitor?
+    pub fn is_running(&self, monitor: &str) -> bool {
+        self.running.contains_key(monitor)
+    }
+
     /// A monitor has stopped.
     pub fn ended(&mut self, monitor: &str) {
         self.ending.remove(monitor);

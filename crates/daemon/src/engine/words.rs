@@ -7,7 +7,7 @@ use clp_core::action::Alert as Fact;
 use clp_core::cluster::final_words;
 use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId};
 use clp_core::plan::{AfterStop, FinalAction, Plan, RecoveryTarget};
-use clp_core::recovery::Step;
+use clp_core::recovery::{MonitorOrder, Step};
 
 /// The list's messages have a place for a code; drivers say what failed in words.
 const FAILED: &str = "1";
@@ -51,6 +51,10 @@ pub fn alerts(fact: &Fact, plan: &Plan, heartbeats: &[String], me: &str) -> Vec<
         Fact::DeactivateFailed { resource: r, reason } => Alert::deactivation_failed(resource(*r), FAILED, reason),
         Fact::MonitorError { monitor: m, reason } => Alert::monitor_error(monitor(*m), FAILED, reason),
         Fact::MonitorNormal { monitor: m } => Alert::monitor_recovered(monitor(*m)),
+        Fact::MonitorOrdered { monitor: m, order } => return ordered(m.map(monitor), *order).into_iter().collect(),
+        Fact::MonitorOrderRefused { monitor: m, order, reason } => {
+            return refused(monitor(*m), *order, reason).into_iter().collect();
+        }
         Fact::RecoveryWithheld { monitor: m } => Alert::recovery_withheld(monitor(*m)),
         Fact::Recovery { monitor: m, rung, step } => return recovery(*m, rung, step, plan, me).into_iter().collect(),
         // Who waits for the service to rest before a configuration is applied waits for pm/2 (row S-CFG-WAITMSG).
@@ -62,6 +66,29 @@ pub fn alerts(fact: &Fact, plan: &Plan, heartbeats: &[String], me: &str) -> Vec<
             final_action(group(plan.resource(*r).group), resource(*r), *activation, *action, reason)
         }
     }]
+}
+
+fn ordered(monitor: Option<&str>, order: MonitorOrder) -> Option<Alert> {
+    Some(match (order, monitor) {
+        (MonitorOrder::Suspend, Some(monitor)) => Alert::monitor_suspended(monitor),
+        (MonitorOrder::Suspend, None) => Alert::monitors_suspended(),
+        (MonitorOrder::Resume, Some(monitor)) => Alert::monitor_resumed(monitor),
+        (MonitorOrder::Resume, None) => Alert::monitors_resumed(),
+        (MonitorOrder::FailureOn, Some(monitor)) => Alert::dummy_on(monitor),
+        (MonitorOrder::FailureOn, None) => Alert::dummies_on(),
+        (MonitorOrder::FailureOff, Some(monitor)) => Alert::dummy_off(monitor),
+        (MonitorOrder::FailureOff, None) => Alert::dummies_off(),
+        (MonitorOrder::ClearCounts, _) => return None,
+    })
+}
+
+fn refused(monitor: &str, order: MonitorOrder, reason: &str) -> Option<Alert> {
+    match order {
+        MonitorOrder::FailureOn => Some(Alert::dummy_on_failed(monitor, reason)),
+        MonitorOrder::FailureOff => Some(Alert::dummy_off_failed(monitor, reason)),
+        // Who asked is told; nothing changed.
+        MonitorOrder::Suspend | MonitorOrder::Resume | MonitorOrder::ClearCounts => None,
+    }
 }
 
 fn recovery(id: MonitorId, rung: &Step, step: &str, plan: &Plan, me: &str) -> Option<Alert> {

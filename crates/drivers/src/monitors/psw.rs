@@ -93,9 +93,19 @@ fn fits(pattern: &str, text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::heartbeats::tests_support::until;
-    use std::process::Command;
+    use std::process::{Child, Command};
 
     const LIMIT: Duration = Duration::from_secs(20);
+
+    /// Leaves nothing behind when a test fails.
+    struct Killed(Child);
+
+    impl Drop for Killed {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
 
     #[test]
     fn a_star_stands_for_any_characters_and_the_whole_line_must_fit() {
@@ -119,20 +129,17 @@ mod tests {
 
     #[test]
     fn processes_are_counted_and_the_dead_are_not() {
-        let start = || Command::new("sleep").arg("965").spawn().expect("sleep");
+        let start = || Killed(Command::new("sleep").arg("965").spawn().expect("sleep"));
         let mut children = [start(), start()];
         until("both run", || Psw::new("sleep 965", 2).check(LIMIT).is_ok());
         Psw::new("*p 96*", 2).check(LIMIT).expect("by a part");
         let failed = Psw::new("sleep 965", 3).check(LIMIT).expect_err("too few");
         assert_eq!(failed.what, "2 processes \"sleep 965\" run, at least 3 are wanted");
-        children[0].kill().expect("kill");
+        children[0].0.kill().expect("kill");
         // It is not reaped here, so the kernel still lists it.
         until("the dead one no longer counts", || Psw::new("sleep 965", 2).check(LIMIT).is_err());
         Psw::new("sleep 965", 1).check(LIMIT).expect("one is left");
-        children[1].kill().expect("kill");
-        for child in &mut children {
-            child.wait().expect("reaped");
-        }
+        drop(children);
         Psw::new("sleep 965", 1).check(LIMIT).expect_err("none is left");
     }
 }
