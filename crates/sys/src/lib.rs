@@ -16,6 +16,7 @@ pub mod paths;
 pub mod power;
 pub mod process;
 pub mod realtime;
+pub mod scsi;
 pub mod serial;
 pub mod signals;
 pub mod watchdog;

@@ -4,6 +4,7 @@ mod cluster;
 
 use clp_testbed::Net;
 use cluster::{Cluster, Conf, FLOATING};
+use std::time::{Duration, Instant};
 
 /// The recovery of the monitors here: reactivations of the group, then failovers.
 fn recovery(restart: u32, failover: u32) -> String {
@@ -82,6 +83,37 @@ fn a_process_that_is_missing_by_its_name_moves_the_group() {
     cluster.run("server1", &["sh", "-c", "kill -9 $(pgrep -f '[c]ounter serve')"]);
     cluster.moved_to("server2", "server1");
     assert!(cluster.has_logged("server1", "0 processes \"*counter serve*\" run"));
+}
+
+// S-MON-DISKW
+#[test]
+fn a_cut_disk_and_a_hanging_one_are_found_in_time_and_the_daemon_goes_on() {
+    // Interval 2 s, time-out 5 s; the error is only shown, so that the server stays to be looked at.
+    let conf = Conf::sample().with("<action>4</action>", "<action>1</action>");
+    let limit = Duration::from_secs(7);
+    // Writing the record and asking for it take their time on a busy machine.
+    let slack = Duration::from_secs(3);
+    let Some(cluster) = Cluster::up(conf) else { return };
+    let find = |what: &str, words: &str| {
+        let since = Instant::now();
+        cluster.until(what, || cluster.has_logged("server1", words));
+        assert!(since.elapsed() <= limit + slack, "{what}: after {:?}", since.elapsed());
+        cluster.until("it is shown", || cluster.monitor("server2", "diskw1") == "Caution");
+        assert_eq!(cluster.monitor("server1", "diskw1"), "Caution", "server1 answers");
+    };
+    cluster.disk_fail("server1").unwrap();
+    find("the cut disk is found", "cannot read /dev/sdb2: Input/output error");
+    cluster.disk_heal("server1").unwrap();
+    cluster.until("it is well", || cluster.monitor("server1", "diskw1") == "Normal");
+    cluster.disk_hang("server1").unwrap();
+    find("the hanging disk is found", "reading /dev/sdb2 has not ended");
+    // Other monitors of the same daemon still see what happens.
+    cluster.run("server1", &["clpmonctrl", "-s", "-m", "miiw2"]);
+    cluster.cut("server1", Net::Public).unwrap();
+    cluster.until("another monitor works", || cluster.has_logged("server1", "monitor miiw1 found an error"));
+    cluster.heal("server1", Net::Public).unwrap();
+    cluster.disk_heal("server1").unwrap();
+    cluster.until("it is well again", || cluster.monitor("server1", "diskw1") == "Normal");
 }
 
 /// A script that is left running, and that the end of the service waits for.

@@ -167,12 +167,10 @@ mod tests {
             Ok(_) => panic!("accepted in spite of {word}"),
             Err(error) => assert!(error.contains(word), "{error}"),
         };
-        refused(made("<method>0</method><object>/dev/null</object>", diskw), "TUR");
-        refused(made("<method>4</method><object>/dev/null</object>", diskw), "VXVM");
         refused(made("", diskw), "parameters/object");
         refused(made("", miiw), "parameters/object");
         refused(made("<method>ipmi</method>", userw), "ipmi");
-        for method in 1..=3 {
+        for method in 0..=4 {
             made(&format!("<method>{method}</method><object>/dev/null</object>"), diskw).expect("diskw");
         }
         made("", userw).expect("userw");
