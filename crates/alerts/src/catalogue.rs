@@ -323,6 +323,14 @@ catalogue! {
     monitor_slow(monitor; values) "rm" 71 Warning "polling of {1} was slow; args are timeout, tick rate, actual time, warning ratio",
         meaning "The check ended, but took more than the configured part of its time-out (mainstay/delaywarn/monitor).",
         remedy "Find out what slows the object or this server down, or raise polling/timeout.";
+    /// The script before a step of the recovery.
+    preaction_done(step, monitor) "rm" 82 Info "script before {1} for monitor {2} done",
+        meaning "The script before a step of the recovery (emergency/preaction) ended well; the step follows.",
+        remedy "None.";
+    /// It failed.
+    preaction_failed(step, monitor; reason) "rm" 83 Error "script before {1} for monitor {2} failed",
+        meaning "The script before a step of the recovery (emergency/preaction) is missing, failed or exceeded its time; the step follows all the same.",
+        remedy "Correct the script; run it by hand with CLP_ACTION set.";
     /// A time-out without recovery.
     recovery_withheld(monitor) "rm" 193 Warning "recovery for {1} skipped since timeouts are set not to recover",
         meaning "A check did not end in time, and emergency/timeout/notrecovery/use says that nothing follows.",

@@ -232,13 +232,6 @@ fn monitors_refer_to_what_exists(configuration: &Configuration, problems: &mut V
                 ));
             }
         }
-        if monitor.common.preaction {
-            problems.push(Problem::new(
-                format!("{at}/emergency/preaction/use"),
-                "scripts before the final action",
-                "they cannot run in this version; set it to 0",
-            ));
-        }
     }
 }
 
@@ -251,6 +244,11 @@ fn monitored_things_are_named(configuration: &Configuration, problems: &mut Vec<
     for monitor in &configuration.monitors {
         let at = format!("/root/monitor/{}@{}", monitor.kind.word(), monitor.name);
         let mut add = |path: &str, what: String, remedy: &str| problems.push(Problem::new(format!("{at}/{path}"), what, remedy));
+        let preaction = &monitor.common.preaction;
+        if preaction.foreign && !preaction.path.starts_with('/') {
+            let what = format!("{:?} is not an absolute path", preaction.path);
+            add("emergency/preaction/path", what, "give the user application with its whole path");
+        }
         match &monitor.kind {
             MonitorKind::Arpw(arpw) if !is_address(&arpw.object) => {
                 add(

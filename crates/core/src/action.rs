@@ -56,6 +56,17 @@ pub enum Action {
         /// Is it suspended?
         suspended: bool,
     },
+    /// Run the script before a step of a monitor's recovery; answer with [`crate::event::Event::MonitorScriptDone`].
+    MonitorScript {
+        /// Which monitor.
+        monitor: MonitorId,
+        /// Number of the script.
+        script: u64,
+        /// The step that waits for it.
+        before: Step,
+        /// How often such a step was taken, this one included.
+        count: u32,
+    },
     /// Tell the operators.
     Alert(Alert),
     /// A link of a group's cause chain was recorded.

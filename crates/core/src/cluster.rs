@@ -160,6 +160,7 @@ impl Cluster {
             Event::ResourceDone { op, resource, result } => self.resource_done(now, op, resource, result),
             Event::ResourceOccupied { op, resource, reason } => self.resource_occupied(now, op, resource, &reason),
             Event::MonitorResult { monitor, failure } => self.monitor_result(now, monitor, failure),
+            Event::MonitorScriptDone { monitor, script } => self.monitor_script_done(now, monitor, script),
             Event::MonitorOrder { id, monitor, order } => self.monitor_order(now, id, monitor, order),
             Event::Operator { id, command } => self.operator(now, id, command),
             Event::StopService { id, then } => self.leave(now, Some(id), then, false),
@@ -396,6 +397,35 @@ impl Cluster {
                 self.out.push(Action::Alert(Alert::RecoveryWithheld { monitor: id }));
             }
         }
+        if let Some(script) = self.monitors.hold(&self.plan, id, &step) {
+            let count = match step {
+                Step::Reactivate(count) => count,
+                Step::Failover(_) => counted + 1,
+                _ => 1,
+            };
+            self.out.push(Action::MonitorScript { monitor: id, script, before: step, count });
+            return;
+        }
+        self.climb(now, id, step);
+    }
+
+    /// What waited for its script goes on, if its groups are as they were.
+    fn monitor_script_done(&mut self, now: Time, id: MonitorId, script: u64) {
+        if id.index() >= self.plan.monitors.len() {
+            return;
+        }
+        let Some(step) = self.monitors.release(id, script) else { return };
+        let here = targets(&self.plan, id, &self.executor);
+        let on_server = self.plan.monitor(id).recovery == crate::plan::RecoveryTarget::LocalServer;
+        if here.iter().all(|(_, phase)| *phase == Phase::On) && (on_server || !here.is_empty()) {
+            self.climb(now, id, step);
+        }
+    }
+
+    /// Carry out a rung of a monitor's ladder.
+    fn climb(&mut self, now: Time, id: MonitorId, step: Step) {
+        let counted = self.document.monitor_failovers[id.index()];
+        let reason = self.monitors.reason(id).to_string();
         let name = self.plan.monitor(id).name.clone();
         let here = targets(&self.plan, id, &self.executor);
         let rung = step.clone();

@@ -97,6 +97,13 @@ pub enum Event {
         /// None: normal.
         failure: Option<Failure>,
     },
+    /// The script before a step of a monitor's recovery has ended, well or not: what it was for goes on.
+    MonitorScriptDone {
+        /// Which monitor.
+        monitor: MonitorId,
+        /// Number of the [`crate::action::Action::MonitorScript`].
+        script: u64,
+    },
     /// An operator orders something for the monitors of this server alone.
     MonitorOrder {
         /// Number chosen by the shell; the answer carries it.

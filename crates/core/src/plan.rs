@@ -168,6 +168,17 @@ impl Default for OnTimeout {
     }
 }
 
+/// Steps of a monitor's recovery before which a script runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ScriptBefore {
+    /// Before each reactivation.
+    pub reactivation: bool,
+    /// Before each failover.
+    pub failover: bool,
+    /// Before the final action.
+    pub final_action: bool,
+}
+
 /// A monitor resource.
 #[derive(Debug, Clone)]
 pub struct MonitorPlan {
@@ -189,6 +200,8 @@ pub struct MonitorPlan {
     pub failover_max: u32,
     /// Final action.
     pub action: FinalAction,
+    /// Steps before which a script runs.
+    pub script_before: ScriptBefore,
 }
 
 impl Plan {

@@ -24,6 +24,10 @@ struct Local {
     suspended: bool,
     /// By an operator, on this server: every check counts as failed.
     dummy: bool,
+    /// Number of the last script before a step.
+    scripts: u64,
+    /// The step that waits for it.
+    held: Option<Step>,
 }
 
 /// What a dummy failure says.
@@ -117,6 +121,7 @@ impl Monitors {
                 local.failures = 0;
                 local.normal = 0;
                 local.reason.clear();
+                local.held = None;
                 local.state = match (run, rests) {
                     (true, _) => MonitorState::Normal,
                     (false, true) => MonitorState::Suspended,
@@ -167,7 +172,7 @@ impl Monitors {
         // The ladder waits while its group is in transition, and leaves groups alone that run elsewhere.
         let settled = here.iter().all(|(_, phase)| *phase == Phase::On);
         let on_server = planned.recovery == RecoveryTarget::LocalServer;
-        if !settled || (here.is_empty() && !on_server) {
+        if !settled || (here.is_empty() && !on_server) || local.held.is_some() {
             return Step::Error;
         }
         local.failures = 0;
@@ -183,6 +188,39 @@ impl Monitors {
         } else {
             Step::Error
         }
+    }
+
+    /// Keep a step back until the script before it has ended; the number of that script. None: no script is configured.
+    pub fn hold(&mut self, plan: &Plan, id: MonitorId, step: &Step) -> Option<u64> {
+        let before = plan.monitor(id).script_before;
+        let wanted = match step {
+            Step::Reactivate(_) => before.reactivation,
+            Step::Failover(_) => before.failover,
+            Step::Final(_) => before.final_action,
+            Step::None | Step::Recovered | Step::Error | Step::Withheld => false,
+        };
+        let local = &mut self.monitors[id.index()];
+        wanted.then(|| {
+            local.scripts += 1;
+            local.held = Some(step.clone());
+            local.scripts
+        })
+    }
+
+    /// The script with this number has ended: the step that waited for it, if it is still wanted. It is not when the monitor
+    /// found all well meanwhile, or was stopped; then it does not count either.
+    pub fn release(&mut self, id: MonitorId, script: u64) -> Option<Step> {
+        let local = &mut self.monitors[id.index()];
+        let step = local.held.take_if(|_| local.scripts == script)?;
+        if local.state == MonitorState::Failed {
+            return Some(step);
+        }
+        match step {
+            Step::Reactivate(_) => local.restarts = local.restarts.saturating_sub(1),
+            Step::Final(_) => local.final_done = false,
+            _ => {}
+        }
+        None
     }
 
     /// Carry out an operator's order for one monitor or all of this server; the error says why it cannot be.
@@ -225,6 +263,7 @@ impl Monitors {
             if concerned {
                 self.monitors[id.index()].restarts = 0;
                 self.monitors[id.index()].final_done = false;
+                self.monitors[id.index()].held = None;
             }
         }
     }

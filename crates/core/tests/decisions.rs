@@ -12,7 +12,7 @@ use clp_core::message::{Answer, Command, Factor, Origin, Phase};
 use clp_core::partition::Partition;
 use clp_core::plan::{
     AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, PartitionMethod, Plan, RecoveryTarget, ResourcePlan,
-    Timing,
+    ScriptBefore, Timing,
 };
 use clp_core::recovery::{Monitors, Step};
 use clp_core::time::Time;
@@ -182,6 +182,7 @@ fn the_ladder_goes_reactivation_failover_final_action_once() {
         restart_max: 2,
         failover_max: 1,
         action: FinalAction::StopGroup,
+        script_before: ScriptBefore::default(),
     };
     let plan = plan(2, vec![monitor]);
     let mut executor = Executor::new(&plan);

@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use clp_core::action::{Action, Alert};
+use clp_core::action::{Action, Alert, Work};
 use clp_core::cluster::{Cluster, Identity};
 use clp_core::event::{Event, Failure};
 use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
 use clp_core::message::{Answer, Command, MonitorState, Phase};
 use clp_core::plan::{
     AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, PartitionMethod, Plan, RecoveryTarget, ResourcePlan,
-    Timing,
+    ScriptBefore, Timing,
 };
 use clp_core::recovery::{Counts, MonitorOrder, Step};
 use clp_core::time::Time;
@@ -29,6 +29,7 @@ fn monitor() -> MonitorPlan {
         restart_max: 1,
         failover_max: 1,
         action: FinalAction::StopGroup,
+        script_before: ScriptBefore::default(),
     }
 }
 
@@ -316,4 +317,85 @@ fn cleared_counts_let_the_ladder_begin_anew_on_any_server() {
         fail_over(&mut world, 1);
         assert_eq!((world.phases(), world.rungs()), ([Phase::On, Phase::Off], vec![Step::Reactivate(1), Step::Failover(1)]));
     }
+}
+
+/// The script that was asked for last, if any, and forget it.
+fn script(world: &mut World) -> Option<(u64, Step, u32)> {
+    let asked = |(_, action)| match action {
+        Action::MonitorScript { script, before, count, .. } => Some((script, before, count)),
+        _ => None,
+    };
+    std::mem::take(&mut world.log).into_iter().rev().find_map(asked)
+}
+
+#[test]
+fn a_step_waits_for_its_script_and_for_no_longer() {
+    let all = ScriptBefore { reactivation: true, failover: true, final_action: true };
+    let mut world = World::up(MonitorPlan { script_before: all, retry: 0, ..monitor() });
+    let activations = |world: &World| {
+        world.log.iter().filter(|(_, action)| matches!(action, Action::Resource { work: Work::Activate { .. }, .. })).count()
+    };
+    for _ in 0..3 {
+        world.check(0, failed());
+        assert_eq!(activations(&world), 0, "nothing is done before the script has ended");
+    }
+    let scripts = world.log.iter().filter(|(_, action)| matches!(action, Action::MonitorScript { .. })).count();
+    assert_eq!(scripts, 1, "one script for one step");
+    let (number, before, count) = script(&mut world).unwrap();
+    assert_eq!((before, count), (Step::Reactivate(1), 1));
+    world.give(0, Event::MonitorScriptDone { monitor: MONITOR, script: number });
+    world.run(Duration::from_secs(1));
+    assert_eq!(activations(&world), 1);
+    assert_eq!(world.rungs(), [Step::Reactivate(1)]);
+    world.give(0, Event::MonitorScriptDone { monitor: MONITOR, script: number });
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.rungs(), [], "told twice");
+    world.check(0, failed());
+    let (number, before, count) = script(&mut world).unwrap();
+    assert!(matches!(before, Step::Failover(_)) && count == 1, "{before:?}");
+    world.give(0, Event::MonitorScriptDone { monitor: MONITOR, script: number });
+    world.run(Duration::from_secs(2));
+    assert_eq!(world.phases(), [Phase::Off, Phase::On]);
+    world.check(1, failed());
+    let (number, _, _) = script(&mut world).unwrap();
+    world.give(1, Event::MonitorScriptDone { monitor: MONITOR, script: number });
+    world.run(Duration::from_secs(1));
+    world.check(1, failed());
+    let (number, before, _) = script(&mut world).unwrap();
+    assert_eq!(before, Step::Final(FinalAction::StopGroup));
+    world.give(1, Event::MonitorScriptDone { monitor: MONITOR, script: number });
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.phases(), [Phase::Off, Phase::Off]);
+}
+
+#[test]
+fn a_step_is_given_up_when_all_is_well_or_changed_before_its_script_has_ended() {
+    let script_before = ScriptBefore { reactivation: true, ..ScriptBefore::default() };
+    let mut world = World::up(MonitorPlan { script_before, retry: 0, ..monitor() });
+    // Well again.
+    world.check(0, failed());
+    let (number, _, _) = script(&mut world).unwrap();
+    world.check(0, None);
+    world.give(0, Event::MonitorScriptDone { monitor: MONITOR, script: number });
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.rungs(), []);
+    assert_eq!(world.servers[0].as_ref().unwrap().monitor_counts(MONITOR).restarts, 0, "it does not count");
+    // Moved by an operator meanwhile.
+    world.check(0, failed());
+    let (number, before, _) = script(&mut world).unwrap();
+    assert_eq!(before, Step::Reactivate(1));
+    world.give(0, Event::Operator { id: 1, command: Command::GroupMove { group: Some(GROUP), from: None, to: None } });
+    world.run(Duration::from_secs(2));
+    world.log.clear();
+    world.give(0, Event::MonitorScriptDone { monitor: MONITOR, script: number });
+    world.run(Duration::from_secs(1));
+    assert_eq!((world.rungs(), world.phases()), (vec![], [Phase::Off, Phase::On]));
+    // Suspended meanwhile.
+    world.check(1, failed());
+    let (number, _, _) = script(&mut world).unwrap();
+    assert!(is_done(&order(&mut world, 1, None, MonitorOrder::Suspend)));
+    world.log.clear();
+    world.give(1, Event::MonitorScriptDone { monitor: MONITOR, script: number });
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.rungs(), []);
 }

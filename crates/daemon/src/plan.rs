@@ -4,7 +4,7 @@ use clp_config::{Configuration, MonitorKind, RecoveryTarget as ConfiguredTarget,
 use clp_core::ids::{GroupId, ResourceId, ServerId, ServerSet};
 use clp_core::plan::{
     AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, PartitionMethod, Plan, RecoveryTarget, ResourcePlan,
-    Timing,
+    ScriptBefore, Timing,
 };
 
 use crate::setup::after_stop_code;
@@ -85,6 +85,11 @@ pub fn plan(configuration: &Configuration) -> Plan {
                     FinalAction::Nothing
                 } else {
                     final_action(common.action, false)
+                },
+                script_before: ScriptBefore {
+                    reactivation: common.preaction.restart,
+                    failover: common.preaction.failover,
+                    final_action: common.preaction.final_action,
                 },
             }
         })

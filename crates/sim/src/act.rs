@@ -72,6 +72,7 @@ impl World {
             }
             Action::Monitor { monitor, run } => self.monitor(host, monitor, run),
             Action::Remember { suspended } => self.hosts[host].suspended = suspended,
+            Action::MonitorScript { monitor, script, .. } => self.handle(host, Event::MonitorScriptDone { monitor, script }),
             Action::Alert(alert) => self.alerted(host, &alert),
             Action::Cause { .. } => {}
             Action::Answer { .. } => {}

@@ -278,6 +278,7 @@ fn draw_plan(rng: &mut Rng, servers: usize, timing: Timing, arbiter: Arbiter) ->
                 restart_max: u32::try_from(rng.below(3)).expect("small"),
                 failover_max: u32::try_from(rng.below(3)).expect("small"),
                 action: final_action(rng),
+                script_before: Default::default(),
             }
         })
         .collect();

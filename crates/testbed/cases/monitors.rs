@@ -116,6 +116,27 @@ fn a_cut_disk_and_a_hanging_one_are_found_in_time_and_the_daemon_goes_on() {
     cluster.until("it is well again", || cluster.monitor("server1", "diskw1") == "Normal");
 }
 
+#[test]
+fn scripts_run_before_the_steps_of_a_recovery() {
+    let uses = "<preaction><use>1</use><userestart>1</userestart><usefailover>1</usefailover></preaction>";
+    let rules = recovery(1, 1).replace("<emergency>", &format!("<emergency><action>2</action>{uses}"));
+    let note = "#! /bin/sh\necho $CLP_MONITORNAME $CLP_ACTION $CLP_RESTARTCOUNT$CLP_FAILOVERCOUNT >> /tmp/told\n[ \"$CLP_ACTION\" != FINALACTION ]\n";
+    let conf = Conf::sample()
+        .with_monitor(&custom("", &rules))
+        .with_monitor_script("genw1", "genw.sh", "#! /bin/sh\ntest ! -e /tmp/bad\n")
+        .with_monitor_script("genw1", "preaction.sh", note);
+    let Some(cluster) = Cluster::up(conf) else { return };
+    let told = |server: &str| cluster.exec(server, &["cat", "/tmp/told"]).unwrap().stdout;
+    cluster.run("server1", &["touch", "/tmp/bad"]);
+    cluster.moved_to("server2", "server1");
+    assert_eq!(told("server1"), "genw1 RESTART 1\ngenw1 FAILOVER 1\n");
+    assert!(cluster.has_logged("server1", "script before failover for monitor genw1 done"));
+    cluster.run("server2", &["touch", "/tmp/bad"]);
+    cluster.until("the ladder has ended", || cluster.group("server1").0 == "Offline");
+    assert_eq!(told("server2"), "genw1 RESTART 1\ngenw1 FINALACTION\n");
+    assert!(cluster.has_logged("server2", "script before final action for monitor genw1 failed"));
+}
+
 /// A script that is left running, and that the end of the service waits for.
 #[test]
 fn a_script_left_running_is_watched_and_the_service_waits_for_its_end() {

@@ -9,7 +9,7 @@ mod server;
 
 pub use cluster::Cluster;
 pub use group::{Group, GroupKind};
-pub use monitor::{Monitor, MonitorCommon, MonitorKind, RecoveryTarget};
+pub use monitor::{Monitor, MonitorCommon, MonitorKind, Preaction, RecoveryTarget};
 pub use paths::{Heartbeat, HeartbeatKind, Partition, PartitionKind, Pingnp};
 pub use resource::{Resource, ResourceKind};
 pub use server::{Device, DeviceKind, Server};

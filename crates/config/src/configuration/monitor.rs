@@ -52,8 +52,25 @@ pub struct MonitorCommon {
     pub failover_threshold: u32,
     /// Final action code.
     pub action: u32,
-    /// A script runs before the final action.
-    pub preaction: bool,
+    /// The script before steps of the recovery.
+    pub preaction: Preaction,
+}
+
+/// A script that runs before steps of a monitor's recovery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preaction {
+    /// Before a reactivation.
+    pub restart: bool,
+    /// Before a failover.
+    pub failover: bool,
+    /// Before the final action.
+    pub final_action: bool,
+    /// The script; a bare name lies in the monitor's own folder.
+    pub path: String,
+    /// It is a user's application: the path is absolute.
+    pub foreign: bool,
+    /// Time it may take.
+    pub timeout: Duration,
 }
 
 /// A monitor resource.
@@ -197,7 +214,14 @@ pub(super) fn read_monitors(root: &Element, problems: &mut Vec<Problem>) -> Vec<
                 restart_threshold,
                 failover_threshold,
                 action: section.action,
-                preaction: section.preaction,
+                preaction: Preaction {
+                    restart: section.preaction_restart,
+                    failover: section.preaction_failover,
+                    final_action: section.preaction,
+                    path: section.preaction_path,
+                    foreign: !section.preaction_product,
+                    timeout: section.preaction_timeout,
+                },
             },
             kind,
             name,

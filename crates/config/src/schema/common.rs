@@ -58,5 +58,15 @@ section! {
         action: Code, path "emergency/action", default "1", range 1..=16, apply SuspendMonitor;
         /// Run a script before the final action.
         preaction: Flag, path "emergency/preaction/use", default "0", range 0..=1, apply SuspendMonitor;
+        /// Run it before a reactivation.
+        preaction_restart: Flag, path "emergency/preaction/userestart", default "0", range 0..=1, apply SuspendMonitor;
+        /// Run it before a failover.
+        preaction_failover: Flag, path "emergency/preaction/usefailover", default "0", range 0..=1, apply SuspendMonitor;
+        /// 1 the script beside the configuration, 0 an application of the user (absolute path).
+        preaction_product: Flag, path "emergency/preaction/default", default "1", range 0..=1, apply SuspendMonitor;
+        /// That script; a bare name lies in scripts/monitor.s/MONITOR/.
+        preaction_path: Text, path "emergency/preaction/path", default "preaction.sh", range 0..=1023, apply SuspendMonitor;
+        /// Time it may take; then it is killed and the recovery goes on.
+        preaction_timeout: Seconds, path "emergency/preaction/timeout", default "5", range 1..=9999, apply SuspendMonitor;
     }
 }

@@ -11,6 +11,7 @@ mod monitors;
 mod net;
 mod record;
 mod refused;
+mod scripts;
 mod search;
 mod status;
 mod watch;
@@ -21,12 +22,12 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clp_config::MonitorKind;
 use clp_core::action::Action;
 use clp_core::cluster::{Cluster, Identity};
-use clp_core::event::{Event, Failure};
+use clp_core::event::Event;
 use clp_core::ids::{GroupId, MonitorId, ServerId};
 use clp_core::message::{Answer, Command, ResourceState};
 use clp_core::plan::AfterStop;
@@ -35,15 +36,11 @@ use clp_core::time::Time;
 use clp_drivers::heartbeats::Received;
 use clp_protocol::control::{AfterStop as Then, Reply, Request};
 
-use crate::ipc::Told;
 use crate::setup::{self, Loaded};
 use crate::{exit, plan};
 
 /// Inputs taken in one go before the deadline is looked at again: a flood must not hold up heartbeats.
 const INPUTS_AT_ONCE: usize = 256;
-
-/// How long a monitor's script may take beyond its time-out until it is killed and gone.
-const MONITOR_GRACE: Duration = Duration::from_secs(10);
 
 /// What wakes the loop.
 #[derive(Debug)]
@@ -58,6 +55,8 @@ pub enum Input {
     MonitordHere(Sender<crate::ipc::Watch>),
     /// The monitor daemon tells something.
     Monitord(crate::ipc::Told),
+    /// The script before a step of a monitor's recovery ended.
+    ScriptEnded(scripts::Ended),
     /// The parent is gone.
     ParentGone,
     /// A periodic look at the partition resolution's targets ended: per resource, reachable or not, with words.
@@ -73,6 +72,7 @@ struct Engine {
     asker: Option<asker::Asker>,
     search: search::Search,
     watch: watch::Watch,
+    scripts: scripts::Scripts,
     record: record::Record,
     feed: feed::Feed,
     waiting: BTreeMap<u64, Sender<Reply>>,
@@ -136,6 +136,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
     let asker = asker::Asker::start(&loaded.configuration, me, &plan.timing, inputs.clone());
     let search = search::Search::start(&loaded.configuration, me, &plan.timing, inputs.clone());
     let watch = watch::Watch::listen(&root, inputs.clone())?;
+    let scripts = scripts::Scripts::start(loaded.clone(), inputs.clone());
     control::listen(&root, inputs.clone())?;
     let net = net::Net::open(&loaded, me, trust, inputs.clone())?;
     watch_parent(inputs.clone());
@@ -151,6 +152,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
         asker,
         search,
         watch,
+        scripts,
         record,
         feed,
         waiting: BTreeMap::new(),
@@ -214,22 +216,8 @@ impl Engine {
                 self.watch.connected(sender);
                 None
             }
-            Input::Monitord(Told::Ended(monitor)) => {
-                self.watch.ended(&monitor);
-                None
-            }
-            Input::Monitord(Told::Found(found)) => {
-                let monitor = self.loaded.configuration.monitors.iter().position(|m| m.name == found.monitor)?;
-                let is_userw = matches!(self.loaded.configuration.monitors[monitor].kind, MonitorKind::Userw(_));
-                // What comes after its stop no longer counts.
-                if is_userw && self.watch.is_running(&found.monitor) {
-                    self.feed.veto(found.failure.is_some());
-                }
-                self.tell_of_delay(monitor, &found);
-                let monitor = clp_core::ids::MonitorId::at(monitor);
-                let failure = found.failure.map(|reason| Failure { reason, timed_out: found.timed_out });
-                self.step(Event::MonitorResult { monitor, failure })
-            }
+            Input::Monitord(told) => self.monitord_told(told),
+            Input::ScriptEnded(ended) => self.script_ended(&ended),
             Input::ParentGone => Some(self.parent_gone()),
             Input::PartitionSeen(seen) => {
                 let reachable = seen.iter().map(|seen| seen.as_ref().map(|(reachable, _)| *reachable)).collect();
@@ -279,17 +267,6 @@ impl Engine {
             for (refusal, count) in self.refused.uncounted(path, dropped, overrun) {
                 self.count_refused(path, refusal, count);
             }
-        }
-    }
-
-    /// Tell of a check that ended, but late.
-    fn tell_of_delay(&self, monitor: usize, found: &crate::ipc::Found) {
-        let ratio = self.loaded.configuration.cluster.monitor_delay_warning;
-        let monitor = &self.loaded.configuration.monitors[monitor];
-        let limit = u64::try_from(monitor.common.timeout.as_millis()).unwrap_or(u64::MAX);
-        if !found.timed_out && ratio < 100 && found.took_ms.saturating_mul(100) >= limit.saturating_mul(u64::from(ratio)) {
-            let values = format!("timeout={limit} ms, actual time={} ms, warning ratio={ratio} %", found.took_ms);
-            self.record.say(&clp_alerts::Alert::monitor_slow(&monitor.name, &values));
         }
     }
 
@@ -363,11 +340,16 @@ impl Engine {
                     self.record.note(format!("{reason}: a restart of this server will not know that the cluster is suspended"));
                 }
             }
+            Action::MonitorScript { monitor, script, before, count } => self.scripts.run(monitor, script, &before, count),
             Action::Alert(alert) => self.record.alert(alert, self.cluster.plan()),
             Action::Cause { group, text } => self.record.cause(&self.cluster.plan().group(group).name, &text),
             Action::Answer { id, answer } => self.answer(id, answer),
             Action::Exit { then, clean } => {
                 self.feed.close(clean);
+                if !clean {
+                    // Something may still be active: what follows must not wait.
+                    self.watch.wait_no_more();
+                }
                 return Some(exit::code(then));
             }
         }
@@ -488,26 +470,7 @@ impl Engine {
     /// Wait for monitors that are to have stopped (parameters/waitstop), give answers and alerts that are still on their way
     /// a moment, then end.
     fn end(&mut self, code: u8, queue: &Receiver<Input>) -> u8 {
-        let monitors = &self.loaded.configuration.monitors;
-        let longest = monitors.iter().map(|monitor| monitor.common.timeout).max().unwrap_or_default();
-        let until = Instant::now() + longest + MONITOR_GRACE;
-        // Others may ask for the same stop meanwhile.
-        let mut late = Vec::new();
-        while self.watch.is_ending() {
-            let Some(left) = until.checked_duration_since(Instant::now()) else { break };
-            match queue.recv_timeout(left) {
-                Ok(Input::Monitord(Told::Ended(monitor))) => self.watch.ended(&monitor),
-                Ok(Input::MonitordHere(sender)) => self.watch.connected(sender),
-                Ok(Input::Control(Request::StopService { .. }, reply)) => late.push(reply),
-                Ok(Input::Control(Request::Status, reply)) => drop(reply.send(Reply::Status(Box::new(self.status())))),
-                Ok(Input::Control(_, reply)) => drop(reply.send(stopped())),
-                Ok(_) => {}
-                Err(_) => break,
-            }
-        }
-        for reply in late {
-            let _ = reply.send(Reply::Done { details: Vec::new() });
-        }
+        self.await_monitors(queue);
         for (id, answer) in std::mem::take(&mut self.held) {
             self.answer(id, answer);
         }

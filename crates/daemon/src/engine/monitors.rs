@@ -1,11 +1,21 @@
-//! What operators ask of this server's monitors: from the control API's words to the core's, and counts back.
+//! What concerns this server's monitors: what the monitor daemon tells, what operators ask, what the service's end waits for.
 
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use clp_alerts::Alert;
+use clp_config::MonitorKind;
+use clp_core::event::{Event, Failure};
 use clp_core::ids::MonitorId;
 use clp_core::message::MonitorState;
 use clp_core::recovery::MonitorOrder;
-use clp_protocol::control::{self, MonitorCount};
+use clp_protocol::control::{self, MonitorCount, Reply, Request};
 
-use super::Engine;
+use super::{Engine, Input, scripts, stopped};
+use crate::ipc::{Found, Told};
+
+/// How long a monitor's script may take beyond its time-out until it is killed and gone.
+const MONITOR_GRACE: Duration = Duration::from_secs(10);
 
 /// In the core's words.
 pub(super) fn core_order(order: control::MonitorOrder) -> MonitorOrder {
@@ -19,6 +29,69 @@ pub(super) fn core_order(order: control::MonitorOrder) -> MonitorOrder {
 }
 
 impl Engine {
+    pub(super) fn monitord_told(&mut self, told: Told) -> Option<u8> {
+        let found = match told {
+            Told::Ended(monitor) => {
+                self.watch.ended(&monitor);
+                return None;
+            }
+            Told::Found(found) => found,
+        };
+        let monitor = self.loaded.configuration.monitors.iter().position(|m| m.name == found.monitor)?;
+        let is_userw = matches!(self.loaded.configuration.monitors[monitor].kind, MonitorKind::Userw(_));
+        // What comes after its stop no longer counts.
+        if is_userw && self.watch.is_running(&found.monitor) {
+            self.feed.veto(found.failure.is_some());
+        }
+        self.tell_of_delay(monitor, &found);
+        let failure = found.failure.map(|reason| Failure { reason, timed_out: found.timed_out });
+        self.step(Event::MonitorResult { monitor: MonitorId::at(monitor), failure })
+    }
+
+    pub(super) fn script_ended(&mut self, ended: &scripts::Ended) -> Option<u8> {
+        let monitor = &self.cluster.plan().monitor(ended.monitor).name;
+        self.record.say(&match &ended.result {
+            Ok(()) => Alert::preaction_done(ended.before, monitor),
+            Err(reason) => Alert::preaction_failed(ended.before, monitor, reason),
+        });
+        self.step(Event::MonitorScriptDone { monitor: ended.monitor, script: ended.script })
+    }
+
+    /// The service has not ended before monitors that want it have (parameters/waitstop).
+    pub(super) fn await_monitors(&mut self, queue: &Receiver<Input>) {
+        let monitors = &self.loaded.configuration.monitors;
+        let longest = monitors.iter().map(|monitor| monitor.common.timeout).max().unwrap_or_default();
+        let until = Instant::now() + longest + MONITOR_GRACE;
+        // Others may ask for the same stop meanwhile.
+        let mut late = Vec::new();
+        while self.watch.is_ending() {
+            let Some(left) = until.checked_duration_since(Instant::now()) else { break };
+            match queue.recv_timeout(left) {
+                Ok(Input::Monitord(Told::Ended(monitor))) => self.watch.ended(&monitor),
+                Ok(Input::MonitordHere(sender)) => self.watch.connected(sender),
+                Ok(Input::Control(Request::StopService { .. }, reply)) => late.push(reply),
+                Ok(Input::Control(Request::Status, reply)) => drop(reply.send(Reply::Status(Box::new(self.status())))),
+                Ok(Input::Control(_, reply)) => drop(reply.send(stopped())),
+                Ok(_) => {}
+                Err(_) => break,
+            }
+        }
+        for reply in late {
+            let _ = reply.send(Reply::Done { details: Vec::new() });
+        }
+    }
+
+    /// Tell of a check that ended, but late.
+    fn tell_of_delay(&self, monitor: usize, found: &Found) {
+        let ratio = self.loaded.configuration.cluster.monitor_delay_warning;
+        let monitor = &self.loaded.configuration.monitors[monitor];
+        let limit = u64::try_from(monitor.common.timeout.as_millis()).unwrap_or(u64::MAX);
+        if !found.timed_out && ratio < 100 && found.took_ms.saturating_mul(100) >= limit.saturating_mul(u64::from(ratio)) {
+            let values = format!("timeout={limit} ms, actual time={} ms, warning ratio={ratio} %", found.took_ms);
+            self.record.say(&Alert::monitor_slow(&monitor.name, &values));
+        }
+    }
+
     /// Does an operator let the monitor rest here?
     pub(super) fn rests(&self, monitor: MonitorId) -> bool {
         let reports = self.cluster.monitors_of(super::now(), self.me());

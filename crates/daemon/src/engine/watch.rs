@@ -88,6 +88,11 @@ impl Watch {
         self.ending.remove(monitor);
     }
 
+    /// Nothing is waited for any more.
+    pub fn wait_no_more(&mut self) {
+        self.ending.clear();
+    }
+
     /// Is the end of a monitor still waited for?
     pub fn is_ending(&self) -> bool {
         !self.ending.is_empty()

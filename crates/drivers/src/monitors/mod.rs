@@ -11,6 +11,7 @@ pub mod genw;
 pub mod ipw;
 pub mod miiw;
 pub mod pidw;
+pub mod preaction;
 pub mod psw;
 mod script;
 pub mod userw;
