@@ -279,6 +279,14 @@ catalogue! {
     monitor_recovered(monitor) "rm" 26 Info "{1} left the error state",
         meaning "The monitored object works again.",
         remedy "None.";
+    /// What probes waited for was recorded.
+    evidence_written(monitor; file) "rm" 131 Info "extra diagnostics for monitor {1} done",
+        meaning "A check exceeded its time; what all probes of this server waited for then stands in the file (emergency/dumpcollect/use).",
+        remedy "Keep the file for those who look for the cause.";
+    /// It could not be.
+    evidence_missing(monitor, reason) "rm" 132 Warning "extra diagnostics for monitor {1} failed ({2})",
+        meaning "A check exceeded its time, and what the probes waited for could not be recorded.",
+        remedy "Make room in the log directory.";
     /// One monitor rests.
     monitor_suspended(monitor) "rm" 29 Info "monitor {1} suspended",
         meaning "An operator let the monitor rest on this server (clpmonctrl -s).",

@@ -18,6 +18,13 @@ pub struct Watch {
 pub enum Told {
     /// A check ended.
     Found(Found),
+    /// What the probes waited for when a check exceeded its time was recorded.
+    Evidence {
+        /// Name of the monitor.
+        monitor: String,
+        /// The file, or why there is none.
+        written: Result<String, String>,
+    },
     /// A monitor that was to stop has stopped: nothing of it runs any more. Its name.
     Ended(String),
 }

@@ -202,10 +202,19 @@ fn probe(loaded: &Loaded, index: usize, pid: Option<u32>, stop: &Stop, results: 
             return;
         }
     };
+    let mut was_late = false;
     while !stop.is_set() {
         let began = Instant::now();
         let failed = driver.check(common.timeout).err();
         let timed_out = failed.as_ref().is_some_and(|failed| failed.kind == monitors::FailureKind::TimedOut);
+        // Of a row of time-outs the first says most.
+        if timed_out && !was_late && common.timeout_evidence {
+            let words = failed.as_ref().map(ToString::to_string).unwrap_or_default();
+            let written = monitors::evidence::collect(&loaded.root.log(), &config.name, &words);
+            let written = written.map(|path| path.display().to_string()).map_err(|cause| cause.to_string());
+            let _ = results.send(Told::Evidence { monitor: config.name.clone(), written });
+        }
+        was_late = timed_out;
         let found = found(config, failed.map(|failed| failed.to_string()), timed_out, began.elapsed());
         if stop.is_set() || results.send(Told::Found(found)).is_err() {
             return;

@@ -160,7 +160,10 @@ fn a_script_left_running_is_watched_and_the_service_waits_for_its_end() {
 
 #[test]
 fn a_time_out_without_recovery_is_shown_and_a_slow_check_is_told() {
-    let rules = recovery(0, 1).replace("<emergency>", "<emergency><timeout><notrecovery><use>1</use></notrecovery></timeout>");
+    let rules = recovery(0, 1).replace(
+        "<emergency>",
+        "<emergency><timeout><notrecovery><use>1</use></notrecovery></timeout><dumpcollect><use>1</use></dumpcollect>",
+    );
     let script = "#! /bin/sh\n[ -e /tmp/slow ] && sleep 1\n[ -e /tmp/sleep ] && sleep 1000\nexit 0\n";
     let conf = Conf::sample()
         .with("<profile>fast</profile>", "<profile>fast</profile>\n<delaywarn><monitor>40</monitor></delaywarn>")
@@ -176,6 +179,10 @@ fn a_time_out_without_recovery_is_shown_and_a_slow_check_is_told() {
     cluster.until("the time-out is shown", || cluster.monitor("server1", "genw1") == "Caution");
     let withheld = "recovery for genw1 skipped since timeouts are set not to recover";
     cluster.until("why nothing follows is told", || cluster.has_logged("server1", withheld));
+    cluster.until("what was waited for is recorded", || {
+        cluster.is_true("server1", "grep -q '^monitor genw1: script .* did not end in time' /opt/mainstay/log/timeout.genw1.log")
+    });
+    assert!(cluster.has_logged("server1", "extra diagnostics for monitor genw1 done: /opt/mainstay/log/timeout.genw1.log"));
     assert!(cluster.is_active_on("server1"));
     cluster.run("server1", &["rm", "/tmp/sleep"]);
     cluster.until("it is normal again", || cluster.monitor("server1", "genw1") == "Normal");

@@ -38,6 +38,8 @@ pub struct MonitorCommon {
     pub timeout_retries: bool,
     /// Recovery follows a check that exceeds its time.
     pub timeout_recovers: bool,
+    /// What the probes waited for is recorded when a check exceeds its time.
+    pub timeout_evidence: bool,
     /// From cluster start to stop, not only while the target is active.
     pub always: bool,
     /// Servers that run it; empty: all.
@@ -207,6 +209,7 @@ pub(super) fn read_monitors(root: &Element, problems: &mut Vec<Problem>) -> Vec<
                 retry: section.retry,
                 timeout_retries,
                 timeout_recovers,
+                timeout_evidence: section.timeout_evidence,
                 always: section.timing == 0,
                 servers,
                 start_wait: section.start_wait,

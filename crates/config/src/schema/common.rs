@@ -42,6 +42,8 @@ section! {
         timeout_once: Text, path "emergency/timeout/notreconfirmation/use", default "", range 0..=1, apply SuspendMonitor;
         /// 1: no recovery when a check exceeds its time; empty: 1 in files of version 4 or later, else 0.
         timeout_no_recovery: Text, path "emergency/timeout/notrecovery/use", default "", range 0..=1, apply SuspendMonitor;
+        /// Record what the probes waited for when a check exceeds its time (log/timeout.MONITOR.log).
+        timeout_evidence: Flag, path "emergency/dumpcollect/use", default "0", range 0..=1, apply SuspendMonitor;
         /// 0 always, 1 while the target is active.
         timing: Code, path "polling/timing", default "0", range 0..=1, apply SuspendMonitor;
         /// Wait after the start before the first check.

@@ -35,6 +35,13 @@ impl Engine {
                 self.watch.ended(&monitor);
                 return None;
             }
+            Told::Evidence { monitor, written } => {
+                self.record.say(&match written {
+                    Ok(file) => Alert::evidence_written(&monitor, &file),
+                    Err(reason) => Alert::evidence_missing(&monitor, &reason),
+                });
+                return None;
+            }
             Told::Found(found) => found,
         };
         let monitor = self.loaded.configuration.monitors.iter().position(|m| m.name == found.monitor)?;

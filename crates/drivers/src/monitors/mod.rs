@@ -5,6 +5,7 @@
 pub mod arpw;
 mod bounded;
 pub mod diskw;
+pub mod evidence;
 pub mod fipw;
 mod floating;
 pub mod genw;
