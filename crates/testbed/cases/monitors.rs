@@ -226,3 +226,98 @@ fn a_dummy_failure_tries_the_recovery_and_its_counts_are_shown_everywhere_and_cl
     let unknown = cluster.exec("server1", &["clpmonctrl", "-e", "-m", "miiw9"]).unwrap();
     assert!(!unknown.is_ok() && unknown.stderr.contains("miiw2"), "{unknown:?}");
 }
+
+/// Custom monitors that find nothing by themselves, to be made to fail: name, recovery target, thresholds, final action.
+fn trials(list: &[(&str, &str, (u32, u32), u32)]) -> Conf {
+    list.iter().fold(Conf::sample(), |conf, (name, target, (restart, failover), action)| {
+        let (kind, target) = target.split_once(' ').expect("kind and name");
+        let element = format!(
+            "<genw name=\"{name}\">\n<polling><interval>1</interval></polling>\n<relation><type>{kind}</type><name>{target}</name></relation>\n<emergency><threshold><restart>{restart}</restart><fo>{failover}</fo></threshold><action>{action}</action></emergency>\n</genw>"
+        );
+        conf.with_monitor(&element).with_monitor_script(name, "genw.sh", "#! /bin/sh\nexit 0\n")
+    })
+}
+
+// S-MON-RECOVERYTARGET S-MON-RECOVERYKIND S-MON-TIMING-ALWAYS
+#[test]
+fn a_recovery_acts_on_a_resource_a_group_or_all_groups_of_the_server_step_by_step() {
+    let conf = trials(&[
+        ("genwr", "rsc exec1", (1, 0), 1),
+        ("genwg", "grp failover1", (1, 1), 2),
+        ("genws", "cls LocalServer", (0, 1), 1),
+    ]);
+    let Some(cluster) = Cluster::up(conf) else { return };
+    let told = |text: &str| cluster.has_logged("server1", text);
+    cluster.run("server1", &["clpmonctrl", "-e", "-m", "genwr"]);
+    cluster.until("the resource was started again", || told("recovery target exec1 restarted on behalf of monitor genwr"));
+    cluster.until("the ladder is at its end", || told("no recovery is left for monitor genwr"));
+    cluster.run("server1", &["clpmonctrl", "-n"]);
+    cluster.until("it runs", || cluster.is_active_on("server1"));
+    assert!(!told("fip1 restarted") && !told("failover1 restarted"));
+    // The whole server: both of its groups go.
+    cluster.run("server1", &["clpmonctrl", "-e", "-m", "genws"]);
+    cluster.moved_to("server2", "server1");
+    cluster.until("the other group too", || cluster.run("server1", &["clpgrp", "-n", "ManagementGroup"]).trim() == "server2");
+    cluster.run("server1", &["clpmonctrl", "-n"]);
+    // One group, rung by rung: again here, then on the other server, then its final action there.
+    cluster.run("server2", &["clpmonctrl", "-e", "-m", "genwg"]);
+    cluster.moved_to("server1", "server2");
+    let position = |text: &str| {
+        let log = cluster.run("server2", &["cat", "/opt/mainstay/log/clusterpro.log.cur"]);
+        log.find(text).unwrap_or_else(|| panic!("{text} is not in the log"))
+    };
+    let (again, over) = (
+        position("recovery target failover1 restarted on behalf of monitor genwg"),
+        position("recovery target failover1 failed over on behalf of monitor genwg"),
+    );
+    assert!(again < over, "the rungs in their order");
+    cluster.run("server1", &["clpmonctrl", "-e", "-m", "genwg"]);
+    cluster.until("the final action stops it", || cluster.group("server2") == ("Offline".into(), String::new()));
+    // It ran with no group active, and goes on.
+    cluster.run("server1", &["clpmonctrl", "-n"]);
+    cluster.run("server1", &["clpgrp", "-t", "ManagementGroup"]);
+    cluster.until("it is watched on every server", || cluster.monitor("server1", "genwr") == "Normal");
+}
+
+// S-MON-FINAL
+#[test]
+fn each_final_action_is_carried_out() {
+    let conf = trials(&[
+        ("genw1", "grp failover1", (0, 0), 1),
+        ("genw2", "grp failover1", (0, 0), 2),
+        ("genw16", "rsc exec1", (0, 0), 16),
+        ("genw3", "cls LocalServer", (0, 0), 3),
+        ("genw4", "cls LocalServer", (0, 0), 4),
+        ("genw5", "cls LocalServer", (0, 0), 5),
+    ]);
+    let Some(cluster) = Cluster::up(conf) else { return };
+    let fail = |server: &str, monitor: &str| cluster.run(server, &["clpmonctrl", "-e", "-m", monitor]);
+    fail("server1", "genw1");
+    cluster.until("nothing is left to do", || cluster.has_logged("server1", "no recovery is left for monitor genw1"));
+    assert!(cluster.is_active_on("server1"));
+    cluster.run("server1", &["clpmonctrl", "-n"]);
+    fail("server1", "genw16");
+    cluster.until("the resource is stopped", || cluster.resource("server1", "exec1") == "Offline");
+    assert!(cluster.has_mount("server1") && cluster.has_address("server1"), "and nothing else");
+    cluster.run("server1", &["clpmonctrl", "-n"]);
+    fail("server1", "genw2");
+    cluster.until("the group is stopped", || cluster.group("server2") == ("Offline".into(), String::new()));
+    assert!(!cluster.has_mount("server1") && !cluster.has_address("server1"));
+    cluster.run("server1", &["clpmonctrl", "-n"]);
+    cluster.run("server1", &["clpgrp", "-s", "failover1", "-h", "server1"]);
+    cluster.settle();
+    fail("server1", "genw3");
+    cluster.moved_to("server2", "server1");
+    assert!(!cluster.is_off("server1") && cluster.boots("server1") == 1);
+    cluster.until("the service has stopped", || cluster.server("server2", "server1") == "Offline");
+    // Its farewell is a moment older than the end of its processes.
+    cluster.until("it is started again", || cluster.exec("server1", &["clpcl", "-s"]).is_ok_and(|output| output.is_ok()));
+    cluster.until("server1 is back", || cluster.server("server2", "server1") == "Online");
+    fail("server1", "genw5");
+    cluster.until("server1 has rebooted", || cluster.boots("server1") == 2);
+    cluster.until("server1 is back", || cluster.server("server2", "server1") == "Online");
+    fail("server2", "genw4");
+    cluster.until("server2 is down", || cluster.is_off("server2"));
+    cluster.until("the group is active on server1", || cluster.is_active_on("server1"));
+    assert_eq!(cluster.server_status("server2").unwrap().last_end.as_deref(), Some("halt"));
+}
