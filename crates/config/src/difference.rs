@@ -270,7 +270,7 @@ fn value(element: &Element, at: &str, into: &mut BTreeMap<String, String>) {
 fn class_of(object: &Object, place: &str) -> (Apply, Option<String>) {
     // What one server has of its own is of the same class; without it the common value holds.
     let override_of = |rest: &str| rest.split_once('/').map(|(_, path)| path.to_string());
-    if let Object::Resource(..) = object
+    if let Object::Resource(..) | Object::Monitor(..) = object
         && let Some(path) = place.strip_prefix("server@").and_then(override_of)
     {
         return (class_of(object, &path).0, None);

@@ -249,32 +249,34 @@ fn monitored_things_are_named(configuration: &Configuration, problems: &mut Vec<
             let what = format!("{:?} is not an absolute path", preaction.path);
             add("emergency/preaction/path", what, "give the user application with its whole path");
         }
-        match &monitor.kind {
-            MonitorKind::Arpw(arpw) if !is_address(&arpw.object) => {
-                add(
-                    "parameters/object",
-                    format!("{:?} is not a fip resource", arpw.object),
-                    "name the resource whose address is announced",
-                );
+        for kind in monitor.kinds() {
+            match kind {
+                MonitorKind::Arpw(arpw) if !is_address(&arpw.object) => {
+                    add(
+                        "parameters/object",
+                        format!("{:?} is not a fip resource", arpw.object),
+                        "name the resource whose address is announced",
+                    );
+                }
+                MonitorKind::Fipw(_) if !is_address(&monitor.common.target) => {
+                    add(
+                        "target",
+                        format!("{:?} is not a fip resource", monitor.common.target),
+                        "choose the resource whose address is watched",
+                    );
+                }
+                MonitorKind::Psw(psw) if psw.name.trim().is_empty() => {
+                    add("parameters/processname", "no process is named".into(), "give the command line as ps -eo cmd shows it");
+                }
+                MonitorKind::Genw(genw) if genw.path.is_empty() || (!genw.product && !genw.path.starts_with('/')) => {
+                    add(
+                        "parameters/path",
+                        format!("{:?} is not an absolute path", genw.path),
+                        "give the user application with its whole path",
+                    );
+                }
+                _ => {}
             }
-            MonitorKind::Fipw(_) if !is_address(&monitor.common.target) => {
-                add(
-                    "target",
-                    format!("{:?} is not a fip resource", monitor.common.target),
-                    "choose the resource whose address is watched",
-                );
-            }
-            MonitorKind::Psw(psw) if psw.name.trim().is_empty() => {
-                add("parameters/processname", "no process is named".into(), "give the command line as ps -eo cmd shows it");
-            }
-            MonitorKind::Genw(genw) if genw.path.is_empty() || (!genw.product && !genw.path.starts_with('/')) => {
-                add(
-                    "parameters/path",
-                    format!("{:?} is not an absolute path", genw.path),
-                    "give the user application with its whole path",
-                );
-            }
-            _ => {}
         }
     }
 }
@@ -319,8 +321,8 @@ fn addresses_are_addresses(configuration: &Configuration, problems: &mut Vec<Pro
             problems.push(Problem::new(path, format!("{:?} is not an address", fip.ip), "give an IPv4 or IPv6 address"));
         }
     }
-    for monitor in &configuration.monitors {
-        let MonitorKind::Ipw { addresses } = &monitor.kind else { continue };
+    for (monitor, kind) in configuration.monitors.iter().flat_map(|monitor| monitor.kinds().map(move |kind| (monitor, kind))) {
+        let MonitorKind::Ipw { addresses } = kind else { continue };
         let path = format!("/root/monitor/ipw@{}/parameters/list", monitor.name);
         if addresses.is_empty() {
             problems.push(Problem::new(path.clone(), "there is no address to monitor", "add one"));

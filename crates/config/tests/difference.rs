@@ -41,6 +41,16 @@ fn every_declared_parameter_is_found_with_its_class() {
 }
 
 #[test]
+fn what_a_monitor_has_of_its_own_on_one_server_needs_its_suspension() {
+    let over = "<miiw name=\"miiw1\"><server name=\"server2\"><parameters><object>bond0</object></parameters></server>";
+    let list = changes(&sample(), &sample().replacen("<miiw name=\"miiw1\">", over, 1));
+    let found =
+        list.iter().find(|change| change.path.ends_with("/parameters/object")).unwrap_or_else(|| panic!("{:?}", shown(&list)));
+    assert_eq!(found.path, "/root/monitor/miiw@miiw1/server@server2/parameters/object");
+    assert_eq!(found.apply, Apply::SuspendMonitor);
+}
+
+#[test]
 fn lists_and_objects_have_their_classes() {
     let monitor = "<pidw name=\"pidw1\"><target>exec1</target></pidw>\n\t</monitor>";
     let group = "<group name=\"failover2\"><gid>2</gid></group>\n\t<group name=\"failover1\">";

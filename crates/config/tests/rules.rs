@@ -5,7 +5,7 @@ mod sample;
 use std::collections::BTreeSet;
 
 use clp_config::schema::SECTIONS;
-use clp_config::{Configuration, Document, Problem, rules};
+use clp_config::{Configuration, Document, MonitorKind, Problem, rules};
 use sample::{place, sample, sample_with_every_kind};
 
 fn problems(text: &str) -> Vec<Problem> {
@@ -224,4 +224,21 @@ fn rules_for_time_outs_depend_on_the_version_that_saved_the_file() {
         1,
     );
     assert!(problems(&text).iter().any(|problem| problem.what == "\"2\" is neither 0 nor 1"));
+}
+
+#[test]
+fn a_monitor_has_parameters_of_its_own_on_one_server() {
+    let over = "<miiw name=\"miiw1\"><server name=\"server2\"><parameters><object>bond0</object></parameters></server>";
+    let document = Document::read(sample().replacen(MIIW1, over, 1).as_bytes()).expect("well-formed");
+    let configuration = Configuration::from_document(&document).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let monitor = configuration.monitors.iter().find(|monitor| monitor.name == "miiw1").expect("is there");
+    let interface = |server: &str| match monitor.on(server) {
+        MonitorKind::Miiw(miiw) => miiw.object.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((interface("server1"), interface("server2")), ("eth0".into(), "bond0".into()));
+    // What is wrong there is found there.
+    let wrong = "<psw name=\"psw1\"><parameters><processname>a</processname></parameters><server name=\"server2\"><parameters><processnum>0</processnum></parameters></server></psw></monitor>";
+    let all = problems(&sample().replacen("</monitor>", wrong, 1));
+    assert!(all.iter().any(|problem| problem.path == "/root/monitor/psw@psw1/server@server2/parameters/processnum"), "{all:?}");
 }

@@ -168,17 +168,18 @@ fn connect(root: &Root) -> Result<UnixStream, String> {
 }
 
 fn context(loaded: &Loaded, config: &Monitor, pid: Option<u32>) -> monitors::Context {
-    let watched = match &config.kind {
+    let server = clp_sys::identity::hostname();
+    let watched = match config.on(&server) {
         MonitorKind::Arpw(arpw) => arpw.object.as_str(),
         _ => config.common.target.as_str(),
     };
     let resource = loaded.configuration.resources.iter().find(|resource| resource.name == watched);
-    let address = match resource.map(|resource| resource.on(&clp_sys::identity::hostname())) {
+    let address = match resource.map(|resource| resource.on(&server)) {
         Some(ResourceKind::Fip(fip)) => fip.ip.clone(),
         _ => String::new(),
     };
     let root = loaded.root.clone();
-    monitors::Context { resident_pid: pid, work: root.work(), root, monitor: config.name.clone(), address }
+    monitors::Context { resident_pid: pid, work: root.work(), root, server, monitor: config.name.clone(), address }
 }
 
 fn found(config: &Monitor, failure: Option<String>, timed_out: bool, took: Duration) -> Found {

@@ -20,13 +20,14 @@ fn custom(parameters: &str, recovery: &str) -> String {
     )
 }
 
-/// Normal with code 7, unless somebody put another code or a long sleep into a file.
-const SCRIPT: &str = "#! /bin/sh\n[ -e /tmp/sleep ] && sleep 1000\nexit $(cat /tmp/code 2>/dev/null || echo 7)\n";
+/// Ends with code 7, or 5 on server2, unless somebody put another code or a long sleep into a file.
+const SCRIPT: &str = "#! /bin/sh\n[ -e /tmp/sleep ] && sleep 1000\n[ $(hostname) = server2 ] && exit 5\nexit $(cat /tmp/code 2>/dev/null || echo 7)\n";
 
 // S-MON-GENW
 #[test]
 fn the_exit_code_of_a_custom_script_moves_the_group_and_so_does_its_time_out() {
-    let monitor = custom("<normalval>7,9</normalval>", &recovery(0, 1));
+    let there = "<server name=\"server2\"><parameters><normalval>5</normalval></parameters></server>";
+    let monitor = custom("<normalval>7,9</normalval>", &format!("{}{there}", recovery(0, 1)));
     let conf = Conf::sample().with_monitor(&monitor).with_monitor_script("genw1", "genw.sh", SCRIPT);
     let Some(cluster) = Cluster::up(conf) else { return };
     cluster.until("the script is run on both servers", || cluster.monitor("server1", "genw1") == "Normal");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::resource::on_server;
 use super::{NOT_YET, instances, key};
 use crate::document::Element;
 use crate::problem::Problem;
@@ -86,6 +87,20 @@ pub struct Monitor {
     pub common: MonitorCommon,
     /// Type and parameters.
     pub kind: MonitorKind,
+    /// Parameters that differ on one server.
+    pub on_servers: Vec<(String, MonitorKind)>,
+}
+
+impl Monitor {
+    /// The common parameters and those of single servers.
+    pub fn kinds(&self) -> impl Iterator<Item = &MonitorKind> {
+        std::iter::once(&self.kind).chain(self.on_servers.iter().map(|(_, kind)| kind))
+    }
+
+    /// Parameters on a server.
+    pub fn on(&self, server: &str) -> &MonitorKind {
+        self.on_servers.iter().find(|(name, _)| name == server).map_or(&self.kind, |(_, kind)| kind)
+    }
 }
 
 /// Monitor types that can run.
@@ -131,6 +146,27 @@ impl MonitorKind {
     }
 }
 
+fn read_kind(element: &Element, at: &str, problems: &mut Vec<Problem>) -> Option<MonitorKind> {
+    Some(match element.tag.as_str() {
+        "userw" => MonitorKind::Userw(Userw::read(element, at, &[], problems)),
+        "diskw" => MonitorKind::Diskw(Diskw::read(element, at, &[], problems)),
+        "miiw" => MonitorKind::Miiw(Miiw::read(element, at, &[], problems)),
+        "ipw" => {
+            let lists = element.at("parameters").into_iter().flat_map(|parameters| parameters.all("list"));
+            MonitorKind::Ipw { addresses: lists.filter_map(|list| list.text_at("ip")).filter(|ip| !ip.is_empty()).collect() }
+        }
+        "pidw" => MonitorKind::Pidw,
+        "genw" => MonitorKind::Genw(Genw::read(element, at, &[], problems)),
+        "arpw" => MonitorKind::Arpw(Arpw::read(element, at, &[], problems)),
+        "fipw" => MonitorKind::Fipw(Fipw::read(element, at, &[], problems)),
+        "psw" => MonitorKind::Psw(Psw::read(element, at, &[], problems)),
+        other => {
+            problems.push(Problem::new(at, format!("monitor type {other}"), NOT_YET));
+            return None;
+        }
+    })
+}
+
 /// Files of versions from this one on leave out what is 1 for time-outs; earlier ones leave out what is 0.
 const TIMEOUT_RULES_SINCE: u64 = 400_000;
 
@@ -142,24 +178,13 @@ pub(super) fn read_monitors(root: &Element, problems: &mut Vec<Problem>) -> Vec<
         let name = key(element, "/root/monitor", problems);
         let at = format!("/root/monitor/{}@{name}", element.tag);
         let section = MonitorSection::read(element, &at, common_defaults(&element.tag), problems);
-        let kind = match element.tag.as_str() {
-            "userw" => MonitorKind::Userw(Userw::read(element, &at, &[], problems)),
-            "diskw" => MonitorKind::Diskw(Diskw::read(element, &at, &[], problems)),
-            "miiw" => MonitorKind::Miiw(Miiw::read(element, &at, &[], problems)),
-            "ipw" => {
-                let lists = element.at("parameters").into_iter().flat_map(|parameters| parameters.all("list"));
-                MonitorKind::Ipw { addresses: lists.filter_map(|list| list.text_at("ip")).filter(|ip| !ip.is_empty()).collect() }
-            }
-            "pidw" => MonitorKind::Pidw,
-            "genw" => MonitorKind::Genw(Genw::read(element, &at, &[], problems)),
-            "arpw" => MonitorKind::Arpw(Arpw::read(element, &at, &[], problems)),
-            "fipw" => MonitorKind::Fipw(Fipw::read(element, &at, &[], problems)),
-            "psw" => MonitorKind::Psw(Psw::read(element, &at, &[], problems)),
-            other => {
-                problems.push(Problem::new(at, format!("monitor type {other}"), NOT_YET));
-                continue;
-            }
-        };
+        let Some(kind) = read_kind(element, &at, problems) else { continue };
+        let on_servers = element.all("server").filter_map(|over| {
+            let server = over.key.clone()?;
+            let kind = read_kind(&on_server(element, over), &format!("{at}/server@{server}"), problems)?;
+            Some((server, kind))
+        });
+        let on_servers = on_servers.collect();
         let recovery = match (section.recovery_type.as_str(), section.recovery_name.as_str()) {
             ("grp", "" | "ALLGroup" | "AllGroups") => RecoveryTarget::AllGroups,
             ("grp", group) => RecoveryTarget::Group(group.into()),
@@ -227,6 +252,7 @@ pub(super) fn read_monitors(root: &Element, problems: &mut Vec<Problem>) -> Vec<
                 },
             },
             kind,
+            on_servers,
             name,
         });
     }

@@ -67,7 +67,7 @@ pub(super) fn read_kind(element: &Element, at: &str, problems: &mut Vec<Problem>
 }
 
 /// The element as it is on one server: parameters named there lie over the common ones.
-fn on_server(element: &Element, over: &Element) -> Element {
+pub(super) fn on_server(element: &Element, over: &Element) -> Element {
     let mut merged = element.clone();
     merged.children.retain(|node| !matches!(node, crate::document::Node::Element(e) if e.tag == "server"));
     // The first that fits wins, so what holds here goes in front.

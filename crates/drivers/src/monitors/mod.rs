@@ -31,6 +31,8 @@ pub struct Context {
     pub work: PathBuf,
     /// Where the product lives (for scripts).
     pub root: Root,
+    /// This server: its parameters may differ.
+    pub server: String,
     /// Name of the monitor (for scripts).
     pub monitor: String,
     /// What the watched resource has as its address on this server, as written (for arpw and fipw).
@@ -42,7 +44,7 @@ pub struct Context {
 /// # Errors
 /// The parameters do not name something that can be watched.
 pub fn driver(monitor: &Monitor, context: &Context) -> Result<Box<dyn MonitorDriver>, UnusableMonitor> {
-    kind_driver(&monitor.kind, context)
+    kind_driver(monitor.on(&context.server), context)
 }
 
 fn kind_driver(kind: &MonitorKind, context: &Context) -> Result<Box<dyn MonitorDriver>, UnusableMonitor> {
