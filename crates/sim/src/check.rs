@@ -289,7 +289,9 @@ impl World {
         }
         for group in self.options.plan.group_ids() {
             let owners: Vec<usize> = (0..self.hosts.len()).filter(|host| self.owns(*host, group)).collect();
-            if owners.len() > 1 {
+            // A copy that could not be stopped is shown as such and waits for the administrator.
+            let stuck = |host: &usize| self.phases(*host)[group.index()] == Phase::OfflineFailure;
+            if owners.len() > 1 && !(lenient && owners.iter().any(stuck)) {
                 return Some(format!("g{} is active on {owners:?}", group.0));
             }
             let phases: Vec<Phase> = (0..self.hosts.len()).map(|host| self.phases(host)[group.index()]).collect();
