@@ -1,7 +1,7 @@
 //! Everything the core can ask of the world.
 
 use crate::ids::{GroupId, MonitorId, ResourceId, ServerId};
-use crate::message::{Answer, Factor, Frame, Message, Origin};
+use crate::message::{Answer, Factor, Frame, Letter, Origin};
 use crate::plan::{AfterStop, FinalAction};
 use crate::recovery::{MonitorOrder, Step};
 
@@ -11,12 +11,7 @@ pub enum Action {
     /// Send the heartbeat to every server on every path.
     Beat(Frame),
     /// Send a message to one server on its best LAN path.
-    Send {
-        /// Receiver.
-        to: ServerId,
-        /// What.
-        message: Message,
-    },
+    Send(Letter),
     /// Ask the partition resolution; answer with [`crate::event::Event::Verdict`].
     AskPartition {
         /// Number of the question.

@@ -7,10 +7,13 @@ use crate::action::{Action, Alert};
 use crate::command::Commands;
 use crate::contact::Contact;
 use crate::event::{Event, Failure};
+use crate::fits::Limits;
 use crate::govern::Orders;
 use crate::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
 use crate::local::{Ended, Executor, locate};
-use crate::message::{Answer, Command, Document, Factor, Frame, Intent, Message, Mode, Origin, Phase, Report, WantedAway};
+use crate::message::{
+    Answer, Command, Document, Factor, Frame, Intent, Letter, Message, Mode, Origin, Phase, Report, WantedAway,
+};
 use crate::partition::Partition;
 use crate::plan::{AfterStop, FinalAction, Plan};
 use crate::recovery::{MonitorOrder, Monitors, Step, targets};
@@ -25,6 +28,8 @@ const VERIFY_PAUSE: std::time::Duration = std::time::Duration::from_secs(3);
 const RESOLUTIONS_MAX: usize = 64;
 /// Intervals without an event after which this server counts as having stood still.
 const GAP_INTERVALS: u32 = 2;
+/// Frames after which a report that they contradict is dropped: one is overtaken by the report that it does not know of.
+const CONTRADICTED_FRAMES: u64 = 3;
 /// Intervals for which a farewell is repeated, so that one lost frame does not turn it into a silence.
 const FAREWELL_INTERVALS: u32 = 3;
 
@@ -69,6 +74,8 @@ pub struct Cluster {
     pub(crate) reports: Vec<Report>,
     /// My own last look at the partition resolutions.
     resolutions: Vec<Option<bool>>,
+    /// Since which frame a server announces a lower version than that of its report here.
+    contradicted: Vec<Option<u64>>,
     pub(crate) report_sent: Vec<Option<(u64, Time)>>,
     pub(crate) document: Document,
     pub(crate) document_seen: Vec<(crate::message::Epoch, u64)>,
@@ -103,6 +110,7 @@ impl Cluster {
             views: Views::new(now),
             reports: vec![Report::default(); servers],
             resolutions: Vec::new(),
+            contradicted: vec![None; servers],
             report_sent: vec![None; servers],
             document: Document {
                 groups: plan
@@ -153,7 +161,7 @@ impl Cluster {
             Event::Deadline => {}
             Event::Frame { from, path, lan, frame } => self.frame(now, from, path, lan, &frame),
             Event::ForeignFrame { from } => self.contact.hear_foreign(now, from),
-            Event::Message { from, message } => self.message(now, from, message),
+            Event::Message { from, letter } => self.message(now, from, letter),
             Event::Verdict { ask, yes, reason } => self.partition.answer(now, ask, yes, reason),
             Event::Searched { server, sign } => self.contact.searched(now, server, sign),
             Event::PartitionSeen { reachable } => self.resolutions = reachable,
@@ -258,39 +266,71 @@ impl Cluster {
         }
     }
 
+    /// What is believed of the numbers in what others send.
+    fn limits(&self) -> Limits<'_> {
+        Limits { plan: &self.plan, incarnation: self.identity.incarnation, counter: self.highest_counter() }
+    }
+
+    /// Send a message to the life of the server that is heard.
+    pub(crate) fn send(&mut self, to: ServerId, message: Message) {
+        let letter = Letter { incarnation: self.identity.incarnation, to: self.member(to), message };
+        self.out.push(Action::Send(letter));
+    }
+
     fn frame(&mut self, now: Time, from: ServerId, path: usize, lan: bool, frame: &Frame) {
+        if !frame.fits(&self.limits()) {
+            // Somebody sends there, whoever it is.
+            self.contact.hear_foreign(now, from);
+            return;
+        }
         let covered = self.contact.right(now, &self.partition).is_ok();
         let Some(heard) = self.contact.hear(now, from, path, lan, frame, covered) else { return };
         if heard.new_life {
             self.reports[from.index()] = Report::default();
             self.report_sent[from.index()] = None;
+            self.contradicted[from.index()] = None;
             self.document_seen[from.index()] = Default::default();
+            self.commands.forget(from);
         }
-        if heard.mode_changed && frame.mode == Mode::Left {
+        self.doubt_report(from);
+        if heard.mode_changed && self.contact.is_left(from) {
             self.out.push(Action::Alert(Alert::ServerDown { server: from, reason: "it stopped its cluster service".into() }));
         }
     }
 
-    fn message(&mut self, now: Time, from: ServerId, message: Message) {
+    /// A report with a version above what its server itself announces, frame after frame, is none of its own: it is dropped, or
+    /// no true one would be taken in this life.
+    fn doubt_report(&mut self, from: ServerId) {
+        let peer = self.contact.peer(from);
+        let contradicted = &mut self.contradicted[from.index()];
+        if self.reports[from.index()].version <= peer.report {
+            *contradicted = None;
+        } else if peer.seq >= contradicted.get_or_insert(peer.seq).saturating_add(CONTRADICTED_FRAMES) {
+            *contradicted = None;
+            self.reports[from.index()] = Report::default();
+        }
+    }
+
+    /// A message counts between the present lives of both ends alone ([`Letter`]), and when everything that it names exists.
+    fn message(&mut self, now: Time, from: ServerId, letter: Letter) {
         if from == self.identity.me || from.index() >= self.plan.servers.len() {
             return;
         }
-        match message {
+        let present = letter.to == self.member(self.identity.me) && letter.incarnation == self.contact.peer(from).incarnation;
+        if !present || !letter.fits(&self.limits()) {
+            return;
+        }
+        match letter.message {
             Message::Report(report) => self.take_report(from, report),
             Message::Order(order) => self.take_order(now, from, order),
             Message::Cause { group, text } => {
-                if group.index() < self.plan.groups.len() {
-                    let text = format!("{}: {text}", self.plan.server(from));
-                    self.record(now, group, text);
-                }
+                let text = format!("{}: {text}", self.plan.server(from));
+                self.record(now, group, text);
             }
-            Message::Command { incarnation, id, command } => self.asked(now, from, incarnation, id, command),
+            Message::Command { id, command } => self.asked(now, from, id, command),
             Message::Answer { id, answer } => self.answered(id, answer),
             Message::Document { epoch, document } => self.take_document(from, epoch, document),
-            Message::DocumentSeen { epoch, version } => {
-                let seen = &mut self.document_seen[from.index()];
-                *seen = (*seen).max((epoch, version));
-            }
+            Message::DocumentSeen { epoch, version } => self.document_told(now, from, epoch, version),
             view => self.view_message(now, from, view),
         }
     }
@@ -334,7 +374,7 @@ impl Cluster {
                 .is_none_or(|(version, at)| (changed && version < report.version) || now.since(at) >= self.plan.timing.interval);
             if due {
                 *sent = Some((report.version, now));
-                self.out.push(Action::Send { to: server, message: Message::Report(report.clone()) });
+                self.send(server, Message::Report(report.clone()));
             }
         }
     }
@@ -756,7 +796,7 @@ impl Cluster {
     pub(crate) fn cause(&mut self, now: Time, group: GroupId, text: String) {
         for server in self.contact.others() {
             if self.contact.is_heard(now, server, true) {
-                self.out.push(Action::Send { to: server, message: Message::Cause { group, text: text.clone() } });
+                self.send(server, Message::Cause { group, text: text.clone() });
             }
         }
         let text = format!("{}: {text}", self.plan.server(self.identity.me));

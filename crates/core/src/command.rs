@@ -1,17 +1,18 @@
 //! Operators' commands: taken by any server, carried out by the coordinator, answered when the effect is true
 //! (invariant *acknowledged*).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::action::Action;
 use crate::cluster::Cluster;
 use crate::ids::{GroupId, ServerId, ServerSet};
-use crate::message::{Answer, Command, Message, Phase};
+use crate::message::{Answer, Command, Member, Message, Phase};
 use crate::time::Time;
 
 /// A command that has no effect after this long is answered as not done; long scripts may take their time.
 const COMMAND_LIMIT: Duration = Duration::from_secs(3 * 3600);
-/// Commands of other servers remembered so that a repeated one is not carried out twice.
+/// Commands of each other server remembered with their answers. A repeated one is not carried out twice, remembered or not.
 const REMEMBERED: usize = 64;
 
 /// What must become true.
@@ -32,7 +33,7 @@ enum Goal {
 
 #[derive(Debug, Clone)]
 struct Running {
-    from: Option<(ServerId, u64)>,
+    from: Option<Member>,
     id: u64,
     goals: Vec<Goal>,
     details: Vec<String>,
@@ -45,7 +46,44 @@ pub struct Commands {
     running: Vec<Running>,
     /// Asked of the coordinator and not answered yet.
     waiting: Vec<(u64, Command, Time)>,
-    answered: Vec<(ServerId, u64, u64, Option<Answer>)>,
+    taken: Vec<Taken>,
+    /// The highest number of each server's present life that is no longer remembered: none up to it is carried out.
+    forgotten: BTreeMap<ServerId, u64>,
+}
+
+/// A command of another server's present life.
+#[derive(Debug, Clone)]
+struct Taken {
+    from: ServerId,
+    id: u64,
+    /// None while it is carried out.
+    answer: Option<Answer>,
+}
+
+impl Commands {
+    /// A new life of the server counts its commands anew; nobody waits there for those of the last one.
+    pub fn forget(&mut self, server: ServerId) {
+        self.taken.retain(|taken| taken.from != server);
+        self.forgotten.remove(&server);
+    }
+
+    /// Make room for one more of this server: the answered one with the lowest number goes (by number, or one that is made up and
+    /// high would forbid all that follow). False when none is answered.
+    fn make_room(&mut self, from: ServerId) -> bool {
+        let of_it = || self.taken.iter().filter(|taken| taken.from == from);
+        if of_it().count() < REMEMBERED {
+            return true;
+        }
+        let Some(lowest) = of_it().filter(|taken| taken.answer.is_some()).map(|taken| taken.id).min() else { return false };
+        self.taken.retain(|taken| (taken.from, taken.id) != (from, lowest));
+        self.forget_up_to(from, lowest);
+        true
+    }
+
+    fn forget_up_to(&mut self, from: ServerId, id: u64) {
+        let forgotten = self.forgotten.entry(from).or_default();
+        *forgotten = id.max(*forgotten);
+    }
 }
 
 fn refused(reason: impl Into<String>, remedy: impl Into<String>) -> Answer {
@@ -77,13 +115,10 @@ impl Cluster {
         let reach = coordinator.filter(|server| self.contact.is_heard(now, *server, true));
         let patience = self.plan.timing.timeout * 2 + self.plan.timing.interval * 10;
         let mut given_up = Vec::new();
-        for (id, command, since) in &self.commands.waiting {
+        for (id, command, since) in self.commands.waiting.clone() {
             match reach {
-                Some(to) => {
-                    let message = Message::Command { incarnation: self.identity.incarnation, id: *id, command: command.clone() };
-                    self.out.push(Action::Send { to, message });
-                }
-                None if now.since(*since) > patience => given_up.push(*id),
+                Some(to) => self.send(to, Message::Command { id, command }),
+                None if now.since(since) > patience => given_up.push(id),
                 None => {}
             }
         }
@@ -102,24 +137,31 @@ impl Cluster {
         }
     }
 
-    /// A command came from another server.
-    pub(crate) fn asked(&mut self, now: Time, from: ServerId, incarnation: u64, id: u64, command: Command) {
+    /// A command came from another server. Whoever recorded it can send it again within both lives (a `Letter` ends older ones),
+    /// so one number is carried out once, also after its answer was forgotten: numbers rise in a life.
+    pub(crate) fn asked(&mut self, now: Time, from: ServerId, id: u64, command: Command) {
         if !self.is_governing() {
             return;
         }
-        let known = self.commands.answered.iter().find(|(s, life, number, _)| (*s, *life, *number) == (from, incarnation, id));
-        match known {
-            Some((_, _, _, Some(answer))) => {
-                let message = Message::Answer { id, answer: answer.clone() };
-                self.out.push(Action::Send { to: from, message });
+        let forgotten = self.commands.forgotten.get(&from).is_some_and(|forgotten| id <= *forgotten);
+        match self.commands.taken.iter().find(|taken| (taken.from, taken.id) == (from, id)).cloned() {
+            Some(Taken { answer: Some(answer), .. }) => {
+                self.send(from, Message::Answer { id, answer });
             }
             Some(_) => {}
+            None if forgotten => {
+                let answer = refused("how this command ended is no longer known here", "see clpstat, then try again");
+                self.send(from, Message::Answer { id, answer });
+            }
+            None if !self.commands.make_room(from) => {
+                // Told once that it is not done, it never is.
+                self.commands.forget_up_to(from, id);
+                let answer = refused("too many commands are being carried out", "see clpstat, then try again");
+                self.send(from, Message::Answer { id, answer });
+            }
             None => {
-                if self.commands.answered.len() >= REMEMBERED {
-                    self.commands.answered.remove(0);
-                }
-                self.commands.answered.push((from, incarnation, id, None));
-                self.take_command(now, Some((from, incarnation)), id, command);
+                self.commands.taken.push(Taken { from, id, answer: None });
+                self.take_command(now, Some(self.member(from)), id, command);
             }
         }
     }
@@ -133,17 +175,19 @@ impl Cluster {
         }
     }
 
-    fn reply(&mut self, from: Option<(ServerId, u64)>, id: u64, answer: Answer) {
-        let Some((server, incarnation)) = from else {
+    fn reply(&mut self, from: Option<Member>, id: u64, answer: Answer) {
+        let Some(asker) = from else {
             self.out.push(Action::Answer { id, answer });
             return;
         };
-        for entry in &mut self.commands.answered {
-            if (entry.0, entry.1, entry.2) == (server, incarnation, id) {
-                entry.3 = Some(answer.clone());
-            }
+        if asker != self.member(asker.server) {
+            // That life is over; the next one counts its own commands.
+            return;
         }
-        self.out.push(Action::Send { to: server, message: Message::Answer { id, answer } });
+        for taken in self.commands.taken.iter_mut().filter(|taken| (taken.from, taken.id) == (asker.server, id)) {
+            taken.answer = Some(answer.clone());
+        }
+        self.send(asker.server, Message::Answer { id, answer });
     }
 
     /// Answer what waits for the stop of the whole cluster, as the last thing before leaving.
@@ -160,7 +204,7 @@ impl Cluster {
         }
     }
 
-    fn take_command(&mut self, now: Time, from: Option<(ServerId, u64)>, id: u64, command: Command) {
+    fn take_command(&mut self, now: Time, from: Option<Member>, id: u64, command: Command) {
         match self.begin(now, command) {
             Ok(goals) => {
                 self.commands.running.push(Running { from, id, goals, details: Vec::new(), since: now });

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::ids::{ServerId, ServerSet};
 use crate::message::{Ack, Carried, Epoch, Frame, Mode, NEVER, Row};
+use crate::pace::Pace;
 use crate::partition::Partition;
 use crate::plan::Timing;
 use crate::time::{Time, micros};
@@ -46,8 +47,10 @@ pub struct Peer {
     returned: Option<Return>,
     search: Search,
     path_seq: Vec<u64>,
+    pace: Pace,
     row: Row,
     row_at: Time,
+    row_pace: Pace,
     /// Acknowledgements it last gave, to carry for others.
     acks: Vec<Ack>,
 }
@@ -142,8 +145,10 @@ impl Contact {
             returned: None,
             search: Search::default(),
             path_seq: vec![0; paths],
+            pace: Pace::new(now),
             row: Row::default(),
             row_at: now,
+            row_pace: Pace::new(now),
             acks: Vec::new(),
         };
         Contact {
@@ -195,6 +200,9 @@ impl Contact {
             peer.boot = frame.boot;
             peer.seq = 0;
             peer.path_seq.fill(0);
+            peer.pace = Pace::new(now);
+            peer.row = Row::default();
+            peer.row_pace = Pace::new(now);
             peer.report = 0;
             peer.report_acked = 0;
             peer.mode = Mode::Running;
@@ -203,9 +211,23 @@ impl Contact {
         if frame.seq <= peer.path_seq[path] {
             return None;
         }
+        if !peer.pace.allows(now, self.timing.interval, frame.seq) {
+            // Somebody sends in its name, so nobody may take it as gone; nothing else is believed yet.
+            peer.sign = peer.sign.max(now);
+            return None;
+        }
         peer.path_seq[path] = frame.seq;
         heard.path_up = peer.paths[path].is_none_or(|at| now.since(at) >= timeout);
         peer.paths[path] = Some(now);
+        if frame.seq <= peer.seq {
+            // A copy of what another path brought, late or repeated by somebody: it is as old as that, and no sign of its own.
+            let behind = self.timing.interval * u32::try_from(peer.seq - frame.seq).unwrap_or(u32::MAX).min(1 << 16);
+            let copied = peer.news.map(|at| at - behind);
+            if lan {
+                peer.heard_lan = peer.heard_lan.max(copied);
+            }
+            return Some(heard);
+        }
         // A server that comes back after a covered silence may not act while it hears me; it gets one T_x to acknowledge
         // me, so that its return does not cost me the right that I held without it. The same for a new life.
         let was_absent = peer.heard.is_none_or(|at| now.since(at) >= timeout);
@@ -217,9 +239,6 @@ impl Contact {
         }
         peer.heard = Some(now);
         peer.sign = peer.sign.max(now).max(start);
-        if frame.seq <= peer.seq {
-            return Some(heard);
-        }
         peer.seq = frame.seq;
         let silent_since = peer.news.unwrap_or(start);
         if heard.new_life || now.since(silent_since) >= silence {
@@ -227,8 +246,11 @@ impl Contact {
         }
         peer.news = Some(now);
         peer.search = Search::default();
-        heard.mode_changed = peer.mode != frame.mode;
-        peer.mode = frame.mode;
+        // A farewell counts when it names my life: one of before, said again by somebody, is none (its server may be back).
+        let to_me = frame.acks.iter().any(|ack| ack.server == self.me && ack.incarnation == self.incarnation);
+        let mode = if frame.mode == Mode::Left && !to_me { Mode::Leaving } else { frame.mode };
+        heard.mode_changed = peer.mode != mode;
+        peer.mode = mode;
         peer.promised = frame.promised;
         peer.view = frame.view;
         peer.report = frame.report;
@@ -340,7 +362,13 @@ impl Contact {
             return;
         }
         let peer = &mut self.peers[row.server.index()];
-        if (row.incarnation, row.seq) > (peer.row.incarnation, peer.row.seq) {
+        if row.incarnation > peer.incarnation {
+            // Of a life that I did not hear: nothing is known of whom that one hears, and the row of the former one is void.
+            peer.row = Row::default();
+        } else if row.incarnation == peer.incarnation
+            && row.seq > peer.row.seq
+            && peer.row_pace.allows(now, self.timing.interval, row.seq)
+        {
             peer.row = row;
             peer.row_at = now;
         }

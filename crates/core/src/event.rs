@@ -1,7 +1,7 @@
 //! Everything that can happen to a cluster, as the core hears of it.
 
 use crate::ids::{MonitorId, ResourceId, ServerId};
-use crate::message::{Command, Frame, Message};
+use crate::message::{Command, Frame, Letter};
 use crate::plan::AfterStop;
 use crate::recovery::MonitorOrder;
 
@@ -47,8 +47,8 @@ pub enum Event {
     Message {
         /// Sender.
         from: ServerId,
-        /// What it says.
-        message: Message,
+        /// What it says, and to whom.
+        letter: Letter,
     },
     /// The partition resolution answered the question with this number.
     Verdict {

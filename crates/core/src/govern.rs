@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::action::{Action, Alert};
 use crate::cluster::Cluster;
+use crate::fits::{first_serial, is_serial};
 use crate::ids::{GroupId, ServerId, ServerSet};
 use crate::message::{Factor, GroupReport, Member, Message, Mode, Order, OrderKind, Origin, Phase};
 use crate::placement::{Candidates, Decision, choose};
@@ -59,7 +60,7 @@ impl Orders {
     /// Orders of an older view are void; serials go on above those of any older coordinator.
     pub fn new_view(&mut self, view: &View) {
         self.open.iter_mut().for_each(|open| *open = None);
-        self.serial = view.epoch.counter << 24;
+        self.serial = first_serial(view.epoch);
     }
 
     /// Why a group that should run does not, empty otherwise.
@@ -243,9 +244,10 @@ impl Cluster {
     fn order_is_open(&mut self, now: Time, group: GroupId) -> bool {
         let Some(open) = self.orders.open[group.index()].clone() else { return false };
         let report = self.report_of(open.to.server, group);
-        let taken = report.is_some_and(|report| report.order == open.order.serial);
+        // A higher serial than any that was given is no order of mine; the next one is numbered above it.
+        let taken = report.is_some_and(|report| report.order >= open.order.serial);
         if taken || !self.views.has(open.to) {
-            let refused = report.filter(|_| taken).and_then(|report| report.refused.clone());
+            let refused = report.filter(|report| report.order == open.order.serial).and_then(|report| report.refused.clone());
             self.orders.open[group.index()] = None;
             if let Some(reason) = refused {
                 self.orders.not_before[group.index()] = now + self.plan.timing.interval * REFUSED_INTERVALS;
@@ -257,13 +259,18 @@ impl Cluster {
             if let Some(open) = &mut self.orders.open[group.index()] {
                 open.sent = now;
             }
-            self.out.push(Action::Send { to: open.to.server, message: Message::Order(open.order) });
+            self.send(open.to.server, Message::Order(open.order));
         }
         true
     }
 
     fn order(&mut self, now: Time, group: GroupId, to: ServerId, kind: OrderKind, why: String) {
-        self.orders.serial += 1;
+        let taken = match to == self.identity.me {
+            true => self.executor.group(group).order,
+            false => self.report_of(to, group).map_or(0, |report| report.order),
+        };
+        let taken = Some(taken).filter(|taken| is_serial(self.views.epoch(), self.orders.serial, *taken));
+        self.orders.serial = self.orders.serial.max(taken.unwrap_or(0)) + 1;
         let to = self.member(to);
         let order =
             Order { epoch: self.views.epoch(), incarnation: to.incarnation, serial: self.orders.serial, group, kind, why };
@@ -276,7 +283,7 @@ impl Cluster {
             }
             return;
         }
-        self.out.push(Action::Send { to: to.server, message: Message::Order(order.clone()) });
+        self.send(to.server, Message::Order(order.clone()));
         self.orders.open[group.index()] = Some(Outstanding { order, to, sent: now });
     }
 
@@ -565,9 +572,6 @@ impl Cluster {
     fn serve_wish(&mut self, now: Time, group: GroupId, server: ServerId, report: &GroupReport, frozen: ServerSet) -> bool {
         let Some(wish) = &report.wanted_away else { return false };
         let monitor = wish.monitor;
-        if monitor.index() >= self.plan.monitors.len() {
-            return false;
-        }
         // One wish names several groups when a monitor watches the whole server; each group is served once.
         let served = self.document.served.contains(&(server, group, monitor, wish.serial));
         if served || report.phase != Phase::On {
@@ -577,7 +581,8 @@ impl Cluster {
         self.document.served.retain(|(s, g, m, _)| (*s, *g, *m) != (server, group, monitor));
         self.document.served.push((server, group, monitor, wish.serial));
         if first {
-            self.document.monitor_failovers[monitor.index()] += 1;
+            let count = &mut self.document.monitor_failovers[monitor.index()];
+            *count = count.saturating_add(1);
         }
         let decision = self.candidates(group, [server].into_iter().collect());
         let allowed = self.plan.group(group).failover_auto && frozen.is_empty();
@@ -621,9 +626,9 @@ impl Cluster {
     /// An order arrived from the coordinator.
     pub(crate) fn take_order(&mut self, now: Time, from: ServerId, order: Order) {
         let mine = order.incarnation == self.identity.incarnation;
-        let known = order.group.index() < self.plan.groups.len();
         let current = order.epoch == self.views.epoch() && order.epoch == self.views.promised && order.epoch.server == from;
-        if mine && known && current && !self.emergency {
+        let numbered = current && is_serial(order.epoch, self.executor.group(order.group).order, order.serial);
+        if mine && numbered && !self.emergency {
             self.carry_out(now, order);
         }
     }

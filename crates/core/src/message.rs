@@ -558,7 +558,34 @@ pub enum Answer {
     },
 }
 
-/// A message to one server.
+/// A message with the lives between which it goes. A recorded one that comes again, in a later life of either end or to
+/// another server, is for nobody: whoever has no key can repeat what was said, so nothing said may outlive those who said it.
+/// What may come again within both lives changes nothing; the reasons stand at [`Message`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Letter {
+    /// Life of the sending engine.
+    #[n(0)]
+    pub incarnation: u64,
+    /// The receiver and the life of it that the sender hears.
+    #[n(1)]
+    pub to: Member,
+    /// What is said.
+    #[n(2)]
+    pub message: Message,
+}
+
+/// What is said to one server. Each may come again while both engines live ([`Letter`] ends what is older), late, and out of order:
+///
+/// - `Prepare`, `TooOld`: epochs only rise. A promise given once more is true at that moment, and its proposer takes it only
+///   while it forms that view. A view is committed once.
+/// - `Promise`: a proposer never gives a number twice in one life, and takes promises until its commit alone.
+/// - `Commit`: only one above the committed view counts.
+/// - `Report`, `Document`: an older version changes nothing (rule R8).
+/// - `DocumentSeen`: only rises, and no higher than what the coordinator holds.
+/// - `Order`: a serial is carried out once.
+/// - `Command`: a number is carried out once ([`crate::command`]). `Answer`: nobody waits for the number any more.
+/// - `Cause`: writes a line into the record once more, which decides nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Message {
     /// First phase of a view.
@@ -623,13 +650,10 @@ pub enum Message {
         #[n(1)]
         document: Document,
     },
-    /// A command for the coordinator, repeated until answered.
+    /// A command for the coordinator, repeated until answered. Field 0 was the life of the asking engine.
     #[n(7)]
     Command {
-        /// Life of the asking engine.
-        #[n(0)]
-        incarnation: u64,
-        /// Number of the command in that life.
+        /// Number of the command in the asking life, above those before it.
         #[n(1)]
         id: u64,
         /// What is asked.

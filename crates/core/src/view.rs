@@ -129,12 +129,17 @@ impl Cluster {
         self.propose(now, desired);
     }
 
-    fn propose(&mut self, now: Time, members: Vec<Member>) {
+    /// The highest epoch counter seen anywhere; what is let in leaves room above it (`fits.rs`).
+    pub(crate) fn highest_counter(&self) -> u64 {
         let heard = self.contact.others().map(|server| {
             let peer = self.contact.peer(server);
             peer.promised.counter.max(peer.view.counter)
         });
-        let counter = heard.max().unwrap_or(0).max(self.views.promised.counter).max(self.views.seen) + 1;
+        heard.max().unwrap_or(0).max(self.views.promised.counter).max(self.views.seen)
+    }
+
+    fn propose(&mut self, now: Time, members: Vec<Member>) {
+        let counter = self.highest_counter() + 1;
         let epoch = Epoch { counter, server: self.identity.me };
         self.promise(epoch, &members);
         self.views.forming = Some(Forming { epoch, members, promises: BTreeMap::new(), since: now });
@@ -149,11 +154,11 @@ impl Cluster {
 
     fn prepare(&mut self) {
         let Some(forming) = &self.views.forming else { return };
-        for member in &forming.members {
-            if member.server != self.identity.me && !forming.promises.contains_key(&member.server) {
-                let message = Message::Prepare { epoch: forming.epoch, members: forming.members.clone() };
-                self.out.push(Action::Send { to: member.server, message });
-            }
+        let silent = |member: &&Member| member.server != self.identity.me && !forming.promises.contains_key(&member.server);
+        let asked: Vec<ServerId> = forming.members.iter().filter(silent).map(|member| member.server).collect();
+        let message = Message::Prepare { epoch: forming.epoch, members: forming.members.clone() };
+        for server in asked {
+            self.send(server, message.clone());
         }
     }
 
@@ -243,7 +248,7 @@ impl Cluster {
             if behind && self.contact.is_heard(now, member.server, true) {
                 let members = self.views.committed.as_ref().map(|view| view.members.clone()).unwrap_or_default();
                 let message = Message::Commit { epoch: view.epoch, members, document: self.document.clone() };
-                self.out.push(Action::Send { to: member.server, message });
+                self.send(member.server, message);
             }
         }
     }
@@ -266,7 +271,7 @@ impl Cluster {
             let behind = member.server != self.identity.me && self.document_seen[member.server.index()] < held;
             if behind && self.contact.is_heard(now, member.server, true) {
                 let message = Message::Document { epoch: self.views.epoch(), document: self.document.clone() };
-                self.out.push(Action::Send { to: member.server, message });
+                self.send(member.server, message);
             }
         }
     }
@@ -279,7 +284,20 @@ impl Cluster {
             self.document = document;
         }
         let message = Message::DocumentSeen { epoch: self.document.epoch, version: self.document.version };
-        self.out.push(Action::Send { to: from, message });
+        self.send(from, message);
+    }
+
+    /// A member told which version of the document it holds. One above mine, under my own view, is none that I gave it: mine gets
+    /// a number above that one, or it would be held as older for as long as the view lasts.
+    pub(crate) fn document_told(&mut self, now: Time, from: ServerId, epoch: Epoch, version: u64) {
+        let held = (self.document.epoch, self.document.version);
+        let seen = &mut self.document_seen[from.index()];
+        *seen = (*seen).max((epoch, version).min(held));
+        if self.is_governing() && epoch == self.views.epoch() && (epoch, version) > held {
+            self.document_seen[from.index()] = Default::default();
+            self.document.version = version;
+            self.document_changed(now);
+        }
     }
 
     pub(crate) fn view_message(&mut self, now: Time, from: ServerId, message: Message) {
@@ -303,7 +321,7 @@ impl Cluster {
                     self.contact.acknowledge_only(members.iter().map(|member| member.server).collect());
                     self.committed(now, View { epoch, members });
                     let message = Message::DocumentSeen { epoch: self.document.epoch, version: self.document.version };
-                    self.out.push(Action::Send { to: from, message });
+                    self.send(from, message);
                 }
             }
             _ => unreachable!("only messages of views are routed here"),
@@ -317,7 +335,7 @@ impl Cluster {
         }
         if epoch < self.views.promised {
             let message = Message::TooOld { promised: self.views.promised };
-            self.out.push(Action::Send { to: from, message });
+            self.send(from, message);
             return;
         }
         if epoch > self.views.promised {
@@ -331,6 +349,6 @@ impl Cluster {
             document: self.document.clone(),
             ages: self.contact.sign_ages(now),
         };
-        self.out.push(Action::Send { to: from, message });
+        self.send(from, message);
     }
 }

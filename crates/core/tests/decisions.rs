@@ -262,8 +262,8 @@ impl World {
                         self.give(to, Event::Frame { from, path: 0, lan: true, frame: frame.clone() });
                     }
                 }
-                Action::Send { to, message } if !self.cut => {
-                    self.give(to.index(), Event::Message { from: ServerId::at(server), message });
+                Action::Send(letter) if !self.cut => {
+                    self.give(letter.to.server.index(), Event::Message { from: ServerId::at(server), letter });
                 }
                 Action::Resource { op, resource, work } => {
                     let fails = self.stuck == Some(server) && !matches!(work, Work::Activate { .. });

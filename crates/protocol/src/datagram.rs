@@ -1,6 +1,6 @@
 //! Bodies of sealed datagrams: heartbeat frames and messages as CBOR with numbered fields.
 
-use clp_core::message::{Frame, Message};
+use clp_core::message::{Frame, Letter};
 
 /// Kind byte of a heartbeat frame.
 pub const KIND_FRAME: u8 = 1;
@@ -14,8 +14,8 @@ pub const DATAGRAM_MAX: usize = 60_000;
 pub enum Datagram {
     /// A heartbeat.
     Frame(Frame),
-    /// A message.
-    Message(Message),
+    /// A message and between whom it goes.
+    Message(Letter),
 }
 
 /// The body is not what its kind byte says.
@@ -34,8 +34,8 @@ pub fn frame_body(frame: &Frame) -> Vec<u8> {
 }
 
 /// Body of a message.
-pub fn message_body(message: &Message) -> Vec<u8> {
-    minicbor::to_vec(message).expect("encoding into memory cannot fail")
+pub fn message_body(letter: &Letter) -> Vec<u8> {
+    minicbor::to_vec(letter).expect("encoding into memory cannot fail")
 }
 
 /// Read an opened body.
@@ -64,7 +64,7 @@ fn whole<'b, T: minicbor::Decode<'b, ()>>(kind: u8, body: &'b [u8]) -> Result<T,
 mod tests {
     use super::*;
     use clp_core::ids::ServerId;
-    use clp_core::message::{Ack, Epoch, Mode};
+    use clp_core::message::{Ack, Epoch, Member, Message, Mode};
 
     #[test]
     fn a_frame_comes_back_as_it_was() {
@@ -84,7 +84,9 @@ mod tests {
 
     #[test]
     fn truncated_bodies_are_refused_not_believed() {
-        let body = message_body(&Message::TooOld { promised: Epoch { counter: 3, server: ServerId(1) } });
+        let message = Message::TooOld { promised: Epoch { counter: 3, server: ServerId(1) } };
+        let to = Member { server: ServerId(0), incarnation: 7 };
+        let body = message_body(&Letter { incarnation: 8, to, message });
         for length in 0..body.len() {
             assert!(read_body(KIND_MESSAGE, &body[..length]).is_err(), "length {length}");
         }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use clp_core::action::Action;
 use clp_core::event::Event;
-use clp_core::message::{Command, Message};
+use clp_core::message::{Command, Letter, Message};
 
 use crate::world::{Happening, World};
 
@@ -43,17 +43,19 @@ impl World {
 
     pub(crate) fn act(&mut self, host: usize, action: Action) {
         let life = self.hosts[host].life;
-        if !matches!(action, Action::Beat(_) | Action::Send { message: Message::Report(_) | Message::Cause { .. }, .. }) {
+        let seldom_told = |letter: &Letter| matches!(letter.message, Message::Report(_) | Message::Cause { .. });
+        if !matches!(&action, Action::Beat(_)) && !matches!(&action, Action::Send(letter) if seldom_told(letter)) {
             self.say(|| format!("s{host}.{life} {action:?}"));
         }
         match action {
             Action::Beat(frame) => self.beat(host, frame),
-            Action::Send { to, message } => {
-                let message = Rc::new(message);
-                if self.network.lan(host, to.index()) {
+            Action::Send(letter) => {
+                let to = letter.to.server.index();
+                let letter = Rc::new(letter);
+                if self.network.lan(host, to) {
                     for delay in self.network.arrivals(&mut self.rng) {
-                        let message = message.clone();
-                        self.after(delay, Happening::Message { to: to.index(), from: host, message });
+                        let letter = letter.clone();
+                        self.after(delay, Happening::Message { to, from: host, letter });
                     }
                 }
             }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use clp_core::event::Event;
 use clp_core::ids::{MonitorId, ResourceId, ServerId};
-use clp_core::message::{Frame, Message};
+use clp_core::message::{Frame, Letter};
 
 use crate::check::Checker;
 use crate::host::{Host, Pause, Slot};
@@ -25,7 +25,7 @@ pub enum Happening {
     /// A frame arrives.
     Frame { to: usize, from: usize, path: usize, frame: Rc<Frame> },
     /// A message arrives.
-    Message { to: usize, from: usize, message: Rc<Message> },
+    Message { to: usize, from: usize, letter: Rc<Letter> },
     /// An engine's deadline.
     Wake { host: usize },
     /// A frame reaches the shared disk.
@@ -249,11 +249,11 @@ impl World {
                     }
                 }
             }
-            Message { to, from, message } => {
+            Message { to, from, letter } => {
                 if self.hosts[to].engine.is_some() {
-                    let mut message = (*message).clone();
-                    if self.distort_message(to, from, &mut message) {
-                        self.handle(to, Event::Message { from: ServerId::at(from), message });
+                    let mut letter = (*letter).clone();
+                    if self.distort_message(to, from, &mut letter.message) {
+                        self.handle(to, Event::Message { from: ServerId::at(from), letter });
                     }
                 }
             }

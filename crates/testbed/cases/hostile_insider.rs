@@ -6,7 +6,7 @@
 use super::{cluster::Cluster, mutants::Random};
 use clp_core::{
     ids::{GroupId, ServerId, ServerSet},
-    message::{Ack, Carried, Command, Document, Epoch, Frame, Member, Message, Order, OrderKind, Origin, Report, Row},
+    message::{Ack, Carried, Command, Document, Epoch, Frame, Letter, Member, Message, Order, OrderKind, Origin, Report, Row},
 };
 use clp_protocol::{
     control,
@@ -32,7 +32,8 @@ impl Insider {
     pub fn new(cluster: &Cluster, position: u8) -> Insider {
         let key = fs::read(cluster.directory().join("server1/opt/mainstay/etc/trust/cluster.key")).unwrap();
         let key = clp_services::trust::read_cluster_key(&key).unwrap();
-        let messages: Vec<Vec<u8>> = messages(position).iter().map(message_body).collect();
+        let messages: Vec<Vec<u8>> =
+            messages(position).into_iter().map(|message| message_body(&letter(position, message))).collect();
         let count = messages.len();
         let bodies = messages.into_iter().chain([frame_body(&frame(position))]).collect();
         let sealer = Sealer::new(&key, CLUSTER, position).unwrap();
@@ -101,6 +102,11 @@ pub fn frame(position: u8) -> Frame {
     }
 }
 
+/// As the server writes it to the other one.
+fn letter(position: u8, message: Message) -> Letter {
+    Letter { incarnation: 1_700_000_000, to: members()[usize::from(1 - position)], message }
+}
+
 /// One message of each kind.
 pub fn messages(position: u8) -> Vec<Message> {
     let document = Document { epoch: epoch(), version: 9, started: true, ..Document::default() };
@@ -120,7 +126,6 @@ pub fn messages(position: u8) -> Vec<Message> {
         }),
         Message::Document { epoch: epoch(), document },
         Message::Command {
-            incarnation: 1,
             id: 1,
             command: Command::GroupMove { group: Some(GroupId(1)), from: None, to: Some(ServerId(position)) },
         },

@@ -305,7 +305,7 @@ impl Engine {
     fn act(&mut self, action: Action) -> Option<u8> {
         match action {
             Action::Beat(frame) => self.net.beat(&frame),
-            Action::Send { to, message } => self.net.send(to, &message, &self.cluster),
+            Action::Send(letter) => self.net.send(&letter, &self.cluster),
             Action::AskPartition { ask } => {
                 if let Some(asker) = &self.asker {
                     asker.ask(ask);

@@ -10,7 +10,7 @@ use clp_config::HeartbeatKind;
 use clp_core::cluster::Cluster;
 use clp_core::event::Event;
 use clp_core::ids::ServerId;
-use clp_core::message::{Frame, Message};
+use clp_core::message::{Frame, Letter};
 use clp_drivers::heartbeats::{Dropped, Received, Sink, Transport, comhb, diskhb, lanhb, lankhb};
 use clp_protocol::datagram::{DATAGRAM_MAX, Datagram, KIND_FRAME, KIND_MESSAGE, frame_body, message_body, read_body};
 use clp_protocol::seal::{Opener, Sealer, claimed_sender};
@@ -135,7 +135,8 @@ impl Net {
 
     /// A message goes on the best LAN path: the first by priority that was heard within two and a half intervals, else the
     /// one that was heard last.
-    pub fn send(&mut self, to: ServerId, message: &Message, cluster: &Cluster) {
+    pub fn send(&mut self, letter: &Letter, cluster: &Cluster) {
+        let to = letter.to.server;
         let view = cluster.server_view(super::now(), to);
         let fresh = cluster.plan().timing.interval * 5 / 2;
         let usable = |path: &usize| self.ways[*path].lan && self.ways[*path].transport.is_some();
@@ -144,7 +145,7 @@ impl Net {
         let best =
             best.or_else(|| candidates.iter().copied().min_by_key(|path| view.paths[*path].unwrap_or(std::time::Duration::MAX)));
         let Some(path) = best else { return };
-        let body = message_body(message);
+        let body = message_body(letter);
         if body.len() > DATAGRAM_MAX {
             eprintln!("clusterpro: a message of {} bytes does not fit a datagram", body.len());
             return;
@@ -170,7 +171,7 @@ impl Net {
         let lan = self.ways[received.path].lan;
         match read_body(opened.kind, &opened.body) {
             Ok(Datagram::Frame(frame)) => Ok(Event::Frame { from, path: received.path, lan, frame }),
-            Ok(Datagram::Message(message)) => Ok(Event::Message { from, message }),
+            Ok(Datagram::Message(letter)) => Ok(Event::Message { from, letter }),
             Err(_) => Err(Refusal { cause: Cause::Unreadable, claimed: Some(from) }),
         }
     }
