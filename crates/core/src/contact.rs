@@ -45,6 +45,8 @@ pub struct Peer {
     /// Send time of my newest frame that it acknowledged.
     pub acked: Option<Time>,
     returned: Option<Return>,
+    /// It acknowledged me in its present life.
+    acquainted: bool,
     search: Search,
     path_seq: Vec<u64>,
     pace: Pace,
@@ -62,6 +64,8 @@ struct Return {
     silent_since: Time,
     /// The first frame after it.
     at: Time,
+    /// It had acknowledged me in its life before: it does not before its first view with me.
+    acquainted: bool,
 }
 
 /// What was found by looking for a server whose heartbeats fell silent.
@@ -143,6 +147,7 @@ impl Contact {
             sign: now,
             acked: None,
             returned: None,
+            acquainted: false,
             search: Search::default(),
             path_seq: vec![0; paths],
             pace: Pace::new(now),
@@ -205,6 +210,7 @@ impl Contact {
             peer.row_pace = Pace::new(now);
             peer.report = 0;
             peer.report_acked = 0;
+            peer.acquainted = false;
             peer.mode = Mode::Running;
             peer.acks.clear();
         }
@@ -242,7 +248,7 @@ impl Contact {
         peer.seq = frame.seq;
         let silent_since = peer.news.unwrap_or(start);
         if heard.new_life || now.since(silent_since) >= silence {
-            peer.returned = Some(Return { silent_since, at: now });
+            peer.returned = Some(Return { silent_since, at: now, acquainted: peer.acquainted });
         }
         peer.news = Some(now);
         peer.search = Search::default();
@@ -354,6 +360,7 @@ impl Contact {
         }
         let Some(sent) = self.sent.iter().rev().find(|(number, _)| *number == seq).map(|(_, at)| *at) else { return };
         let peer = &mut self.peers[server.index()];
+        peer.acquainted = true;
         peer.acked = Some(peer.acked.map_or(sent, |at| at.max(sent)));
     }
 
@@ -535,7 +542,9 @@ impl Contact {
             let acked = peer.acked.unwrap_or(self.start);
             let returns = peer.returned.is_some_and(|back| {
                 let spoke = peer.news.map_or(Duration::ZERO, |news| news.since(back.at));
-                spoke < self.timing.interval * RETURN_INTERVALS && partition.keeps(now, back.silent_since)
+                let returning = self.timing.interval * RETURN_INTERVALS;
+                let patience = if back.acquainted { returning } else { returning.max(self.timing.right_timeout) };
+                spoke < patience && partition.keeps(now, back.silent_since)
             });
             let silent = peer.news.is_none_or(|at| now.since(at) >= self.keep_silence());
             let kept = silent && partition.keeps(now, peer.news.unwrap_or(self.start));

@@ -12,7 +12,8 @@ use clp_core::message::{
     Report, ResourceState, Row, WantedAway,
 };
 use clp_core::plan::{
-    AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, PartitionMethod, Plan, RecoveryTarget, ResourcePlan, Timing,
+    AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, PartitionMethod, Plan, RecoveryTarget, ResourcePlan,
+    ScriptBefore, Timing,
 };
 use clp_core::time::Time;
 
@@ -32,6 +33,7 @@ fn plan() -> Plan {
         failover_auto: true,
         failback_auto: true,
         exclusion: Exclusion::Normal,
+        life_forbids: true,
         shared_data: true,
         resources: vec![ResourceId(resource)],
     };
@@ -68,6 +70,8 @@ fn plan() -> Plan {
             target: None,
             servers: ServerSet::all(2),
             retry: 0,
+            on_timeout: OnTimeout::default(),
+            script_before: ScriptBefore::default(),
             recovery: RecoveryTarget::Group(GroupId(0)),
             restart_max: 0,
             failover_max: 1,

@@ -104,7 +104,7 @@ impl World {
             let from = ServerId::at(server);
             match action {
                 Action::Beat(frame) => self.give(1 - server, Event::Frame { from, path: 0, lan: true, frame }),
-                Action::Send { to, message } => self.give(to.index(), Event::Message { from, message }),
+                Action::Send(letter) => self.give(letter.to.server.index(), Event::Message { from, letter }),
                 Action::Resource { op, resource, .. } => self.give(server, Event::ResourceDone { op, resource, result: Ok(()) }),
                 _ => {}
             }
