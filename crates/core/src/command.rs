@@ -240,6 +240,10 @@ impl Cluster {
                 Err(refused("the cluster is starting: its servers wait for each other", "try again in a moment"))
             }
             Command::Suspend { on: true } => {
+                if !self.document.suspended {
+                    let members = self.views.members().into_iter().collect();
+                    self.document.unaware = ServerSet::all(self.plan.servers.len()).minus(members);
+                }
                 self.document.suspended = true;
                 Ok(vec![Goal::Suspended])
             }
@@ -258,21 +262,31 @@ impl Cluster {
         }
     }
 
-    /// Others go on as suspended, giving up nothing, until they know that it is over.
+    /// Others go on as suspended, giving up nothing, until they know that it is over; nobody does where one never knew of it.
     fn end_suspension(&mut self) {
         if self.document.suspended {
             let me = self.identity.me;
-            self.document.unsure =
-                self.plan.server_ids().filter(|server| *server != me && !self.contact.is_left(*server)).collect();
+            let others = self.plan.server_ids().filter(|server| *server != me && !self.contact.is_left(*server));
+            self.document.unsure = if self.document.unaware.is_empty() { others.collect() } else { ServerSet::EMPTY };
+            self.document.unaware = ServerSet::EMPTY;
             self.document.suspended = false;
             self.document.all_know = false;
         }
     }
 
-    /// The coordinator of a suspended cluster: does every configured server know?
+    /// The coordinator of a suspended cluster: does every configured server know? Everybody hears that nobody is unaware any
+    /// more before anybody acts upon it, so that no older document says otherwise afterwards.
     pub(crate) fn spread_suspension(&mut self, now: Time) {
+        if !self.document.suspended || !self.members_behind().is_empty() {
+            return;
+        }
+        let members: ServerSet = self.views.members().into_iter().collect();
+        let unaware = self.document.unaware.minus(members);
         let absent = self.plan.server_ids().any(|server| !self.views.has(self.member(server)));
-        if self.document.suspended && !self.document.all_know && !absent && self.members_behind().is_empty() {
+        if unaware != self.document.unaware {
+            self.document.unaware = unaware;
+            self.document_changed(now);
+        } else if !self.document.all_know && !absent && unaware.is_empty() {
             self.document.all_know = true;
             self.document_changed(now);
         }

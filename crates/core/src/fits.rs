@@ -95,6 +95,7 @@ impl Limits<'_> {
             && document.served.len() <= served_max
             && document.served.iter().all(|(s, g, m, _)| self.server(*s) && self.group(*g) && self.monitor(*m))
             && self.set(document.unsure)
+            && self.set(document.unaware)
     }
 
     fn command(&self, command: &Command) -> bool {

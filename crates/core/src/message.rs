@@ -365,6 +365,11 @@ pub struct Document {
     #[n(9)]
     #[cbor(default)]
     pub all_know: bool,
+    /// Servers that were not there when the cluster was suspended, and have not been since: they do not know of it, so that
+    /// `all_know` was never true.
+    #[n(10)]
+    #[cbor(default)]
+    pub unaware: ServerSet,
 }
 
 impl Document {

@@ -502,3 +502,23 @@ fn a_server_that_boots_into_a_suspended_cluster_starts_nothing_alone_and_everyth
         assert_eq!(world.said(0, |action| matches!(action, Action::Remember { suspended: false })), all);
     }
 }
+
+#[test]
+fn a_server_that_was_dead_before_the_suspension_holds_nothing_back_after_it() {
+    let mut world = World::new(&plan(2, vec![]));
+    world.run_until(Time(10_000_000));
+    world.servers[1] = None;
+    world.run_until(Time(15_000_000));
+    world.give(0, Event::Operator { id: 1, command: Command::Suspend { on: true } });
+    world.run_until(Time(16_000_000));
+    world.give(0, Event::Operator { id: 2, command: Command::Suspend { on: false } });
+    world.run_until(Time(17_000_000));
+    for (id, command, phase) in [
+        (3, Command::GroupStop { group: None, server: None }, Phase::Off),
+        (4, Command::GroupStart { group: None, server: None }, Phase::On),
+    ] {
+        world.give(0, Event::Operator { id, command });
+        world.run_until(world.now + ms(3000));
+        assert_eq!(world.phase(0), phase, "command {id}");
+    }
+}
