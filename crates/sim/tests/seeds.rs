@@ -6,6 +6,9 @@ use clp_sim::plant::PLANTS;
 
 const SEEDS: u64 = 2000;
 
+// A resource that is active anywhere makes its server an owner of the group, so that a group split over two servers is one with
+// two owners.
+// S-GRP-UNIT
 #[test]
 fn two_thousand_runs_hold_every_invariant() {
     let next = AtomicU64::new(0);

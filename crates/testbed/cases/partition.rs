@@ -92,6 +92,26 @@ fn a_server_that_is_cut_from_everything_stops_and_the_other_takes_over() {
     assert!(cluster.is_active_on("server2") && !cluster.has_mount("server1") && !cluster.has_address("server1"));
 }
 
+// S-NP-ACTION
+#[test]
+fn the_isolated_side_does_what_the_action_on_partition_says() {
+    for action in ["1", "2"] {
+        let conf = Conf::sample().with("<npaction>2</npaction>", &format!("<npaction>{action}</npaction>"));
+        let Some(cluster) = Cluster::up(conf) else { return };
+        cluster.cut("server1", Net::Com).unwrap();
+        cluster.disk_fail("server1").unwrap();
+        cluster.cut("server1", Net::All).unwrap();
+        cluster.until("the group is active on server2", || cluster.is_active_on("server2"));
+        if action == "1" {
+            cluster.until("the service on server1 ended", || !cluster.is_true("server1", "pgrep -f 'clusterpro engine'"));
+            assert!(!cluster.has_mount("server1") && !cluster.has_address("server1"));
+            assert!(!cluster.is_off("server1") && cluster.boots("server1") == 1, "its operating system goes on");
+        } else {
+            cluster.until("server1 is shut down", || cluster.is_off("server1"));
+        }
+    }
+}
+
 #[test]
 fn a_killed_engine_takes_its_server_down_and_the_group_goes_on_elsewhere() {
     let Some(cluster) = Cluster::up(Conf::sample()) else { return };
