@@ -176,7 +176,8 @@ impl Cluster {
         }
         self.settle(now);
         let mut out = std::mem::take(&mut self.out);
-        let suspended = self.document.suspended;
+        // While somebody may not know that it is over, a restart must not make this server forget it either.
+        let suspended = self.document.suspended || !self.document.unsure.is_empty();
         if std::mem::replace(&mut self.suspended_kept, suspended) != suspended {
             out.insert(0, Action::Remember { suspended });
         }

@@ -522,3 +522,24 @@ fn a_server_that_was_dead_before_the_suspension_holds_nothing_back_after_it() {
         assert_eq!(world.phase(0), phase, "command {id}");
     }
 }
+
+#[test]
+fn a_resume_that_the_other_server_did_not_hear_is_remembered_over_a_restart() {
+    let mut world = World::new(&plan(2, vec![]));
+    world.run_until(Time(10_000_000));
+    world.give(0, Event::Operator { id: 1, command: Command::Suspend { on: true } });
+    world.run_until(Time(12_000_000));
+    world.cut = true;
+    world.run_until(Time(15_000_000));
+    world.give(1, Event::Operator { id: 2, command: Command::Suspend { on: false } });
+    world.run_until(Time(16_000_000));
+    let remembered = world.log.iter().rev().find_map(|(_, server, action)| match action {
+        Action::Remember { suspended } if *server == 1 => Some(*suspended),
+        _ => None,
+    });
+    assert_eq!(remembered, Some(true), "server1 may still be at rest");
+    world.cut = false;
+    world.run_until(Time(20_000_000));
+    assert!(world.said(1, |action| matches!(action, Action::Remember { suspended: false })), "until it knows");
+    assert_eq!((world.phase(0), world.phase(1)), (Phase::On, Phase::Off));
+}
