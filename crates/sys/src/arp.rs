@@ -13,6 +13,8 @@ use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, Socket, Type};
 pub type Mac = [u8; 6];
 
 const FRAME: usize = 42;
+/// Frames that a socket's buffer may hold; more than that arrive only in a flood.
+const WAITING_MAX: usize = 4096;
 const BROADCAST: Mac = [0xff; 6];
 const REQUEST: u8 = 1;
 const REPLY: u8 = 2;
@@ -119,8 +121,18 @@ impl Arp {
         self.send(REPLY, address, BROADCAST, address)
     }
 
+    /// Forget what arrived before now.
+    fn drain(&self) {
+        let mut buffer = [MaybeUninit::<u8>::uninit(); 128];
+        for _ in 0..WAITING_MAX {
+            if self.socket.recv_with_flags(&mut buffer, libc::MSG_DONTWAIT).is_err() {
+                return;
+            }
+        }
+    }
+
     /// Ask who has the address, without claiming it: the first other hardware address that answers within `wait`. The
-    /// question is repeated, since one frame may be lost.
+    /// question is repeated, since one frame may be lost. What arrived before the question is no answer.
     ///
     /// # Errors
     /// The interface is down.
@@ -134,6 +146,7 @@ impl Arp {
     /// # Errors
     /// The interface is down.
     pub fn holder_besides(&self, address: Ipv4Addr, wait: Duration, own: &[Mac]) -> io::Result<Option<Mac>> {
+        self.drain();
         let until = Instant::now() + wait;
         let again = wait / 3;
         let mut next = Instant::now();

@@ -126,6 +126,29 @@ mod tests {
         });
     }
 
+    /// A socket that is kept open has heard the neighbour speak for itself before: that is no answer to a later question.
+    #[test]
+    fn what_was_said_before_the_question_is_no_answer() {
+        in_own_network(|| {
+            let neighbour = Neighbour::beside("a0");
+            ip("addr add 10.78.0.1/24 dev a0");
+            neighbour.run("ip addr add 10.78.0.2/24 dev b0");
+            let all = clp_sys::address::list().expect("addresses");
+            let here = all.iter().find(|assigned| assigned.address.to_string() == "10.78.0.1").expect("a0");
+            let arp = Arp::open(here.interface).expect("socket");
+            let address = "10.78.0.2".parse().expect("address");
+            let wait = Duration::from_millis(200);
+            crate::heartbeats::tests_support::until("the neighbour answers", || {
+                arp.holder(address, wait).expect("asked").is_some()
+            });
+            // Its own question tells everybody its address; then it is gone.
+            neighbour.run("ip neigh flush dev b0");
+            neighbour.run("ping -c 1 -W 5 10.78.0.1");
+            neighbour.run("ip addr del 10.78.0.2/24 dev b0");
+            assert_eq!(arp.holder(address, wait).expect("asked"), None);
+        });
+    }
+
     /// Two interfaces of one server on one LAN: the other one answers for the address as well.
     #[test]
     fn an_answer_of_an_own_interface_is_no_duplicate() {
