@@ -92,7 +92,7 @@ fn a_supervisor_killed_while_the_lab_is_made_is_reported_and_leaves_nothing_behi
             continue;
         }
         assert!(words.contains("supervisor ended"), "{moment}: {words}");
-        assert_eq!(left_of(&name), [""; 0], "{moment}");
+        nothing_is_left_of(&name);
     }
 }
 
@@ -122,7 +122,7 @@ fn a_lab_is_shown_while_it_is_made_and_when_its_supervisor_is_silent_and_can_be_
     let refused = by_hand(&["exec", "server1", "--name", &name, "--", "true"]);
     assert!(refused.status == 1 && refused.stderr.contains(&what_helps), "{refused:?}");
     assert!(by_hand(&["down", "--name", &name]).is_ok());
-    assert_eq!(left_of(&name), [""; 0]);
+    nothing_is_left_of(&name);
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn a_name_that_is_taken_is_refused_and_the_lab_that_has_it_lives_on() {
     // The janitor of the refused one waits for nothing.
     assert_eq!(processes_of(&name).iter().filter(|(_, words)| words.contains(" janitor ")).count(), 1);
     lab.down().unwrap();
-    assert_eq!(left_of(&name), [""; 0]);
+    nothing_is_left_of(&name);
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn a_lab_is_swept_up_from_another_control_group_too() {
     let listed = gather(list.arg(env!("CARGO_BIN_EXE_testbed")).arg("list"));
     std::fs::remove_dir(&other).unwrap();
     assert!(listed.is_ok(), "{listed:?}");
-    assert_eq!(left_of(&name), [""; 0]);
+    nothing_is_left_of(&name);
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn without_room_for_its_files_a_lab_is_refused_before_it_begins() {
     let refused = gather(command.args(["--mount", "sh", "-c", &line]).arg(env!("CARGO_BIN_EXE_testbed")));
     assert_eq!(refused.status, 1);
     assert!(refused.stderr.contains(places::LABS) && refused.stderr.contains("are free"), "{refused:?}");
-    assert_eq!(left_of(&name), [""; 0]);
+    nothing_is_left_of(&name);
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn a_lab_taken_down_under_its_user_is_an_error_for_him_and_no_more() {
     assert_eq!(error, format!("lab {} is down", lab.name()));
     let name = lab.name().to_string();
     drop(lab);
-    assert_eq!(left_of(&name), [""; 0]);
+    nothing_is_left_of(&name);
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn down_all_takes_down_the_labs_of_this_directory_one_by_one() {
     let down = gather(testbed(&["down", "--all"]).current_dir(&here));
     assert!(down.is_ok() && names.iter().all(|name| down.stdout.contains(&format!("lab {name} is down"))), "{down:?}");
     for name in &names {
-        assert_eq!(left_of(name), [""; 0]);
+        nothing_is_left_of(name);
     }
 }
 
