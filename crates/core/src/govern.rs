@@ -374,28 +374,22 @@ impl Cluster {
 
     /// Where the group would go if an operator wanted it there now.
     pub(crate) fn choice_for(&self, group: GroupId, target: ServerId) -> Option<ServerId> {
-        let (avoided, barred) = self.excluding(group);
-        let decision = choose(Candidates {
-            policy: &self.plan.group(group).policy,
-            target: Some(target),
-            members: self.views.members().into_iter().collect(),
-            leaving: self.leaving_members(),
-            excluded: ServerSet::EMPTY,
-            avoided,
-            barred,
-        });
-        decision.chosen
+        self.choose_among_members(group, Some(target), ServerSet::EMPTY).chosen
     }
 
     fn candidates(&self, group: GroupId, besides: ServerSet) -> Decision {
         let intent = &self.document.groups[group.index()];
+        self.choose_among_members(group, intent.target, ServerSet(intent.excluded.0 | besides.0))
+    }
+
+    fn choose_among_members(&self, group: GroupId, target: Option<ServerId>, excluded: ServerSet) -> Decision {
         let (avoided, barred) = self.excluding(group);
         choose(Candidates {
             policy: &self.plan.group(group).policy,
-            target: intent.target,
+            target,
             members: self.views.members().into_iter().collect(),
             leaving: self.leaving_members(),
-            excluded: ServerSet(intent.excluded.0 | besides.0),
+            excluded,
             avoided,
             barred,
         })
