@@ -4,8 +4,8 @@
 
 use clp_alerts::Alert;
 use clp_core::action::Alert as Fact;
-use clp_core::cluster::final_words;
 use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId};
+use clp_core::ladder::final_words;
 use clp_core::plan::{AfterStop, FinalAction, Plan, RecoveryTarget};
 use clp_core::recovery::{MonitorOrder, Step};
 
