@@ -10,6 +10,7 @@ use clp_config::schema::SECTIONS;
 use clp_config::schema::monitors::common_defaults;
 use clp_config::value::Param;
 use clp_config::{Configuration, Document};
+use clp_protocol::control::{PathStatistics, PathStatus};
 
 use crate::format::{bottom, kind_title, plain, title};
 
@@ -85,7 +86,8 @@ struct Object {
     properties: Vec<(String, String)>,
 }
 
-/// The listing of these kinds, of one object if it is named; `detail` shows every parameter.
+/// The listing of these kinds, of one object if it is named; `detail` shows every parameter. `measured`: this server's heartbeat
+/// paths as its engine sees them, none when it does not run.
 ///
 /// # Errors
 /// No object has the name: the names that exist.
@@ -95,10 +97,17 @@ pub fn listing(
     kinds: &[Objects],
     name: Option<&str>,
     detail: bool,
+    measured: &[PathStatus],
 ) -> Result<String, Vec<String>> {
     let mut text = title("CLUSTER INFORMATION", 23, 23);
     for kind in kinds {
-        let objects = objects(document.root(), configuration, *kind, detail);
+        let mut objects = objects(document.root(), configuration, *kind, detail);
+        if *kind == Objects::Heartbeats && detail {
+            for object in &mut objects {
+                let path = measured.iter().filter(|path| path.name == object.name);
+                object.properties.extend(path.flat_map(|path| path.statistics.iter().flat_map(of_measured)));
+            }
+        }
         if let Some(name) = name
             && !objects.iter().any(|object| object.name == name)
         {
@@ -144,8 +153,15 @@ fn objects(root: &Element, configuration: &Configuration, kind: Objects, detail:
             .collect(),
         Objects::Heartbeats => {
             let heartbeats = configuration.heartbeats.iter();
-            let described = heartbeats.map(|h| (h.name.clone(), h.kind.word(), h.priority, h.device));
-            described.map(|path| of_path(configuration, path, Vec::new(), detail)).collect()
+            heartbeats
+                .map(|heartbeat| {
+                    let role = configuration.role(heartbeat).map(|role| pair("Role", role.words()));
+                    let path = (heartbeat.name.clone(), heartbeat.kind.word(), heartbeat.priority, heartbeat.device);
+                    let mut object = of_path(configuration, path, Vec::new(), detail);
+                    object.properties.extend(role);
+                    object
+                })
+                .collect()
         }
         Objects::Partitions => {
             let elements = instances(root, "networkpartition");
@@ -215,6 +231,14 @@ fn of_path(
         }
     }
     Object { name, properties }
+}
+
+/// What this server measured of a heartbeat path towards another server.
+fn of_measured(path: &PathStatistics) -> [(String, String); 2] {
+    let ms = |micros: Option<u64>| micros.map_or("not known".to_string(), |micros| format!("{:.1} ms", micros as f64 / 1000.0));
+    let came = format!("{} received, {} lost ({} of the last {})", path.received, path.lost, path.recent_lost, path.recent);
+    let took = format!("{}, at most {}", ms(path.delay_us), ms(path.delay_max_us));
+    [(format!("Heartbeats From {}", path.server), came), (format!("Delay From {}", path.server), took)]
 }
 
 /// Resources or monitors, by name: type, comment and the type's own parameters, with `detail` those that all types have.

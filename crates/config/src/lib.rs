@@ -15,7 +15,7 @@ pub mod value;
 
 pub use configuration::{
     Configuration, Device, DeviceKind, Group, GroupKind, Heartbeat, HeartbeatKind, Monitor, MonitorKind, Partition,
-    PartitionKind, Pingnp, RecoveryTarget, Resource, ResourceKind, Server,
+    PartitionKind, Pingnp, RecoveryTarget, Resource, ResourceKind, Role, Server,
 };
 pub use difference::{Change, Changes, diff};
 pub use document::{Document, ReadError, SetError};

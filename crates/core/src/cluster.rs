@@ -71,7 +71,6 @@ pub struct Cluster {
     pub(crate) phases: Vec<Phase>,
     pub(crate) suspended_told: bool,
     suspended_kept: bool,
-    pub(crate) paths_up: Vec<Vec<bool>>,
     /// When this engine ran last.
     ran: Time,
     pub(crate) next_beat: Time,
@@ -114,7 +113,6 @@ impl Cluster {
             phases: vec![Phase::Possible; plan.groups.len()],
             suspended_told: false,
             suspended_kept: identity.suspended,
-            paths_up: vec![vec![false; identity.paths]; servers],
             ran: now,
             next_beat: now,
             next_verify: now,
@@ -179,7 +177,8 @@ impl Cluster {
     /// When [`Event::Deadline`] is due at the latest.
     pub fn next_deadline(&self, now: Time) -> Time {
         let mut next = self.next_beat;
-        for at in self.contact.next_expiry(now).into_iter().chain(self.orders.wake).filter(|at| *at > now) {
+        let alone = self.contact.next_expiry(now).into_iter().chain(self.contact.next_path_change()).chain(self.orders.wake);
+        for at in alone.filter(|at| *at > now) {
             next = next.min(at);
         }
         next
@@ -216,6 +215,7 @@ impl Cluster {
         self.note_phases(now);
         self.finish_leaving(now);
         self.watch_occupied(now);
+        self.watch_paths(now);
         if self.refresh_report() {
             self.spread_report(now, true);
         }
@@ -232,7 +232,6 @@ impl Cluster {
         let frame =
             self.contact.frame(now, mode, self.views.promised, self.views.epoch(), report, &held, self.identity.generation);
         self.out.push(Action::Beat(frame));
-        self.watch_paths(now);
         self.spread_report(now, false);
         self.repeat_view_messages(now);
         self.repeat_command(now);

@@ -9,6 +9,7 @@ use crate::ids::{ServerId, ServerSet};
 use crate::message::{Ack, Carried, Epoch, Frame, Mode, NEVER, Row};
 use crate::pace::Pace;
 use crate::partition::Partition;
+use crate::path::PathState;
 use crate::plan::Timing;
 use crate::time::{Time, micros};
 
@@ -31,8 +32,8 @@ pub struct Peer {
     pub report: u64,
     /// Version of my report that it holds.
     pub report_acked: u64,
-    /// When each path brought a new frame last.
-    pub paths: Vec<Option<Time>>,
+    /// How it is heard on each path.
+    pub paths: Vec<PathState>,
     /// When any path did.
     pub heard: Option<Time>,
     /// When a frame came that no other path had brought before: the silence that a verdict may cover begins here. A copy that
@@ -100,8 +101,6 @@ pub struct Heard {
     pub rebooted: bool,
     /// The frame's mode differs from the one before.
     pub mode_changed: bool,
-    /// The path was silent before.
-    pub path_up: bool,
 }
 
 /// Why the right is not held.
@@ -140,7 +139,7 @@ impl Contact {
             view: Epoch::default(),
             report: 0,
             report_acked: 0,
-            paths: vec![None; paths],
+            paths: vec![PathState::new(now, timing.interval); paths],
             heard: None,
             news: None,
             heard_lan: None,
@@ -223,8 +222,7 @@ impl Contact {
             return None;
         }
         peer.path_seq[path] = frame.seq;
-        heard.path_up = peer.paths[path].is_none_or(|at| now.since(at) >= timeout);
-        peer.paths[path] = Some(now);
+        peer.paths[path].hear(now, lan);
         if frame.seq <= peer.seq {
             // A copy of what another path brought, late or repeated by somebody: it is as old as that, and no sign of its own.
             let behind = self.timing.interval * u32::try_from(peer.seq - frame.seq).unwrap_or(u32::MAX).min(1 << 16);
@@ -499,9 +497,10 @@ impl Contact {
         for peer in &mut self.peers {
             peer.sign = peer.sign + gap;
             peer.row_at = peer.row_at + gap;
-            for at in [&mut peer.heard, &mut peer.heard_lan, &mut peer.news].into_iter().chain(&mut peer.paths).flatten() {
+            for at in [&mut peer.heard, &mut peer.heard_lan, &mut peer.news].into_iter().flatten() {
                 *at = *at + gap;
             }
+            peer.paths.iter_mut().for_each(|path| path.stood_still(gap));
         }
     }
 
@@ -597,6 +596,17 @@ impl Contact {
             })
             .filter(|at| *at > now)
             .min()
+    }
+
+    /// When the next path counts as silent, if nothing comes on it.
+    pub fn next_path_change(&self) -> Option<Time> {
+        self.others().flat_map(|server| &self.peer(server).paths).filter_map(PathState::next_change).min()
+    }
+
+    /// What the paths to a server have become since the last look: (path, up).
+    pub fn path_changes(&mut self, now: Time, server: ServerId) -> impl Iterator<Item = (usize, bool)> {
+        let paths = self.peers[server.index()].paths.iter_mut().enumerate();
+        paths.filter_map(move |(path, state)| state.judge(now).map(|up| (path, up)))
     }
 }
 

@@ -22,6 +22,7 @@ mod operate;
 mod orders;
 pub mod pace;
 pub mod partition;
+pub mod path;
 pub mod placement;
 mod placing;
 pub mod plan;

@@ -19,8 +19,17 @@ pub struct ServerView {
     pub out_of_reach: bool,
     /// Stopping its service.
     pub leaving: bool,
-    /// For each path: age of its last frame, None when never.
-    pub paths: Vec<Option<Duration>>,
+}
+
+/// A heartbeat path to a server as it is heard here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PathView {
+    /// It is up: messages may go there.
+    pub up: bool,
+    /// Frames come, but it fell silent again and again lately.
+    pub unsteady: bool,
+    /// Age of its last frame, None when never.
+    pub age: Option<Duration>,
 }
 
 /// A group as known here.
@@ -45,14 +54,18 @@ impl Cluster {
     /// One server.
     pub fn server_view(&self, now: Time, server: ServerId) -> ServerView {
         let me = server == self.identity.me;
-        let paths = self.contact.peer(server).paths.iter().map(|at| at.map(|at| now.since(at))).collect();
         ServerView {
             alive: me || (self.contact.is_alive(now, server) && !self.contact.is_left(server)),
             member: self.views.members().contains(&server),
             out_of_reach: self.out_of_reach(now).has(server),
             leaving: if me { self.leaving.is_some() } else { self.contact.peer(server).mode != crate::message::Mode::Running },
-            paths,
         }
+    }
+
+    /// One heartbeat path to another server. Cheap: asked for each message.
+    pub fn path_view(&self, now: Time, server: ServerId, path: usize) -> PathView {
+        let state = &self.contact.peer(server).paths[path];
+        PathView { up: state.is_up(now), unsteady: state.is_unsteady(now), age: state.heard().map(|at| now.since(at)) }
     }
 
     /// One group.

@@ -55,18 +55,19 @@ impl Cluster {
     }
 
     pub(crate) fn spread_report(&mut self, now: Time, changed: bool) {
-        let report = self.reports[self.identity.me.index()].clone();
+        let newest = self.reports[self.identity.me.index()].version;
         for server in self.contact.others() {
             let peer = self.contact.peer(server);
-            if !self.contact.is_heard(now, server, true) || peer.report_acked >= report.version {
+            if !self.contact.is_heard(now, server, true) || peer.report_acked >= newest {
                 continue;
             }
             let sent = &mut self.report_sent[server.index()];
-            let due = sent
-                .is_none_or(|(version, at)| (changed && version < report.version) || now.since(at) >= self.plan.timing.interval);
+            let due =
+                sent.is_none_or(|(version, at)| (changed && version < newest) || now.since(at) >= self.plan.timing.interval);
             if due {
-                *sent = Some((report.version, now));
-                self.send(server, Message::Report(report.clone()));
+                *sent = Some((newest, now));
+                let report = self.reports[self.identity.me.index()].clone();
+                self.send(server, Message::Report(report));
             }
         }
     }
@@ -103,22 +104,15 @@ impl Cluster {
         }
     }
 
-    /// Tell operators which paths fell silent or came back.
+    /// Tell operators which paths fell silent or came back. Those of a server that never was there or said farewell are no news.
     pub(crate) fn watch_paths(&mut self, now: Time) {
-        let limit = self.plan.timing.interval * 2 + self.plan.timing.interval / 2;
         for server in self.contact.others() {
             let gone = self.contact.peer(server).incarnation == 0 || self.contact.is_left(server);
-            for path in 0..self.identity.paths {
-                let up = self.contact.peer(server).paths[path].is_some_and(|at| now.since(at) < limit);
-                let was = &mut self.paths_up[server.index()][path];
-                if up && !*was {
-                    *was = true;
-                    self.out.push(Action::Alert(Alert::PathUp { server, path }));
-                } else if !up && *was {
-                    *was = false;
-                    if !gone {
-                        self.out.push(Action::Alert(Alert::PathDown { server, path }));
-                    }
+            for (path, up) in self.contact.path_changes(now, server) {
+                match up {
+                    true => self.out.push(Action::Alert(Alert::PathUp { server, path })),
+                    false if !gone => self.out.push(Action::Alert(Alert::PathDown { server, path })),
+                    false => {}
                 }
             }
         }

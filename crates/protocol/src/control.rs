@@ -217,6 +217,34 @@ pub struct PathStatus {
     /// What arrived here on this path and was refused, only for the server asked: one entry a cause that occurred.
     #[serde(default)]
     pub refused: Vec<RefusedStatus>,
+    /// What the server asked measured of this path towards each other server, only on its own paths.
+    #[serde(default)]
+    pub statistics: Vec<PathStatistics>,
+    /// Of a LAN: `dedicated` when no group has an address there, else `backup`; empty for other paths.
+    #[serde(default)]
+    pub role: String,
+}
+
+/// A heartbeat path from one server to the one asked, as measured there since its engine started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathStatistics {
+    /// The other server.
+    pub server: String,
+    /// Frames that came.
+    pub received: u64,
+    /// Frames between those that came which did not.
+    pub lost: u64,
+    /// The newest frames that should have come, 128 at most.
+    pub recent: u32,
+    /// How many of those did not.
+    pub recent_lost: u32,
+    /// How long a frame is on its way, in microseconds, smoothed; absent before the first round trip. Of a disk it includes the
+    /// wait for the next read.
+    pub delay_us: Option<u64>,
+    /// The longest so far.
+    pub delay_max_us: Option<u64>,
+    /// Control messages sent to that server on this path.
+    pub messages: u64,
 }
 
 /// What arrived on a path of the server asked and was refused for one cause, since its engine started.

@@ -1,6 +1,6 @@
 //! clpstat: the status of the cluster.
 
-use clp_protocol::control::{ClusterStatus, Reply, Request};
+use clp_protocol::control::{ClusterStatus, PathStatus, Reply, Request};
 use clp_services::client::ReachError;
 use clp_sys::paths::Root;
 
@@ -83,7 +83,7 @@ pub const COMMAND: Command = Command {
     ],
     notes: &[
         "While the cluster service of the server that is asked does not run everything is shown as Offline, and the exit code is 0.",
-        "Configuration is read from the file in force on this server, default values included.",
+        "Configuration is read from the file in force on this server, default values included; --hb --detail adds what this server measured of each path while its cluster service runs.",
         "The marks of -g, -n and -p: o online or normal, x offline or error, e failed, p on the way, - unknown or not used.",
     ],
     examples: &[
@@ -148,12 +148,25 @@ fn configured(mode: &str) -> Option<&'static [Objects]> {
 
 fn show_configuration(root: &Root, kinds: &[Objects], name: Option<&str>, detail: bool) -> Result<(), Failure> {
     let (document, configuration) = in_force(root)?;
-    let text = properties::listing(&document, &configuration, kinds, name, detail).map_err(|known| {
+    // What the engine measured comes with the details of heartbeats; without an engine there is none.
+    let wanted = detail && kinds.contains(&Objects::Heartbeats);
+    let status = wanted.then(|| ask(root, None, &Request::Status));
+    let measured = match status {
+        Some(Ok(Reply::Status(status))) => own_paths(*status),
+        _ => Vec::new(),
+    };
+    let text = properties::listing(&document, &configuration, kinds, name, detail, &measured).map_err(|known| {
         let kind = kinds.first().map_or("", |kind| kind.noun()).to_string();
         failure(&Reply::Unknown { kind, name: name.unwrap_or_default().into(), known })
     })?;
     screen::text(&text);
     Ok(())
+}
+
+/// The paths of the server whose view it is.
+fn own_paths(status: ClusterStatus) -> Vec<PathStatus> {
+    let own = status.servers.into_iter().find(|server| server.name == status.local);
+    own.map_or_else(Vec::new, |server| server.paths)
 }
 
 fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
@@ -183,7 +196,7 @@ fn why(group: &str, server: Option<&str>, as_json: bool) -> Result<(), Failure> 
 
 /// The service of the server asked is down: everything that is configured, shown as Offline.
 fn offline(configuration: &clp_config::Configuration, server: Option<&str>) -> ClusterStatus {
-    use clp_protocol::control::{CONTROL_VERSION, GroupStatus, MonitorStatus, PathStatus, ResourceStatus, ServerStatus};
+    use clp_protocol::control::{CONTROL_VERSION, GroupStatus, MonitorStatus, ResourceStatus, ServerStatus};
     let off = || "Offline".to_string();
     let path = |name: &str, kind: &str| PathStatus {
         name: name.into(),
@@ -192,6 +205,8 @@ fn offline(configuration: &clp_config::Configuration, server: Option<&str>) -> C
         peers: configuration.servers.iter().map(|_| off()).collect(),
         note: String::new(),
         refused: Vec::new(),
+        statistics: Vec::new(),
+        role: String::new(),
     };
     let paths: Vec<PathStatus> = configuration
         .heartbeats

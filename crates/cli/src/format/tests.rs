@@ -14,6 +14,8 @@ fn path(name: &str, kind: &str, status: &str, peers: &[&str]) -> PathStatus {
         peers: peers.iter().map(ToString::to_string).collect(),
         note: String::new(),
         refused: Vec::new(),
+        statistics: Vec::new(),
+        role: String::new(),
     }
 }
 

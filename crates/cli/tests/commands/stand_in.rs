@@ -125,6 +125,8 @@ impl StandIn {
             peers: peers(),
             note: String::new(),
             refused: Vec::new(),
+            statistics: Vec::new(),
+            role: String::new(),
         };
         let server = |name: &str| ServerStatus {
             name: name.into(),

@@ -10,9 +10,11 @@ mod server;
 pub use cluster::Cluster;
 pub use group::{Group, GroupKind};
 pub use monitor::{Monitor, MonitorCommon, MonitorKind, Preaction, RecoveryTarget};
-pub use paths::{Heartbeat, HeartbeatKind, Partition, PartitionKind, Pingnp};
+pub use paths::{Heartbeat, HeartbeatKind, Partition, PartitionKind, Pingnp, Role};
 pub use resource::{Resource, ResourceKind};
 pub use server::{Device, DeviceKind, Server};
+
+use std::net::IpAddr;
 
 use crate::document::{Document, Element};
 use crate::problem::Problem;
@@ -63,6 +65,17 @@ impl Configuration {
         };
         rules::check(&configuration, &mut problems);
         if problems.is_empty() { Ok(configuration) } else { Err(problems) }
+    }
+
+    /// What a LAN heartbeat's network is used for besides; None for the other types.
+    pub fn role(&self, heartbeat: &Heartbeat) -> Option<Role> {
+        if !matches!(heartbeat.kind, HeartbeatKind::Lanhb | HeartbeatKind::Lankhb) {
+            return None;
+        }
+        let own = self.servers.iter().filter_map(|server| server.device(heartbeat.device)?.info.parse().ok());
+        let floating: Vec<IpAddr> = self.resources.iter().filter_map(Resource::floating_address).collect();
+        let shared = |own: IpAddr| floating.iter().any(|floating| paths::are_near(own, *floating));
+        Some(if own.into_iter().any(shared) { Role::Backup } else { Role::Dedicated })
     }
 
     /// Names of the resources that must be online before this one: as named, else by type within its group.

@@ -33,6 +33,42 @@ impl HeartbeatKind {
     }
 }
 
+/// What a LAN is used for besides heartbeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// No group has an address there: an interconnect of its own.
+    Dedicated,
+    /// Clients reach groups there: the interconnect when the dedicated one is lost.
+    Backup,
+}
+
+impl Role {
+    /// In one word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Role::Dedicated => "dedicated",
+            Role::Backup => "backup",
+        }
+    }
+
+    /// In the words of listings.
+    pub fn words(self) -> &'static str {
+        match self {
+            Role::Dedicated => "dedicated interconnect",
+            Role::Backup => "backup interconnect (public LAN)",
+        }
+    }
+}
+
+/// Could both be in one network? A configuration names no masks: taken as 24 bits, of IPv6 64.
+pub(super) fn are_near(one: IpAddr, other: IpAddr) -> bool {
+    match (one, other) {
+        (IpAddr::V4(one), IpAddr::V4(other)) => one.octets()[..3] == other.octets()[..3],
+        (IpAddr::V6(one), IpAddr::V6(other)) => one.segments()[..4] == other.segments()[..4],
+        _ => false,
+    }
+}
+
 /// A heartbeat resource.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Heartbeat {
@@ -133,4 +169,26 @@ pub(super) fn read_partitions(root: &Element, problems: &mut Vec<Problem>) -> Ve
     }
     partitions.sort_by_key(|partition| partition.priority);
     partitions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lan_where_groups_have_addresses_is_the_backup() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples/two-node-disk/clp.conf");
+        let text = std::fs::read_to_string(path).expect("sample");
+        let roles = |text: &str| -> Vec<Option<Role>> {
+            let document = crate::Document::read(text.as_bytes()).expect("document");
+            let configuration = crate::Configuration::from_document(&document).expect("configuration");
+            configuration.heartbeats.iter().map(|heartbeat| configuration.role(heartbeat)).collect()
+        };
+        assert_eq!(roles(&text), [Some(Role::Dedicated), Some(Role::Backup), None, None]);
+        // Without addresses of groups on either, both are interconnects of their own.
+        let elsewhere = text.replace("<ip>10.0.0.1", "<ip>172.16.5.1");
+        assert_eq!(roles(&elsewhere)[..2], [Some(Role::Dedicated), Some(Role::Dedicated)]);
+        let six = |text: &str| text.parse().expect("address");
+        assert!(are_near(six("fd00::1"), six("fd00::2:3")) && !are_near(six("fd00:1::1"), six("fd00::1")));
+    }
 }

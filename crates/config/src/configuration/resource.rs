@@ -1,5 +1,7 @@
 //! Group resources, in force, with what differs on one server.
 
+use std::net::IpAddr;
+
 use super::{Group, NOT_YET, instances, key};
 use crate::document::Element;
 use crate::problem::Problem;
@@ -26,6 +28,14 @@ pub struct Resource {
 }
 
 impl Resource {
+    /// The address that clients use, if it has one; what stands behind it in the file (interface, prefix) left aside.
+    pub fn floating_address(&self) -> Option<IpAddr> {
+        match &self.kind {
+            ResourceKind::Fip(fip) => fip.ip.split(['%', '/']).next()?.parse().ok(),
+            _ => None,
+        }
+    }
+
     /// Parameters on a server.
     pub fn on(&self, server: &str) -> &ResourceKind {
         self.on_servers.iter().find(|(name, _)| name == server).map_or(&self.kind, |(_, kind)| kind)

@@ -9,6 +9,7 @@ mod control;
 mod feed;
 mod monitors;
 mod net;
+mod paths;
 mod record;
 mod refused;
 mod scripts;
@@ -138,7 +139,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
     let watch = watch::Watch::listen(&root, inputs.clone())?;
     let scripts = scripts::Scripts::start(loaded.clone(), inputs.clone());
     control::listen(&root, inputs.clone())?;
-    let net = net::Net::open(&loaded, me, trust, inputs.clone())?;
+    let net = net::Net::open(&loaded, me, incarnation, trust, inputs.clone())?;
     watch_parent(inputs.clone());
     if let Err(reason) = clp_sys::realtime::promote_this_thread(clp_sys::realtime::HEARTBEAT_PRIORITY) {
         record.note(format!("{reason}; heartbeats run at ordinary priority"));

@@ -11,11 +11,13 @@ use clp_core::cluster::Cluster;
 use clp_core::event::Event;
 use clp_core::ids::ServerId;
 use clp_core::message::{Frame, Letter};
+use clp_core::time::{Time, micros};
 use clp_drivers::heartbeats::{Dropped, Received, Sink, Transport, comhb, diskhb, lanhb, lankhb};
 use clp_protocol::datagram::{DATAGRAM_MAX, Datagram, KIND_FRAME, KIND_MESSAGE, frame_body, message_body, read_body};
 use clp_protocol::seal::{Opener, Sealer, claimed_sender};
 
 use super::Input;
+use super::paths::Statistics;
 use super::refused::{Cause, Refusal};
 use crate::setup::Loaded;
 
@@ -59,11 +61,13 @@ pub struct Net {
     sealer: Sealer,
     opener: Opener,
     waiting: Arc<[Waiting]>,
+    /// What is measured of each path.
+    pub statistics: Statistics,
 }
 
 impl Net {
     /// Open every configured path that this server uses; one that cannot be opened now is reported and stays closed.
-    pub fn open(loaded: &Loaded, me: ServerId, key: [u8; 32], inputs: Sender<Input>) -> Result<Net, String> {
+    pub fn open(loaded: &Loaded, me: ServerId, incarnation: u64, key: [u8; 32], inputs: Sender<Input>) -> Result<Net, String> {
         let configuration = &loaded.configuration;
         let number = u8::try_from(me.index()).map_err(|_| "more than 32 servers".to_string())?;
         let name = &configuration.cluster.name;
@@ -103,7 +107,9 @@ impl Net {
             };
             ways.push(Way { transport: opened, lan });
         }
-        Ok(Net { me, servers: configuration.servers.len(), ways, sealer, opener, waiting })
+        let servers = configuration.servers.len();
+        let statistics = Statistics::new(me, incarnation, servers, ways.len());
+        Ok(Net { me, servers, ways, sealer, opener, waiting, statistics })
     }
 
     /// Position of this server.
@@ -118,6 +124,7 @@ impl Net {
 
     /// The heartbeat goes to everybody on every path.
     pub fn beat(&mut self, frame: &Frame) {
+        self.statistics.beat(super::now(), frame.seq);
         let body = frame_body(frame);
         for way in &mut self.ways {
             let Some(transport) = &mut way.transport else { continue };
@@ -133,18 +140,13 @@ impl Net {
         }
     }
 
-    /// A message goes on the best LAN path: the first by priority that was heard within two and a half intervals, else the
-    /// one that was heard last.
+    /// A message goes on the first LAN path by priority that is up; where none is, on the one that was heard last.
     pub fn send(&mut self, letter: &Letter, cluster: &Cluster) {
-        let to = letter.to.server;
-        let view = cluster.server_view(super::now(), to);
-        let fresh = cluster.plan().timing.interval * 5 / 2;
-        let usable = |path: &usize| self.ways[*path].lan && self.ways[*path].transport.is_some();
-        let candidates: Vec<usize> = (0..self.ways.len()).filter(usable).collect();
-        let best = candidates.iter().copied().find(|path| view.paths[*path].is_some_and(|age| age <= fresh));
-        let best =
-            best.or_else(|| candidates.iter().copied().min_by_key(|path| view.paths[*path].unwrap_or(std::time::Duration::MAX)));
-        let Some(path) = best else { return };
+        let (to, now) = (letter.to.server, super::now());
+        let usable = || (0..self.ways.len()).filter(|path| self.ways[*path].lan && self.ways[*path].transport.is_some());
+        let first = usable().find(|path| cluster.path_view(now, to, *path).up);
+        let age = |path: &usize| cluster.path_view(now, to, *path).age.unwrap_or(std::time::Duration::MAX);
+        let Some(path) = first.or_else(|| usable().min_by_key(age)) else { return };
         let body = message_body(letter);
         if body.len() > DATAGRAM_MAX {
             eprintln!("clusterpro: a message of {} bytes does not fit a datagram", body.len());
@@ -153,6 +155,7 @@ impl Net {
         let sealed = self.sealer.seal(KIND_MESSAGE, &body);
         if let Some(transport) = &mut self.ways[path].transport {
             let _ = transport.send(to.index(), &sealed);
+            self.statistics.message(path, to);
         }
     }
 
@@ -170,7 +173,11 @@ impl Net {
         }
         let lan = self.ways[received.path].lan;
         match read_body(opened.kind, &opened.body) {
-            Ok(Datagram::Frame(frame)) => Ok(Event::Frame { from, path: received.path, lan, frame }),
+            Ok(Datagram::Frame(frame)) => {
+                let at = Time(micros(received.at));
+                self.statistics.frame(at, received.path, from, &frame);
+                Ok(Event::Frame { from, path: received.path, lan, frame })
+            }
             Ok(Datagram::Message(letter)) => Ok(Event::Message { from, letter }),
             Err(_) => Err(Refusal { cause: Cause::Unreadable, claimed: Some(from) }),
         }

@@ -1,17 +1,13 @@
 //! The status view, made from what the core knows, in the words of `clpstat`.
 
-use std::time::Duration;
-
 use clp_core::ids::{GroupId, ServerId};
 use clp_core::message::{MonitorState, Phase, ResourceState};
+use clp_core::status::PathView;
 use clp_protocol::control::{
-    CONTROL_VERSION, Cause, ClusterStatus, GroupStatus, MonitorStatus, PathStatus, ResourceStatus, ServerStatus,
+    CONTROL_VERSION, Cause, ClusterStatus, GroupStatus, MonitorStatus, PathStatistics, PathStatus, ResourceStatus, ServerStatus,
 };
 
 use super::Engine;
-
-/// Intervals of silence after which a path is shown as offline: noticed within two intervals, plus half for jitter.
-const SILENT_INTERVALS: f32 = 2.5;
 
 fn phase_words(phase: Phase) -> &'static str {
     match phase {
@@ -91,14 +87,16 @@ impl Engine {
                     .server_ids()
                     .map(|peer| self.pair_status(server, peer, path, uses(server) && uses(peer)).to_string())
                     .collect();
-                let kernel = heartbeat.kind == clp_config::HeartbeatKind::Lankhb;
+                let mine = server == self.me();
                 PathStatus {
                     name: heartbeat.name.clone(),
                     kind: heartbeat.kind.word().into(),
                     status: self.path_status(server, path, uses(server)).into(),
                     peers,
-                    note: if kernel { "no kernel form on this system: a realtime thread sends it".into() } else { String::new() },
-                    refused: if server == self.me() { self.refused.status(super::now(), path) } else { Vec::new() },
+                    note: self.path_note(server, path),
+                    refused: if mine { self.refused.status(super::now(), path) } else { Vec::new() },
+                    statistics: if mine { self.statistics(path) } else { Vec::new() },
+                    role: configuration.role(heartbeat).map_or(String::new(), |role| role.word().into()),
                 }
             })
             .collect();
@@ -124,15 +122,40 @@ impl Engine {
                 peers: Vec::new(),
                 note,
                 refused: Vec::new(),
+                statistics: Vec::new(),
+                role: String::new(),
             });
         }
         paths
     }
 
-    fn is_fresh(&self, peer: ServerId, path: usize) -> bool {
-        let limit = self.cluster.plan().timing.interval.mul_f32(SILENT_INTERVALS);
-        let view = self.cluster.server_view(super::now(), peer);
-        view.paths[path].is_some_and(|age: Duration| age < limit)
+    fn path_note(&self, server: ServerId, path: usize) -> String {
+        let mut notes = Vec::new();
+        if self.loaded.configuration.heartbeats[path].kind == clp_config::HeartbeatKind::Lankhb {
+            notes.push("no kernel form on this system: a realtime thread sends it");
+        }
+        if server != self.me() && self.cluster.path_view(super::now(), server, path).unsteady {
+            notes.push("frames come, but it fell silent again and again lately");
+        }
+        notes.join("; ")
+    }
+
+    fn statistics(&self, path: usize) -> Vec<PathStatistics> {
+        let interval = self.cluster.plan().timing.interval;
+        let servers = self.loaded.configuration.servers.iter().enumerate();
+        let statistics = &self.net.statistics;
+        servers
+            .filter_map(|(index, server)| statistics.status(super::now(), interval, path, ServerId::at(index), &server.name))
+            .collect()
+    }
+
+    /// A path to another server, as it is heard here.
+    fn heard_status(&self, peer: ServerId, path: usize) -> &'static str {
+        match self.cluster.path_view(super::now(), peer, path) {
+            PathView { up: true, .. } => "Normal",
+            PathView { unsteady: true, .. } => "Caution",
+            PathView { .. } => "Offline",
+        }
     }
 
     fn pair_status(&self, of: ServerId, peer: ServerId, path: usize, used: bool) -> &'static str {
@@ -143,7 +166,7 @@ impl Engine {
             "Normal"
         } else if of == me || peer == me {
             let other = if of == me { peer } else { of };
-            if self.is_fresh(other, path) { "Normal" } else { "Offline" }
+            self.heard_status(other, path)
         } else {
             "Unknown"
         }
@@ -155,7 +178,7 @@ impl Engine {
             return "Unused";
         }
         if server != self.me() {
-            return if self.is_fresh(server, path) { "Normal" } else { "Offline" };
+            return self.heard_status(server, path);
         }
         if !self.net.is_open(path) {
             return "Error";
@@ -171,12 +194,11 @@ impl Engine {
             .filter(uses)
             .filter(|id| self.cluster.server_view(super::now(), *id).alive)
             .collect();
-        let heard = living.iter().filter(|id| self.is_fresh(**id, path)).count();
-        match (heard, living.len()) {
-            (_, 0) => "Normal",
-            (0, _) => "Offline",
-            (heard, all) if heard < all => "Caution",
-            _ => "Normal",
+        let status = |word: &str| living.iter().filter(|id| self.heard_status(**id, path) == word).count();
+        match (status("Normal"), status("Offline"), living.len()) {
+            (normal, _, all) if normal == all => "Normal",
+            (_, offline, all) if offline == all => "Offline",
+            _ => "Caution",
         }
     }
 
