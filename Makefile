@@ -23,6 +23,7 @@ help:
 	@echo "                SEEDS=n  so many runs (default $(SEEDS))"
 	@echo "make sim-planted  every mistake put into the decision core is found"
 	@echo "make fuzz       mutated input for the decoders, two at a time; SECONDS=n for each (default $(SECONDS))"
+	@echo "                LONG=1  a million inputs for each"
 	@echo "make deps       only install the packages (tools/deps --list names them)"
 	@echo "make generate   write the generated parts of docs/manual, and docs/man"
 	@echo "make package    not there yet: packages come with a later version"

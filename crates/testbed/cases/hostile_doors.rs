@@ -1,5 +1,5 @@
 //! A hundred thousand random and a hundred thousand changed valid inputs at every port and door of a running cluster: the heartbeat
-//! ports, the serial line, the disk slot, the control socket, the transfer service.
+//! ports, the serial line, the disk slot, the control socket, the transfer service. `LONG=1` takes ten times as many.
 //!
 //! What is changed is real traffic and what a holder of the cluster's key makes of it. Meanwhile nothing moves and nothing
 //! restarts; all of it is counted or answered; afterwards a failover works.
@@ -14,7 +14,7 @@ mod mutants;
 use clp_protocol::control;
 use cluster::{Cluster, Conf};
 use insider::Insider;
-use mutants::{INPUTS, Random};
+use mutants::{LONG, Random, inputs, is_long};
 use std::{
     collections::BTreeMap,
     fs::{self, File},
@@ -32,7 +32,10 @@ use std::{
 };
 
 /// Longest time for all inputs of one kind at one door.
-const FLOOD_LIMIT: Duration = Duration::from_secs(120);
+fn flood_limit() -> Duration {
+    Duration::from_secs(if is_long() { 3600 } else { 120 })
+}
+
 /// Datagrams sent before it is looked how many arrived: a socket's buffer loses some.
 const BATCH: u64 = 20_000;
 /// Lines on their way to the control socket: what its buffers hold.
@@ -129,7 +132,7 @@ fn enter(cluster: &Cluster, server: &str) {
 
 /// Sends until that many more of these causes were counted; a socket that is full loses some.
 fn flood(cluster: &Cluster, target: &str, path: &str, causes: &[&str], mut send: impl FnMut()) {
-    let wanted = refused(cluster, target, path, causes) + INPUTS;
+    let wanted = refused(cluster, target, path, causes) + inputs();
     let begin = Instant::now();
     let mut sent = 0;
     loop {
@@ -138,16 +141,16 @@ fn flood(cluster: &Cluster, target: &str, path: &str, causes: &[&str], mut send:
         }
         sent += BATCH;
         let counted = refused(cluster, target, path, causes);
-        if sent >= INPUTS && counted >= wanted {
+        if sent >= inputs() && counted >= wanted {
             println!("{target} {path} {causes:?}: {sent} sent in {:?}, {counted} counted", begin.elapsed());
             return;
         }
-        if begin.elapsed() >= FLOOD_LIMIT {
+        if begin.elapsed() >= flood_limit() {
             let record = alerts(cluster, target);
             let from = record.lines().count().saturating_sub(30);
             record.lines().skip(from).for_each(|line| println!("{line}"));
         }
-        assert!(begin.elapsed() < FLOOD_LIMIT, "{target} {path} {causes:?}: {sent} sent, {counted} of {wanted} counted");
+        assert!(begin.elapsed() < flood_limit(), "{target} {path} {causes:?}: {sent} sent, {counted} of {wanted} counted");
     }
 }
 
@@ -270,7 +273,7 @@ fn slots(cluster: &Cluster, random: &mut Random, insider: &mut Insider, captured
     let blocks: Vec<Vec<u8>> = captured.iter().map(|frame| slot(frame, random.next())).collect();
     let kinds: [&[&str]; 3] = [&["damaged"], &OUTSIDE, &["unreadable"]];
     let before = kinds.map(|causes| refused(cluster, "server1", "diskhb1", causes));
-    for input in 0..2 * INPUTS {
+    for input in 0..2 * inputs() {
         let bytes = match input % 6 {
             0..3 => random.bytes(&blocks),
             3 => random.mutant(&blocks),
@@ -307,8 +310,8 @@ fn run_inside(cluster: &Cluster, server: &str, part: &str) {
     let program = cluster.directory().join(server).join("opt/mainstay/bin/hostile-doors");
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     let words = ["/opt/mainstay/bin/hostile-doors", "--exact", "the_part_inside_a_server", "--nocapture"];
-    let named = format!("{PART}={part}");
-    let output = cluster.exec(server, &[&["env", &named][..], &words].concat()).unwrap();
+    let (named, long) = (format!("{PART}={part}"), format!("{LONG}={}", if is_long() { "1" } else { "" }));
+    let output = cluster.exec(server, &[&["env", &named, &long][..], &words].concat()).unwrap();
     assert!(output.is_ok() && output.stdout.contains("1 passed"), "{server} {part}: {}{}", output.stdout, output.stderr);
     print!("{}", output.stdout);
     fs::remove_file(&program).unwrap();
@@ -331,11 +334,11 @@ fn each_line_is_answered() {
     let valid = insider::control_requests();
     let mut random = Random::new(5);
     let mut stream = UnixStream::connect("/opt/mainstay/run/clusterpro.sock").unwrap();
-    stream.set_read_timeout(Some(FLOOD_LIMIT)).unwrap();
+    stream.set_read_timeout(Some(flood_limit())).unwrap();
     let mut replies = BufReader::new(stream.try_clone().unwrap());
     for kind in [Random::bytes, Random::mutant] {
         let mut answered = 0;
-        while answered < INPUTS {
+        while answered < inputs() {
             let next = |random: &mut Random| loop {
                 let mut line = kind(random, &valid);
                 line.retain(|byte| *byte != b'\n');
@@ -374,7 +377,7 @@ fn each_request_is_closed() {
                 return;
             }
             let mut stream = UnixStream::connect("/opt/mainstay/run/trn.sock").unwrap();
-            stream.set_read_timeout(Some(FLOOD_LIMIT)).unwrap();
+            stream.set_read_timeout(Some(flood_limit())).unwrap();
             // Closed before it was written whole, with or without an answer: then so be it.
             let _ = stream.write_all(&bytes).and_then(|()| stream.shutdown(Shutdown::Write));
             must_end(&mut stream);
@@ -391,13 +394,13 @@ fn at_once(go: impl Fn() + Sync, input: impl Fn(&mut Random, fn(&mut Random, &[V
             scope.spawn(move || {
                 go();
                 let mut random = Random::new(21 + thread);
-                for count in 0..2 * INPUTS / CONNECTIONS_AT_ONCE {
+                for count in 0..2 * inputs() / CONNECTIONS_AT_ONCE {
                     input(&mut random, if count % 2 == 0 { Random::bytes } else { Random::mutant });
                 }
             });
         }
     });
-    println!("transfer service: {} connections closed in {:?}", 2 * INPUTS, begin.elapsed());
+    println!("transfer service: {} connections closed in {:?}", 2 * inputs(), begin.elapsed());
 }
 
 /// A connection that is closed, by the peer's will or by force, and not by our time-out.
@@ -432,7 +435,7 @@ fn random_and_changed_input_to_the_transfer_service_is_closed_and_a_good_client_
         || cluster.enter_client().unwrap(),
         |random, kind| {
             let mut stream = TcpStream::connect("10.0.0.1:29002").unwrap();
-            stream.set_read_timeout(Some(FLOOD_LIMIT)).unwrap();
+            stream.set_read_timeout(Some(flood_limit())).unwrap();
             let _ = stream.write_all(&kind(random, &hellos)).and_then(|()| stream.shutdown(Shutdown::Write));
             must_end(&mut stream);
         },

@@ -1,7 +1,18 @@
 //! Hostile input: random bytes, and valid input that was changed. The same in every run. Not a case itself.
 
-/// Inputs of each kind for each door.
-pub const INPUTS: u64 = 100_000;
+/// A long run: `LONG=1`, as with `make bench`.
+pub const LONG: &str = "LONG";
+
+/// Does somebody want a long run?
+pub fn is_long() -> bool {
+    std::env::var_os(LONG).is_some_and(|value| !value.is_empty())
+}
+
+/// Inputs of each kind for each door: a hundred thousand, a million in a long run.
+pub fn inputs() -> u64 {
+    if is_long() { 1_000_000 } else { 100_000 }
+}
+
 /// Longest random input: a packet of an ordinary LAN.
 const RANDOM_MAX: usize = 1400;
 /// Nothing grows beyond this by splicing and extending.
