@@ -3,6 +3,9 @@ SHELL := /bin/bash
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 SEEDS ?= 10000
 SECONDS ?= 30
+SEED ?= 1
+# LONG=1 is the hour that a release is given.
+MINUTES ?= $(if $(LONG),60,10)
 CARGO ?= cargo
 # Where cargo builds; CARGO_TARGET_DIR and cargo's own settings move it. Asked only by the targets that need it.
 BUILT = $(or $(CARGO_TARGET_DIR),$(shell $(CARGO) metadata --no-deps --format-version 1 2>/dev/null | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'),target)
@@ -10,11 +13,13 @@ BUILT = $(or $(CARGO_TARGET_DIR),$(shell $(CARGO) metadata --no-deps --format-ve
 PROFILE ?= release
 BUILD = $(CARGO) build $(if $(filter release,$(PROFILE)),--release) --workspace
 
-.PHONY: help deps root demo test check bench sim sim-planted fuzz generate package
+.PHONY: help deps root demo storm test check bench sim sim-planted fuzz generate package
 
 help:
 	@echo "make demo       build and run a two-server cluster on this machine and watch a failover"
 	@echo "                BATCH=1  no terminal: take everything down at the end, exit 0 only if every step held"
+	@echo "make storm      four servers under random faults from one seed, with checkers that look at the world (root)"
+	@echo "                SEED=n  MINUTES=n (default 10)    LONG=1  one hour"
 	@echo "make test       all tests; as root the end-to-end cases too; what is skipped says why and proves nothing"
 	@echo "make check      format, lints, documentation, licences, generated files, rows, paths"
 	@echo "make bench      figures beside their alternatives (root)"
@@ -28,7 +33,7 @@ help:
 	@echo "make generate   write the generated parts of docs/manual, and docs/man"
 	@echo "make package    not there yet: packages come with a later version"
 	@echo
-	@echo "CARGO_TARGET_DIR moves the build directory; PROFILE=debug builds demo and bench without optimisation."
+	@echo "CARGO_TARGET_DIR moves the build directory; PROFILE=debug builds demo, storm and bench without optimisation."
 
 deps:
 	@tools/deps
@@ -41,6 +46,10 @@ demo: root deps
 	@echo "Building (the first time: downloads of the crates and some minutes) …"
 	@$(BUILD)
 	@$(BUILT)/$(PROFILE)/demo $(if $(BATCH),--batch)
+
+storm: root deps
+	@$(BUILD)
+	@$(BUILT)/$(PROFILE)/testbed storm --seed $(SEED) --minutes $(MINUTES)
 
 check: deps
 	@$(CARGO) run -q -p clp-xtask -- check

@@ -61,6 +61,9 @@ pub struct ServerStatus {
     pub last_end: Option<String>,
     /// The state of its path to the shared disk.
     pub disk: DiskState,
+    /// When something of this boot last reached each partition for data, in microseconds of the machine's clock since boot; 0: never.
+    #[serde(default)]
+    pub writes: Vec<u64>,
     /// What of its links is cut, as it was ordered.
     #[serde(default)]
     pub cuts: Vec<Cut>,

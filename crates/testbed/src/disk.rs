@@ -9,13 +9,16 @@ use std::{
     fs::{self, File},
     os::unix::fs::FileExt,
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use crate::{
     fuse::{Node, Operation, Request, errno},
-    options::{DiskState, FileSystem},
+    options::{DiskState, FileSystem, PARTITIONS_MAX},
     tools::{hold, run, succeeds, wait_until},
 };
 
@@ -27,19 +30,27 @@ const HEARTBEAT: u64 = 12 * 2048;
 /// How long a loop device may stay busy after its server is gone: file systems are unmounted by the kernel's workers.
 const DETACH_LIMIT: Duration = Duration::from_secs(10);
 
-/// Makes the image with its partition table: partition 1 for the disk heartbeat, partition 2 for a file system.
+/// Where the partitions of a disk of `size` bytes begin and how long they are, in sectors: one for the disk heartbeat, and `data` equal
+/// ones for file systems.
+fn layout(size: u64, data: u32) -> Vec<(u64, u64)> {
+    let rest = FIRST + HEARTBEAT;
+    // Each begins at a whole MiB, as the first.
+    let each = (size / SECTOR).saturating_sub(rest) / u64::from(data) / FIRST * FIRST;
+    let data = (0..u64::from(data)).map(|index| (rest + index * each, each));
+    std::iter::once((FIRST, HEARTBEAT)).chain(data).collect()
+}
+
+/// Makes the image with its partition table: partition 1 for the disk heartbeat, and `data` others for file systems.
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn make_image(path: &Path, mib: u64) -> Result<File> {
+pub fn make_image(path: &Path, mib: u64, data: u32) -> Result<File> {
     let image = File::options().read(true).write(true).create_new(true).open(path);
     let image = image.with_context(|| format!("cannot make the image {}", path.display()))?;
     image.set_len(mib << 20).with_context(|| format!("cannot make the image {} of {mib} MiB", path.display()))?;
-    let sectors = (mib << 20) / SECTOR;
     let mut table = [0_u8; SECTOR as usize];
     table[440..444].copy_from_slice(b"BENC");
-    let partitions = [(FIRST, HEARTBEAT), (FIRST + HEARTBEAT, sectors - FIRST - HEARTBEAT)];
-    for (index, (start, length)) in partitions.into_iter().enumerate() {
+    for (index, (start, length)) in layout(mib << 20, data).into_iter().enumerate() {
         let at = 446 + index * 16;
         table[at + 1..at + 4].copy_from_slice(&[0xFE, 0xFF, 0xFF]); // "use the sector numbers"
         table[at + 4] = 0x83;
@@ -57,6 +68,8 @@ pub struct DiskPath {
     image: Arc<File>,
     size: u64,
     state: Mutex<PathState>,
+    /// First byte behind each partition, and when something was last written to it through this path (boot clock, microseconds).
+    writes: Vec<(u64, AtomicU64)>,
 }
 
 struct PathState {
@@ -67,14 +80,26 @@ struct PathState {
 }
 
 impl DiskPath {
-    /// A healthy path.
+    /// A healthy path to an image with so many partitions for data.
     ///
     /// # Errors
     /// The size of the image cannot be read.
-    pub fn new(image: Arc<File>) -> Result<DiskPath> {
+    pub fn new(image: Arc<File>, data: u32) -> Result<DiskPath> {
         let size = image.metadata()?.len();
         let state = PathState { state: DiskState::Healthy, dead: false, held: Vec::new() };
-        Ok(DiskPath { image, size, state: Mutex::new(state) })
+        let ends = layout(size, data).into_iter().map(|(start, length)| ((start + length) * SECTOR, AtomicU64::new(0)));
+        Ok(DiskPath { image, size, state: Mutex::new(state), writes: ends.collect() })
+    }
+
+    /// When something last reached each partition for data through this path, in microseconds of the clock since boot; 0: never.
+    pub fn last_writes(&self) -> Vec<u64> {
+        self.writes.iter().skip(1).map(|(_, at)| at.load(Ordering::Relaxed)).collect()
+    }
+
+    fn note_write(&self, offset: u64) {
+        if let Some((_, at)) = self.writes.iter().find(|(end, _)| offset < *end) {
+            at.store(clp_sys::clock::now().as_micros() as u64, Ordering::Relaxed);
+        }
     }
 
     /// Makes the path fail, hang or work; requests that hang are then answered, unless it still hangs.
@@ -113,6 +138,7 @@ impl DiskPath {
             }
             Operation::Write { offset, data } => match self.image.write_all_at(data, *offset) {
                 Ok(()) => {
+                    self.note_write(*offset);
                     let count = data.len() as u32;
                     request.written(count);
                 }
@@ -150,13 +176,13 @@ impl Node for DiskPath {
     }
 }
 
-/// An attached loop device with its two partitions.
+/// An attached loop device with its partitions.
 #[derive(Debug, Clone)]
 pub struct Loop {
     /// The device, `/dev/loopN`.
     pub device: String,
     /// Device numbers (major, minor) of the disk and of its partitions.
-    pub numbers: [(u32, u32); 3],
+    pub numbers: Vec<(u32, u32)>,
 }
 
 impl Loop {
@@ -164,7 +190,7 @@ impl Loop {
     ///
     /// # Errors
     /// No loop device is free or the kernel refuses.
-    pub fn attach(backing: &Path) -> Result<Loop> {
+    pub fn attach(backing: &Path, data: u32) -> Result<Loop> {
         let backing = backing.to_string_lossy();
         // The read-only flag of a loop device outlives its detaching: attach again with the flag off.
         for _ in 0..3 {
@@ -182,15 +208,13 @@ impl Loop {
                 succeeds(&["losetup", "--detach", &device]);
                 bail!("cannot make the partitions of {device} known to the kernel");
             }
-            let second = format!("/sys/block/{name}/{name}p2/dev");
-            let numbers = [format!("/sys/block/{name}/dev"), first, second].map(|file| device_number(&file));
-            return match numbers {
-                [Ok(disk), Ok(first), Ok(second)] => Ok(Loop { device, numbers: [disk, first, second] }),
-                _ => {
-                    let _ = detach(&device);
-                    bail!("the partitions of {device} have gone again; does something else manage loop devices here?")
-                }
+            let partitions = (1..=data + 1).map(|number| format!("/sys/block/{name}/{name}p{number}/dev"));
+            let files = std::iter::once(format!("/sys/block/{name}/dev")).chain(partitions);
+            let Ok(numbers) = files.map(|file| device_number(&file)).collect::<Result<Vec<_>>>() else {
+                let _ = detach(&device);
+                bail!("the partitions of {device} have gone again; does something else manage loop devices here?")
             };
+            return Ok(Loop { device, numbers });
         }
         bail!("the loop device for {backing} stays read-only; detach unused loop devices (losetup --list)")
     }
@@ -215,17 +239,19 @@ impl Loop {
         Ok(())
     }
 
-    /// Makes a file system on partition 2.
+    /// Makes a file system on each partition for data.
     ///
     /// # Errors
     /// The tool is missing or fails.
-    pub fn make_file_system(&self, file_system: FileSystem) -> Result<()> {
-        let partition = format!("{}p2", self.device);
-        match file_system {
-            FileSystem::Ext3 => run(&["mkfs.ext3", "-q", "-F", "-E", "nodiscard,lazy_itable_init=1", &partition])?,
-            FileSystem::Ext4 => run(&["mkfs.ext4", "-q", "-F", "-E", "nodiscard,lazy_itable_init=1", &partition])?,
-            FileSystem::Xfs => run(&["mkfs.xfs", "-q", "-f", "-K", &partition])?,
-        };
+    pub fn make_file_systems(&self, file_system: FileSystem) -> Result<()> {
+        for number in 2..self.numbers.len() {
+            let partition = format!("{}p{number}", self.device);
+            match file_system {
+                FileSystem::Ext3 => run(&["mkfs.ext3", "-q", "-F", "-E", "nodiscard,lazy_itable_init=1", &partition])?,
+                FileSystem::Ext4 => run(&["mkfs.ext4", "-q", "-F", "-E", "nodiscard,lazy_itable_init=1", &partition])?,
+                FileSystem::Xfs => run(&["mkfs.xfs", "-q", "-f", "-K", &partition])?,
+            };
+        }
         Ok(())
     }
 }
@@ -236,17 +262,16 @@ impl Loop {
 /// It stays busy.
 pub fn detach(device: &str) -> Result<()> {
     let name = device.trim_start_matches("/dev/").to_string();
-    for part in [String::new(), "p1".to_string(), "p2".to_string()] {
+    let parts: Vec<String> = (1..=PARTITIONS_MAX + 1).map(|number| format!("p{number}")).collect();
+    for part in parts.iter().map(String::as_str).chain([""]) {
         let part = format!("{device}{part}");
         if Path::new(&part).exists() {
             succeeds(&["blockdev", "--setrw", &part]);
         }
     }
-    let first = format!("/sys/block/{name}/{name}p1");
-    let second = format!("/sys/block/{name}/{name}p2");
     wait_until(&format!("{device} is no longer busy"), DETACH_LIMIT, || {
         succeeds(&["partx", "--delete", device]);
-        !Path::new(&first).exists() && !Path::new(&second).exists()
+        parts.iter().all(|part| !Path::new(&format!("/sys/block/{name}/{name}{part}")).exists())
     })?;
     run(&["losetup", "--detach", device])?;
     Ok(())
@@ -266,4 +291,20 @@ fn device_number(file: &str) -> Result<(u32, u32)> {
     let text = fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
     let (major, minor) = text.trim().split_once(':').with_context(|| format!("{file} holds no device number"))?;
     Ok((major.parse()?, minor.parse()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_for_data_are_equal_and_do_not_overlap() {
+        for data in 1..=PARTITIONS_MAX {
+            let layout = layout(1200 << 20, data);
+            assert_eq!(layout.len(), data as usize + 1);
+            assert!(layout.windows(2).all(|pair| pair[0].0 + pair[0].1 == pair[1].0), "{layout:?}");
+            assert!(layout[1..].iter().all(|(start, length)| start % FIRST == 0 && *length == layout[1].1));
+            assert!(layout.last().is_some_and(|(start, length)| (start + length) * SECTOR <= 1200 << 20));
+        }
+    }
 }

@@ -7,9 +7,11 @@
 
 pub mod cable;
 pub mod completion;
+pub mod conf;
 pub mod control;
 pub mod disk;
 pub mod fuse;
+pub mod http;
 pub mod lab;
 pub mod machine;
 pub mod making;
@@ -18,6 +20,7 @@ pub mod places;
 pub mod prepare;
 pub mod probe;
 pub mod server;
+pub mod storm;
 pub mod supervise;
 pub mod tools;
 pub mod tree;

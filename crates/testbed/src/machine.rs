@@ -34,8 +34,8 @@ pub struct BootPlan {
     pub group: PathBuf,
     /// Directory of what outlives its boots: `etc` (its changes), `opt`, `var`, `root`; and `tree`, where its file tree is put together.
     pub directory: PathBuf,
-    /// Device numbers of the shared disk and its two partitions.
-    pub disk: [(u32, u32); 3],
+    /// Device numbers of the shared disk and its partitions.
+    pub disk: Vec<(u32, u32)>,
     /// The watchdog stand-in.
     pub watchdog: Option<PathBuf>,
     /// Its end of the serial cable.

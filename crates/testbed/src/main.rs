@@ -10,6 +10,7 @@ use clp_testbed::{
     Cut, FileSystem, Lab, Net, Options, completion, machine,
     places::{checkout, living, need_root, sweep_dead},
     probe::{Way, probe, respond},
+    storm::{self, Order, Outcome},
     supervise,
 };
 use std::{
@@ -18,6 +19,10 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -63,6 +68,9 @@ enum Task {
         /// Size of the shared disk (sparse)
         #[arg(long, value_name = "MIB", default_value_t = Options::default().disk_mib)]
         disk: u64,
+        /// Partitions for data on the shared disk: /dev/sdb2 and those after it
+        #[arg(long, value_name = "N", default_value_t = Options::default().data_partitions)]
+        partitions: u32,
         /// No /dev/watchdog in the servers
         #[arg(long)]
         no_watchdog: bool,
@@ -158,6 +166,24 @@ enum Task {
         /// Print the report as JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Four servers and six groups under random faults from a seed, with checkers that look at the world
+    Storm {
+        /// Which storm: the same seed brings the same faults
+        #[arg(long)]
+        seed: u64,
+        /// For how long
+        #[arg(long, default_value_t = 10)]
+        minutes: u64,
+        /// Only print the faults
+        #[arg(long)]
+        list: bool,
+        /// Repeat this round of the seed instead of all in turn
+        #[arg(long, value_name = "ROUND")]
+        replay: Option<u32>,
+        /// The lab's name
+        #[arg(long, value_name = "LAB")]
+        name: Option<String>,
     },
     /// Answer every datagram and connection at an address with this host's name
     Responder {
@@ -259,6 +285,13 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Janitor { name } => supervise::janitor(&name)?,
         Task::Stamp { command } => return stamp(&command),
         Task::Take { address } => take(address)?,
+        Task::Storm { seed, minutes, list, replay, name } => {
+            let evidence = std::env::current_exe().context("cannot find this program")?.with_file_name("storm");
+            let evidence = evidence.join(format!("seed-{seed}"));
+            let length = Duration::from_secs(minutes * 60);
+            let order = Order { seed, length, round: replay, name, evidence };
+            return if list { say(&order.list()) } else { run_storm(&order) };
+        }
         task => {
             need_root()?;
             return by_hand(task);
@@ -267,11 +300,40 @@ fn run(task: Task) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A storm until its end or a signal; the last line is for machines.
+fn run_storm(order: &Order) -> Result<ExitCode> {
+    need_root()?;
+    // Before the first thread, so that none of them is ended by a signal and the lab is always taken down in order.
+    let signals = clp_sys::signals::Ending::hold().context("cannot hold signals back")?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = stop.clone();
+    std::thread::spawn(move || {
+        signals.wait();
+        told.store(true, Ordering::Relaxed);
+    });
+    let outcome = match storm::run(order, &stop) {
+        Ok(outcome) => outcome,
+        Err(error) => Outcome { found: vec![format!("{error:#}")], ..Outcome::default() },
+    };
+    for words in &outcome.found {
+        println!("found: {words}");
+    }
+    println!(
+        "rounds={} acknowledged={} longest settling {:.1} s, longest overlap without a gate {} ms",
+        outcome.rounds,
+        outcome.acknowledged,
+        outcome.settle_max.as_secs_f64(),
+        outcome.overlap.as_millis()
+    );
+    println!("{}", outcome.line(order.seed));
+    Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
 /// The commands for people.
 fn by_hand(task: Task) -> Result<ExitCode> {
     let find = |which: &Which| Lab::find(which.lab.as_deref());
     match task {
-        Task::Up { servers, conf, name, fs, disk, no_watchdog, no_boot } => {
+        Task::Up { servers, conf, name, fs, disk, partitions, no_watchdog, no_boot } => {
             let named = || conf.as_deref().and_then(FileSystem::named_in);
             let file_system = fs.or_else(named).unwrap_or(Options::default().file_system);
             let options = Options {
@@ -280,6 +342,7 @@ fn by_hand(task: Task) -> Result<ExitCode> {
                 name,
                 file_system,
                 disk_mib: disk,
+                data_partitions: partitions,
                 watchdog: !no_watchdog,
                 boot: !no_boot,
                 ..Options::default()

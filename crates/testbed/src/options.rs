@@ -17,6 +17,8 @@ pub const DISK_MIB_MIN: u64 = 32;
 pub const DISK_MIB_MAX: u64 = (1 << 21) - 1;
 /// Smallest shared disk in MiB on which xfs can be made.
 const DISK_MIB_XFS: u64 = 320;
+/// Most partitions for data on the shared disk: its table has four entries and one is for the disk heartbeat.
+pub const PARTITIONS_MAX: u32 = 3;
 
 /// What kind of lab is wanted. `..Options::default()` gives two bare servers with ext4 on the shared disk.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -28,8 +30,10 @@ pub struct Options {
     pub conf: Option<PathBuf>,
     /// The lab's name; made up when absent.
     pub name: Option<String>,
-    /// File system on `/dev/sdb2`.
+    /// File system on `/dev/sdb2` and the partitions after it.
     pub file_system: FileSystem,
+    /// Partitions for data on the shared disk, 1 to [`PARTITIONS_MAX`]: `/dev/sdb2` and those after it.
+    pub data_partitions: u32,
     /// Size of the shared disk in MiB; the image is sparse.
     pub disk_mib: u64,
     /// Whether each server has a `/dev/watchdog`.
@@ -50,6 +54,7 @@ impl Default for Options {
             conf: None,
             name: None,
             file_system: FileSystem::Ext4,
+            data_partitions: 1,
             disk_mib: DISK_MIB,
             watchdog: true,
             boot: true,
@@ -65,7 +70,10 @@ impl Options {
     /// # Errors
     /// It is too small or too large.
     pub fn check_disk(&self) -> Result<()> {
-        let min = if self.file_system == FileSystem::Xfs { DISK_MIB_XFS } else { DISK_MIB_MIN };
+        if !(1..=PARTITIONS_MAX).contains(&self.data_partitions) {
+            bail!("a shared disk has 1 to {PARTITIONS_MAX} partitions for data, not {}", self.data_partitions);
+        }
+        let min = if self.file_system == FileSystem::Xfs { DISK_MIB_XFS } else { DISK_MIB_MIN } * u64::from(self.data_partitions);
         if !(min..=DISK_MIB_MAX).contains(&self.disk_mib) {
             let file_system = self.file_system.to_possible_value().map_or(String::new(), |value| value.get_name().to_string());
             bail!("a shared disk of {} MiB cannot be made; with {file_system} ask for {min} to {DISK_MIB_MAX}", self.disk_mib);

@@ -156,6 +156,7 @@ impl Server {
             boots: state.boots,
             last_end: state.last_end.clone(),
             disk: state.disk_state,
+            writes: state.present.as_ref().map(|present| present.path.last_writes()).unwrap_or_default(),
             loop_device: state.present.as_ref().and_then(|present| Some(present.device.as_ref()?.device.clone())),
         }
     }
@@ -407,7 +408,7 @@ impl Server {
         let directory = shared.places.server(&self.name);
         let group = shared.places.group().join(format!("{}.{boots}", self.name));
         fs::create_dir_all(&group).with_context(|| format!("cannot make the control group {}", group.display()))?;
-        let path = Arc::new(DiskPath::new(shared.image.clone())?);
+        let path = Arc::new(DiskPath::new(shared.image.clone(), shared.options.data_partitions)?);
         let disk_file = self.file_name("disk", boots);
         shared.files.add(&disk_file, path.clone());
         let watchdog = if shared.options.watchdog {
@@ -422,8 +423,8 @@ impl Server {
             shared.files_at.join(name)
         });
         hold(&self.state).present = Some(Present { group: group.clone(), path, device: None, watchdog });
-        let device = Loop::attach(&shared.files_at.join(disk_file))?;
-        let disk = device.numbers;
+        let device = Loop::attach(&shared.files_at.join(disk_file), shared.options.data_partitions)?;
+        let disk = device.numbers.clone();
         if let Some(present) = &mut hold(&self.state).present {
             present.device = Some(device);
         }

@@ -106,11 +106,12 @@ impl Supervisor {
         let files_at = places.directory.join("files");
         fs::create_dir_all(&files_at)?;
         let files = FileServer::mount(&files_at)?;
-        let image = Arc::new(disk::make_image(&places.directory.join("shared.img"), options.disk_mib)?);
+        let data = options.data_partitions;
+        let image = Arc::new(disk::make_image(&places.directory.join("shared.img"), options.disk_mib, data)?);
         let first = format!("{}format", places.mark());
-        files.add(&first, Arc::new(DiskPath::new(image.clone())?));
-        let device = Loop::attach(&files_at.join(&first))?;
-        device.make_file_system(options.file_system)?;
+        files.add(&first, Arc::new(DiskPath::new(image.clone(), data)?));
+        let device = Loop::attach(&files_at.join(&first), data)?;
+        device.make_file_systems(options.file_system)?;
         device.label_heartbeat(&programs)?;
         device.detach()?;
         files.remove(&first);

@@ -96,7 +96,8 @@ fn devices(plan: &BootPlan, tree: &Path) -> Result<()> {
     for (name, major, minor) in DEVICES {
         mknodat(CWD, dev.join(name), FileType::CharacterDevice, Mode::from_raw_mode(0o666), makedev(major, minor))?;
     }
-    for (name, (major, minor)) in ["sdb", "sdb1", "sdb2"].into_iter().zip(plan.disk) {
+    for (number, (major, minor)) in plan.disk.iter().copied().enumerate() {
+        let name = if number == 0 { "sdb".to_string() } else { format!("sdb{number}") };
         mknodat(CWD, dev.join(name), FileType::BlockDevice, Mode::from_raw_mode(0o660), makedev(major, minor))?;
     }
     for (name, target) in [

@@ -1,10 +1,9 @@
 //! The client: writes rising numbers for a while, then asks for all of them and counts what was acknowledged and is not there.
 
-use std::io::{Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
+use clp_testbed::http::ask;
 
 use crate::is_name;
 
@@ -54,22 +53,4 @@ pub fn run(server: &str, client: &str, seconds: u64) -> Result<bool> {
     let by = by.split(' ').next().unwrap_or_default().to_string();
     println!("acknowledged={} lost={lost} longest_gap_ms={} answered_by={by}", acknowledged.len(), gap.as_millis());
     Ok(lost == 0 && !acknowledged.is_empty())
-}
-
-/// One question; the answer counts only as a whole, within `limit` a step.
-fn ask(server: &str, target: &str, limit: Duration) -> Result<String> {
-    let address = server.to_socket_addrs()?.next().context("no address")?;
-    let mut stream = TcpStream::connect_timeout(&address, limit)?;
-    stream.set_read_timeout(Some(limit))?;
-    stream.set_write_timeout(Some(limit))?;
-    write!(stream, "GET {target} HTTP/1.1\r\nHost: counter\r\nConnection: close\r\n\r\n")?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text)?;
-    let (head, body) = text.split_once("\r\n\r\n").context("an answer without an end of its head")?;
-    let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")?.parse::<usize>().ok());
-    match length {
-        Some(length) if length == body.len() && head.starts_with("HTTP/1.1 200 ") => Ok(body.to_string()),
-        Some(length) if length == body.len() => bail!("{}: {}", head.lines().next().unwrap_or_default(), body.trim()),
-        _ => bail!("an answer that was cut off"),
-    }
 }
