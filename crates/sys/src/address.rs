@@ -1,4 +1,4 @@
-//! Addresses of this server's interfaces, by netlink: list, add, remove.
+//! Addresses of this server's interfaces, by netlink: list, add, remove; many changes in one conversation.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -20,19 +20,31 @@ pub struct Assigned {
     pub prefix: u8,
 }
 
-fn ask(message: RouteNetlinkMessage, flags: u16) -> io::Result<Vec<RouteNetlinkMessage>> {
+/// Changes sent at once: the kernel answers each, and all its answers must fit the socket's buffer.
+const CHANGES_AT_ONCE: usize = 64;
+
+/// A conversation with the kernel: sends `requests` in one piece and hands each answer with the request's position to `hear`,
+/// until every request was answered to its end.
+fn converse(
+    requests: Vec<(RouteNetlinkMessage, u16)>,
+    mut hear: impl FnMut(usize, Result<RouteNetlinkMessage, Option<io::Error>>),
+) -> io::Result<()> {
     let mut socket = Socket::new(NETLINK_ROUTE)?;
     socket.bind_auto()?;
     socket.connect(&SocketAddr::new(0, 0))?;
-    let mut request = NetlinkMessage::from(message);
-    request.header.flags = NLM_F_REQUEST | flags;
-    request.header.sequence_number = 1;
-    request.finalize();
-    let mut bytes = vec![0; request.buffer_len()];
-    request.serialize(&mut bytes);
+    let mut open = requests.len();
+    let mut bytes = Vec::new();
+    for (position, (message, flags)) in requests.into_iter().enumerate() {
+        let mut request = NetlinkMessage::from(message);
+        request.header.flags = NLM_F_REQUEST | flags;
+        request.header.sequence_number = u32::try_from(position).unwrap_or(u32::MAX);
+        request.finalize();
+        let at = bytes.len();
+        bytes.resize(at + request.buffer_len().next_multiple_of(4), 0);
+        request.serialize(&mut bytes[at..]);
+    }
     socket.send(&bytes, 0)?;
-    let mut answers = Vec::new();
-    loop {
+    while open > 0 {
         let (received, _) = socket.recv_from_full()?;
         let mut rest = received.as_slice();
         while !rest.is_empty() {
@@ -40,14 +52,30 @@ fn ask(message: RouteNetlinkMessage, flags: u16) -> io::Result<Vec<RouteNetlinkM
                 NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest).map_err(|cause| io::Error::other(cause.to_string()))?;
             let length = (answer.header.length as usize).next_multiple_of(4).min(rest.len());
             rest = &rest[length.max(1)..];
+            let position = answer.header.sequence_number as usize;
             match answer.payload {
-                NetlinkPayload::Done(_) => return Ok(answers),
-                NetlinkPayload::Error(error) => return if error.code.is_none() { Ok(answers) } else { Err(error.to_io()) },
-                NetlinkPayload::InnerMessage(message) => answers.push(message),
+                NetlinkPayload::Done(_) => open -= 1,
+                NetlinkPayload::Error(error) => {
+                    open -= 1;
+                    hear(position, Err(error.code.map(|_| error.to_io())));
+                }
+                NetlinkPayload::InnerMessage(message) => hear(position, Ok(message)),
                 _ => {}
             }
         }
     }
+    Ok(())
+}
+
+fn dump() -> io::Result<Vec<AddressMessage>> {
+    let mut answers = Vec::new();
+    let mut refused = None;
+    converse(vec![(RouteNetlinkMessage::GetAddress(AddressMessage::default()), NLM_F_DUMP)], |_, answer| match answer {
+        Ok(RouteNetlinkMessage::NewAddress(message)) => answers.push(message),
+        Err(Some(cause)) => refused = Some(cause),
+        _ => {}
+    })?;
+    refused.map_or(Ok(answers), Err)
 }
 
 /// Every address of every interface.
@@ -55,22 +83,19 @@ fn ask(message: RouteNetlinkMessage, flags: u16) -> io::Result<Vec<RouteNetlinkM
 /// # Errors
 /// The kernel does not answer.
 pub fn list() -> io::Result<Vec<Assigned>> {
-    let answers = ask(RouteNetlinkMessage::GetAddress(AddressMessage::default()), NLM_F_DUMP)?;
-    Ok(answers
-        .into_iter()
-        .filter_map(|answer| {
-            let RouteNetlinkMessage::NewAddress(message) = answer else { return None };
-            let local = message.attributes.iter().find_map(|attribute| match attribute {
-                AddressAttribute::Local(address) => Some(*address),
-                _ => None,
-            });
-            let plain = message.attributes.iter().find_map(|attribute| match attribute {
-                AddressAttribute::Address(address) => Some(*address),
-                _ => None,
-            });
-            Some(Assigned { interface: message.header.index, address: local.or(plain)?, prefix: message.header.prefix_len })
-        })
-        .collect())
+    Ok(dump()?.iter().filter_map(assigned).collect())
+}
+
+fn assigned(message: &AddressMessage) -> Option<Assigned> {
+    let local = message.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Local(address) => Some(*address),
+        _ => None,
+    });
+    let plain = message.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Address(address) => Some(*address),
+        _ => None,
+    });
+    Some(Assigned { interface: message.header.index, address: local.or(plain)?, prefix: message.header.prefix_len })
 }
 
 /// What the kernel found out about an IPv6 address of ours.
@@ -89,25 +114,22 @@ pub enum Uniqueness {
 /// # Errors
 /// The kernel does not answer.
 pub fn uniqueness(address: IpAddr) -> io::Result<Uniqueness> {
-    for answer in ask(RouteNetlinkMessage::GetAddress(AddressMessage::default()), NLM_F_DUMP)? {
-        let RouteNetlinkMessage::NewAddress(message) = answer else { continue };
-        if !message.attributes.iter().any(|attribute| matches!(attribute, AddressAttribute::Address(found) | AddressAttribute::Local(found) if *found == address)) {
-            continue;
-        }
-        let flags = message.attributes.iter().find_map(|attribute| match attribute {
-            AddressAttribute::Flags(flags) => Some(*flags),
-            _ => None,
-        });
-        let flags = flags.unwrap_or(AddressFlags::from_bits_retain(u32::from(message.header.flags.bits())));
-        return Ok(if flags.contains(AddressFlags::Dadfailed) {
-            Uniqueness::Duplicate
-        } else if flags.contains(AddressFlags::Tentative) {
-            Uniqueness::Unknown
-        } else {
-            Uniqueness::Unique
-        });
-    }
-    Ok(Uniqueness::Unknown)
+    let all = dump()?;
+    let Some(message) = all.iter().find(|message| assigned(message).is_some_and(|found| found.address == address)) else {
+        return Ok(Uniqueness::Unknown);
+    };
+    let flags = message.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Flags(flags) => Some(*flags),
+        _ => None,
+    });
+    let flags = flags.unwrap_or(AddressFlags::from_bits_retain(u32::from(message.header.flags.bits())));
+    Ok(if flags.contains(AddressFlags::Dadfailed) {
+        Uniqueness::Duplicate
+    } else if flags.contains(AddressFlags::Tentative) {
+        Uniqueness::Unknown
+    } else {
+        Uniqueness::Unique
+    })
 }
 
 fn message(assigned: Assigned) -> AddressMessage {
@@ -122,10 +144,65 @@ fn message(assigned: Assigned) -> AddressMessage {
             let mask = u32::MAX.checked_shr(u32::from(assigned.prefix)).unwrap_or(0);
             message.attributes.push(AddressAttribute::Broadcast(Ipv4Addr::from(u32::from(address) | mask)));
         }
-        // Without a flag, the kernel looks for a duplicate first; see `uniqueness`.
-        IpAddr::V6(_) => message.header.family = AddressFamily::Inet6,
+        // The kernel looks for a duplicate first; see `uniqueness`. Where optimistic detection is allowed on the interface
+        // (RFC 4429, sysctl optimistic_dad) the address serves meanwhile; elsewhere the kernel drops this flag.
+        IpAddr::V6(_) => {
+            message.header.family = AddressFamily::Inet6;
+            message.attributes.push(AddressAttribute::Flags(AddressFlags::Optimistic));
+        }
     }
     message
+}
+
+/// One change of a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Add the address; already there: nothing to do.
+    Add(Assigned),
+    /// Remove it; not there: nothing to do.
+    Remove(Assigned),
+}
+
+impl Change {
+    fn request(self) -> (RouteNetlinkMessage, u16) {
+        match self {
+            Change::Add(assigned) => (RouteNetlinkMessage::NewAddress(message(assigned)), NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL),
+            Change::Remove(assigned) => (RouteNetlinkMessage::DelAddress(message(assigned)), NLM_F_ACK),
+        }
+    }
+
+    /// An answer to it: was there anything to do?
+    fn outcome(self, refused: Option<io::Error>) -> io::Result<bool> {
+        let Some(cause) = refused else { return Ok(true) };
+        match (self, cause.raw_os_error()) {
+            (Change::Add(_), Some(libc::EEXIST)) => Ok(false),
+            (Change::Remove(_), Some(libc::EADDRNOTAVAIL | libc::ENODEV)) => Ok(false),
+            _ => Err(cause),
+        }
+    }
+}
+
+/// Carry out changes in their order, in one conversation with the kernel however many there are; one that is refused keeps
+/// none of the others. The outcomes in the same order: false when there was nothing to do.
+///
+/// # Errors
+/// There is no conversation.
+pub fn change(changes: &[Change]) -> io::Result<Vec<io::Result<bool>>> {
+    let mut outcomes = Vec::new();
+    for part in changes.chunks(CHANGES_AT_ONCE) {
+        let mut answered: Vec<Option<io::Result<bool>>> = part.iter().map(|_| None).collect();
+        converse(part.iter().map(|change| change.request()).collect(), |position, answer| {
+            if let (Err(refused), Some(change)) = (answer, part.get(position)) {
+                answered[position] = Some(change.outcome(refused));
+            }
+        })?;
+        outcomes.extend(answered.into_iter().map(|outcome| outcome.unwrap_or_else(|| Err(io::ErrorKind::InvalidData.into()))));
+    }
+    Ok(outcomes)
+}
+
+fn change_one(wanted: Change) -> io::Result<bool> {
+    change(&[wanted])?.pop().unwrap_or_else(|| Err(io::ErrorKind::InvalidData.into()))
 }
 
 /// Add an address. Already there: false.
@@ -133,11 +210,7 @@ fn message(assigned: Assigned) -> AddressMessage {
 /// # Errors
 /// The kernel refuses.
 pub fn add(assigned: Assigned) -> io::Result<bool> {
-    match ask(RouteNetlinkMessage::NewAddress(message(assigned)), NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL) {
-        Ok(_) => Ok(true),
-        Err(cause) if cause.raw_os_error() == Some(libc::EEXIST) => Ok(false),
-        Err(cause) => Err(cause),
-    }
+    change_one(Change::Add(assigned))
 }
 
 /// Remove an address. Not there: false.
@@ -145,11 +218,7 @@ pub fn add(assigned: Assigned) -> io::Result<bool> {
 /// # Errors
 /// The kernel refuses.
 pub fn remove(assigned: Assigned) -> io::Result<bool> {
-    match ask(RouteNetlinkMessage::DelAddress(message(assigned)), NLM_F_ACK) {
-        Ok(_) => Ok(true),
-        Err(cause) if matches!(cause.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::ENODEV)) => Ok(false),
-        Err(cause) => Err(cause),
-    }
+    change_one(Change::Remove(assigned))
 }
 
 /// Do two addresses share their first bits?
@@ -179,4 +248,50 @@ pub fn network_of(address: IpAddr, existing: &[Assigned]) -> Option<Assigned> {
         .filter(|own| !own.address.is_loopback() && same_network(own.address, address, own.prefix))
         .max_by_key(|own| own.prefix)
         .map(|own| Assigned { interface: own.interface, address, prefix: own.prefix })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    /// More than are sent at once, among them some that change nothing and one that the kernel refuses.
+    #[test]
+    fn many_changes_are_one_conversation_and_each_has_its_outcome() {
+        if !rustix::process::geteuid().is_root() {
+            println!("skipped: needs root");
+            return;
+        }
+        let test = std::thread::spawn(|| {
+            crate::link::isolate_this_thread().expect("own network namespace");
+            let made = Command::new("ip").args(["link", "set", "lo", "up"]).status().expect("ip");
+            assert!(made.success());
+            let at = |last: u32| Assigned {
+                interface: 1,
+                address: IpAddr::V4(Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 1, 0, 0)) + last)),
+                prefix: 16,
+            };
+            let many = u32::try_from(CHANGES_AT_ONCE).expect("small") * 2 + 5;
+            let mut changes: Vec<Change> = (1..=many).map(|last| Change::Add(at(last))).collect();
+            changes[7] = Change::Add(at(7));
+            changes[9] = Change::Add(Assigned { interface: 9999, ..at(10) });
+            let outcomes = change(&changes).expect("a conversation");
+            for (position, outcome) in outcomes.iter().enumerate() {
+                match position {
+                    7 => assert!(matches!(outcome, Ok(false)), "there already"),
+                    9 => assert!(outcome.is_err(), "no such interface"),
+                    _ => assert!(matches!(outcome, Ok(true)), "{position}: {outcome:?}"),
+                }
+            }
+            let there = list().expect("addresses");
+            assert_eq!(there.iter().filter(|found| found.prefix == 16).count(), changes.len() - 2);
+            let back: Vec<Change> = (1..=many).rev().map(|last| Change::Remove(at(last))).collect();
+            let outcomes = change(&back).expect("a conversation");
+            let removed = outcomes.iter().filter(|outcome| matches!(outcome, Ok(true))).count();
+            // The first one takes the others of its network along where addresses are not promoted; so it goes last.
+            assert_eq!((removed, outcomes.iter().filter(|outcome| outcome.is_err()).count()), (changes.len() - 2, 0));
+            assert!(list().expect("addresses").iter().all(|found| found.prefix != 16));
+        });
+        test.join().expect("the thread's assertions");
+    }
 }

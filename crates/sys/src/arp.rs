@@ -4,13 +4,28 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, Socket, Type};
 
 /// A hardware address.
 pub type Mac = [u8; 6];
+
+/// A hardware address as people write it.
+pub fn mac_words(mac: &Mac) -> String {
+    mac.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
+}
+
+/// Somebody else said that it has an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// Which address.
+    pub address: IpAddr,
+    /// Hardware address of whoever said so.
+    pub mac: Mac,
+}
 
 const FRAME: usize = 42;
 /// Frames that a socket's buffer may hold; more than that arrive only in a flood.
@@ -121,12 +136,59 @@ impl Arp {
         self.send(REPLY, address, BROADCAST, address)
     }
 
+    /// Ask who has the address, without claiming it.
+    ///
+    /// # Errors
+    /// The interface is down.
+    pub fn ask(&self, address: Ipv4Addr) -> io::Result<()> {
+        self.send(REQUEST, Ipv4Addr::UNSPECIFIED, [0; 6], address)
+    }
+
     /// Forget what arrived before now.
     fn drain(&self) {
         let mut buffer = [MaybeUninit::<u8>::uninit(); 128];
         for _ in 0..WAITING_MAX {
             if self.socket.recv_with_flags(&mut buffer, libc::MSG_DONTWAIT).is_err() {
                 return;
+            }
+        }
+    }
+
+    /// The next claim of another machine that has arrived or arrives within `wait`; zero: that has arrived. Who only asks and
+    /// has no address yet (RFC 5227, probe) claims nothing.
+    ///
+    /// # Errors
+    /// The interface is down.
+    pub fn heard(&self, wait: Duration) -> io::Result<Option<Claim>> {
+        let until = Instant::now() + wait;
+        let mut buffer = [MaybeUninit::<u8>::uninit(); 128];
+        loop {
+            let flags = match until.saturating_duration_since(Instant::now()) {
+                Duration::ZERO => libc::MSG_DONTWAIT,
+                rest => {
+                    self.socket.set_read_timeout(Some(rest.max(Duration::from_millis(1))))?;
+                    0
+                }
+            };
+            match self.socket.recv_with_flags(&mut buffer, flags) {
+                Ok(length) if length >= FRAME => {
+                    // SAFETY: the kernel initialised the first `length` bytes.
+                    let frame: Vec<u8> = buffer[..length].iter().map(|byte| unsafe { byte.assume_init() }).collect();
+                    let mac: Mac = frame[22..28].try_into().unwrap_or_default();
+                    let sender: [u8; 4] = frame[28..32].try_into().unwrap_or_default();
+                    if frame[12..14] == [0x08, 0x06] && mac != self.mac && sender != [0; 4] {
+                        return Ok(Some(Claim { address: Ipv4Addr::from(sender).into(), mac }));
+                    }
+                }
+                Ok(_) => {}
+                Err(cause) if matches!(cause.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                    if flags != 0 && Instant::now() < until {
+                        continue;
+                    }
+                    return Ok(None);
+                }
+                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+                Err(cause) => return Err(cause),
             }
         }
     }
@@ -147,39 +209,45 @@ impl Arp {
     /// The interface is down.
     pub fn holder_besides(&self, address: Ipv4Addr, wait: Duration, own: &[Mac]) -> io::Result<Option<Mac>> {
         self.drain();
-        let until = Instant::now() + wait;
-        let again = wait / 3;
-        let mut next = Instant::now();
-        let mut buffer = [MaybeUninit::<u8>::uninit(); 128];
-        loop {
-            let now = Instant::now();
-            if now >= until {
-                return Ok(None);
-            }
-            if now >= next {
-                self.send(REQUEST, Ipv4Addr::UNSPECIFIED, [0; 6], address)?;
-                next = now + again;
-            }
-            let pause = next.min(until).saturating_duration_since(now).max(Duration::from_millis(1));
-            self.socket.set_read_timeout(Some(pause))?;
-            match self.socket.recv(&mut buffer) {
-                Ok(length) if length >= FRAME => {
-                    // SAFETY: the kernel initialised the first `length` bytes.
-                    let frame: Vec<u8> = buffer[..length].iter().map(|byte| unsafe { byte.assume_init() }).collect();
-                    let sender: Mac = frame[22..28].try_into().unwrap_or_default();
-                    let claims = frame[28..32] == address.octets() && sender != self.mac && !own.contains(&sender);
-                    if frame[12..14] == [0x08, 0x06] && claims {
-                        return Ok(Some(sender));
-                    }
-                }
-                Ok(_) => {}
-                Err(cause)
-                    if matches!(
-                        cause.kind(),
-                        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
-                    ) => {}
-                Err(cause) => return Err(cause),
-            }
+        let claimed = repeat_question(
+            wait,
+            || self.ask(address),
+            |pause| self.heard(pause),
+            |claim| claim.address == address && !own.contains(&claim.mac),
+        )?;
+        Ok(claimed.map(|claim| claim.mac))
+    }
+}
+
+impl AsFd for Arp {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Questions of one search: an answer or a question may be lost.
+const QUESTIONS: u32 = 3;
+
+/// Ask [`QUESTIONS`] times within `wait` until a claim fits.
+pub(crate) fn repeat_question(
+    wait: Duration,
+    ask: impl Fn() -> io::Result<()>,
+    heard: impl Fn(Duration) -> io::Result<Option<Claim>>,
+    fits: impl Fn(&Claim) -> bool,
+) -> io::Result<Option<Claim>> {
+    let until = Instant::now() + wait;
+    let mut next = Instant::now();
+    loop {
+        let now = Instant::now();
+        if now >= until {
+            return Ok(None);
+        }
+        if now >= next {
+            ask()?;
+            next = now + wait / QUESTIONS;
+        }
+        if let Some(claim) = heard(next.min(until).saturating_duration_since(now))?.filter(&fits) {
+            return Ok(Some(claim));
         }
     }
 }

@@ -59,12 +59,34 @@ pub fn ping(targets: &[IpAddr], timeout: Duration) -> Result<Vec<Option<Answer>>
 pub fn ping_until(
     targets: &[IpAddr],
     timeout: Duration,
+    enough: impl FnMut(&[Option<Answer>]) -> bool,
+) -> Result<Vec<Option<Answer>>, PingError> {
+    ping_as(None, targets, timeout, enough)
+}
+
+/// As [`ping`], asked from an address of this machine: an answer shows that the target, and all between, find that address here.
+///
+/// # Errors
+/// As [`ping`]; or the address is not here.
+pub fn ping_from(source: IpAddr, targets: &[IpAddr], timeout: Duration) -> Result<Vec<Option<Answer>>, PingError> {
+    ping_as(Some(source), targets, timeout, |_| false)
+}
+
+fn ping_as(
+    source: Option<IpAddr>,
+    targets: &[IpAddr],
+    timeout: Duration,
     mut enough: impl FnMut(&[Option<Answer>]) -> bool,
 ) -> Result<Vec<Option<Answer>>, PingError> {
     if targets.len() > TARGETS_MAX {
         return Err(PingError::TooMany(targets.len()));
     }
     let mut round = Round::new(targets)?;
+    if let Some(source) = source {
+        for socket in [&round.v4, &round.v6].into_iter().flatten() {
+            socket.bind(&SockAddr::from(SocketAddr::new(source, 0))).map_err(PingError::Socket)?;
+        }
+    }
     let deadline = Instant::now() + timeout;
     let pause = timeout / ATTEMPTS;
     let mut attempt = 0;
@@ -184,12 +206,17 @@ fn raw_socket(is_v6: bool) -> io::Result<Socket> {
 
 /// Lets the kernel drop all but echo replies, which come in by the thousand on a busy server.
 fn only_replies(socket: &Socket, is_v6: bool) -> io::Result<()> {
+    only_type(socket, is_v6, if is_v6 { REPLY_V6 } else { REPLY_V4 })
+}
+
+/// Lets the kernel drop all messages of a raw socket but those of one type (of version 4: below 32).
+pub(crate) fn only_type(socket: &Socket, is_v6: bool, kind: u8) -> io::Result<()> {
     let mut filter = [u32::MAX; 8];
     let (level, name, size) = if is_v6 {
-        filter[usize::from(REPLY_V6) / 32] &= !(1 << (REPLY_V6 % 32));
+        filter[usize::from(kind) / 32] &= !(1 << (kind % 32));
         (libc::IPPROTO_ICMPV6, ICMP6_FILTER, size_of_val(&filter))
     } else {
-        filter[0] = !(1 << REPLY_V4);
+        filter[0] = !(1 << kind);
         (libc::SOL_RAW, ICMP_FILTER, size_of::<u32>())
     };
     // SAFETY: the kernel reads `size` bytes, which the array holds.

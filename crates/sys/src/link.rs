@@ -20,6 +20,8 @@ use thiserror::Error;
 
 /// `RTMGRP_LINK` of include/uapi/linux/rtnetlink.h.
 const LINK_GROUP: u32 = 1;
+/// `RTMGRP_IPV6_IFADDR` there.
+const ADDRESS_V6_GROUP: u32 = 0x100;
 /// How long the kernel may take to answer a question; it answers within the call.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
@@ -121,8 +123,20 @@ impl LinkNews {
     /// # Errors
     /// The kernel's answer.
     pub fn subscribe() -> io::Result<LinkNews> {
+        Self::of(LINK_GROUP)
+    }
+
+    /// Subscribes to changes of the interfaces' IPv6 addresses instead, the end of a duplicate address detection among them.
+    ///
+    /// # Errors
+    /// The kernel's answer.
+    pub fn of_addresses_v6() -> io::Result<LinkNews> {
+        Self::of(ADDRESS_V6_GROUP)
+    }
+
+    fn of(groups: u32) -> io::Result<LinkNews> {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
-        socket.bind(&SocketAddr::new(0, LINK_GROUP))?;
+        socket.bind(&SocketAddr::new(0, groups))?;
         socket.set_non_blocking(true)?;
         Ok(LinkNews { socket })
     }
