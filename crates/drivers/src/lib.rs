@@ -2,6 +2,7 @@
 //!
 //! Fence: touches the world. One file per type. Drivers report what they did or saw; what follows from it is decided in the core.
 
+pub mod addresses;
 mod environment;
 pub mod heartbeats;
 pub mod monitors;

@@ -3,29 +3,18 @@
 //! IPv4 by ARP (RFC 5227, section 3), IPv6 by an unsolicited neighbour advertisement (RFC 4861, section 7.2.6).
 
 use super::{CheckFailed, MonitorDriver, UnusableMonitor, floating::Floating};
-use clp_sys::{
-    address::Assigned,
-    arp::{Arp, Mac},
-};
-use socket2::{Domain, Protocol, Socket, Type};
-use std::{
-    io,
-    net::{IpAddr, Ipv6Addr, SocketAddrV6},
-    time::Duration,
-};
+use crate::addresses::Lan;
+use clp_sys::address::Assigned;
+use std::{io, time::Duration};
 
 const REMEDY: &str = "check the interface of the address (ip address, ip link)";
-/// All nodes of the link.
-const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
-/// Neighbours ignore advertisements that could have crossed a router.
-const HOP_LIMIT: u32 = 255;
 
 /// An ARP monitor.
 #[derive(Debug)]
 pub struct Arpw {
     floating: Floating,
     /// Kept between checks: closing it waits for the kernel.
-    opened: Option<(u32, Arp)>,
+    opened: Option<(u32, Lan)>,
 }
 
 impl Arpw {
@@ -37,46 +26,25 @@ impl Arpw {
         Ok(Arpw { floating: Floating::new(address)?, opened: None })
     }
 
-    fn arp(&mut self, interface: u32) -> io::Result<&Arp> {
+    fn announce(&mut self, here: Assigned) -> io::Result<()> {
         let fresh = match self.opened.take() {
-            Some(opened) if opened.0 == interface => opened,
-            _ => (interface, Arp::open(interface)?),
+            Some(opened) if opened.0 == here.interface => opened,
+            _ => (here.interface, Lan::open(here.interface, here.address)?),
         };
-        Ok(&self.opened.insert(fresh).1)
+        self.opened.insert(fresh).1.announce(here.address)
     }
 }
 
 impl MonitorDriver for Arpw {
     fn check(&mut self, _limit: Duration) -> Result<(), CheckFailed> {
         let here = self.floating.here()?;
-        let announced = match here.address {
-            IpAddr::V4(address) => self.arp(here.interface).and_then(|arp| arp.announce(address)),
-            IpAddr::V6(address) => advertise(address, here),
-        };
+        let announced = self.announce(here);
         announced.map_err(|cause| {
             // A new socket next time: the interface may have been made anew.
             self.opened = None;
             CheckFailed::error(format!("{} cannot be announced: {cause}", here.address), REMEDY)
         })
     }
-}
-
-/// Tell every neighbour that the address is here, and that this holds from now on (flag O).
-fn advertise(address: Ipv6Addr, here: Assigned) -> io::Result<()> {
-    let mac: Mac = clp_sys::arp::own_mac(&clp_sys::arp::interface_name(here.interface)?)?;
-    let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6))?;
-    socket.set_multicast_if_v6(here.interface)?;
-    socket.set_multicast_hops_v6(HOP_LIMIT)?;
-    socket.set_multicast_loop_v6(false)?;
-    socket.bind(&SocketAddrV6::new(address, 0, 0, here.interface).into())?;
-    // Type 136, code 0; the kernel fills in the checksum of raw ICMPv6. Option 2 holds the hardware address.
-    let mut message = [0u8; 32];
-    message[0] = 136;
-    message[4] = 0x20;
-    message[8..24].copy_from_slice(&address.octets());
-    message[24..26].copy_from_slice(&[2, 1]);
-    message[26..32].copy_from_slice(&mac);
-    socket.send_to(&message, &SocketAddrV6::new(ALL_NODES, 0, 0, here.interface).into()).map(drop)
 }
 
 #[cfg(test)]

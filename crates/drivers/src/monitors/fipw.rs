@@ -2,16 +2,13 @@
 //! interface has a link. The watch for duplicates never ends: two machines that claim one address each get half of the traffic.
 
 use super::{CheckFailed, MonitorDriver, UnusableMonitor, floating::Floating};
+use crate::addresses::Lan;
 use clp_sys::{
     address::{self, Assigned, Uniqueness},
-    arp::{self, Arp, Mac},
+    arp::{self, Mac},
     link::{Carrier, carrier},
 };
-use std::{
-    io,
-    net::{IpAddr, Ipv4Addr},
-    time::Duration,
-};
+use std::{io, time::Duration};
 
 /// How long another holder has time to answer; the question goes out three times meanwhile.
 const ANSWER_LIMIT: Duration = Duration::from_millis(300);
@@ -23,7 +20,7 @@ pub struct Fipw {
     floating: Floating,
     watches_link: bool,
     /// Kept between checks: closing it waits for the kernel.
-    opened: Option<(u32, Arp)>,
+    opened: Option<(u32, Lan)>,
 }
 
 impl Fipw {
@@ -35,13 +32,13 @@ impl Fipw {
         Ok(Fipw { floating: Floating::new(address)?, watches_link, opened: None })
     }
 
-    fn other_holder(&mut self, address: Ipv4Addr, interface: u32, limit: Duration) -> io::Result<Option<Mac>> {
+    fn other_holder(&mut self, here: Assigned, limit: Duration) -> io::Result<Option<Mac>> {
         let fresh = match self.opened.take() {
-            Some(opened) if opened.0 == interface => opened,
-            _ => (interface, Arp::open(interface)?),
+            Some(opened) if opened.0 == here.interface => opened,
+            _ => (here.interface, Lan::open(here.interface, here.address)?),
         };
         // An error leaves no socket behind, since the interface may have been made anew.
-        let holder = fresh.1.holder_besides(address, limit.min(ANSWER_LIMIT), &arp::own_macs()?)?;
+        let holder = fresh.1.holder(here.address, limit.min(ANSWER_LIMIT), &arp::own_macs()?)?;
         self.opened = Some(fresh);
         Ok(holder)
     }
@@ -67,16 +64,13 @@ impl MonitorDriver for Fipw {
         let unknown = |cause: io::Error| {
             CheckFailed::error(format!("it cannot be told whether {address} is in use elsewhere: {cause}"), REMEDY)
         };
-        let other = match address {
-            IpAddr::V4(v4) => self.other_holder(v4, here.interface, limit).map_err(unknown)?.map(|mac| {
-                let mac: Vec<String> = mac.iter().map(|byte| format!("{byte:02x}")).collect();
-                format!("by {}", mac.join(":"))
-            }),
-            // The kernel looked when the address was added, and hears of later claims.
-            IpAddr::V6(_) => {
-                let found = address::uniqueness(address).map_err(unknown)?;
-                (found == Uniqueness::Duplicate).then(|| "by another machine".to_string())
+        let other = match self.other_holder(here, limit).map_err(unknown)? {
+            Some(mac) => Some(format!("by {}", arp::mac_words(&mac))),
+            // The kernel looks when an IPv6 address is added or its link comes back, and keeps one that is in use unusable.
+            None if address.is_ipv6() && address::uniqueness(address).map_err(unknown)? == Uniqueness::Duplicate => {
+                Some("by another machine".to_string())
             }
+            None => None,
         };
         match other {
             None => Ok(()),
@@ -93,6 +87,7 @@ mod tests {
     use super::*;
     use crate::heartbeats::tests_support::{in_own_network, ip};
     use crate::monitors::floating::tests::Neighbour;
+    use clp_sys::arp::Arp;
 
     const LIMIT: Duration = Duration::from_secs(5);
 

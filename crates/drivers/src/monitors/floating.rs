@@ -47,7 +47,7 @@ impl Floating {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use crate::heartbeats::tests_support::ip;
     use std::process::{Child, Command};
 
@@ -81,6 +81,32 @@ pub(super) mod tests {
             let output = command.output().expect("nsenter");
             assert!(output.status.success(), "{words}: {output:?}");
             String::from_utf8_lossy(&output.stdout).into_owned()
+        }
+
+        /// Does something on a thread of its own there; sockets opened there stay there.
+        pub(crate) fn within<T: Send>(&self, body: impl FnOnce() -> T + Send) -> T {
+            use std::os::fd::AsFd;
+            let there = std::fs::File::open(format!("/proc/{}/ns/net", self.holder.id())).expect("namespace");
+            let kind = rustix::thread::LinkNameSpaceType::Network;
+            let enter = move || rustix::thread::move_into_link_name_space(there.as_fd(), Some(kind)).expect("entered");
+            std::thread::scope(|scope| {
+                scope
+                    .spawn(move || {
+                        enter();
+                        body()
+                    })
+                    .join()
+                    .expect("body")
+            })
+        }
+
+        /// A socket for ARP on its side of the link, where it needs an address.
+        pub(crate) fn arp(&self) -> clp_sys::arp::Arp {
+            self.within(|| {
+                let all = clp_sys::address::list().expect("addresses");
+                let there = all.iter().find(|assigned| !assigned.address.is_loopback()).expect("an address on b0");
+                clp_sys::arp::Arp::open(there.interface).expect("socket")
+            })
         }
 
         /// Does it take `mac` for the hardware address of `address`?

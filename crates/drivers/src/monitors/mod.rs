@@ -7,7 +7,7 @@ mod bounded;
 pub mod diskw;
 pub mod evidence;
 pub mod fipw;
-mod floating;
+pub(crate) mod floating;
 pub mod genw;
 pub mod ipw;
 pub mod miiw;

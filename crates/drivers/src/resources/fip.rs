@@ -1,10 +1,15 @@
 //! fip: a floating address. Looked for before it is added, announced when it is, gone at once when it must go.
+//!
+//! Of IPv6 the kernel looks, too (duplicate address detection), and its result is waited for. Proof that others find the
+//! address here, and the watch for a second holder, are not of the activation: see `addresses`.
 
 use super::{Context, Outcome, ResourceDriver, ResourceError, Status};
+use crate::addresses::{self, Lan};
 use clp_config::schema::resources::fip::Fip;
-use clp_sys::address::{self, Assigned, Uniqueness};
-use clp_sys::arp::{Arp, Mac};
-use std::net::{IpAddr, Ipv4Addr};
+use clp_sys::address::{self, Assigned, Change, Uniqueness};
+use clp_sys::arp::{Mac, mac_words};
+use clp_sys::link::LinkNews;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// How long another holder has time to answer; one lost frame does not hide it, the question goes out three times.
@@ -17,8 +22,9 @@ const LAST_HOLDER_WAIT: Duration = Duration::from_secs(8);
 const HOLDER_PAUSE: Duration = Duration::from_millis(20);
 /// How long the kernel may take to see whether an IPv6 address is in use (one second by default, more on some interfaces).
 const DETECTION_LIMIT: Duration = Duration::from_secs(5);
-/// Pauses before further announcements: some switches and neighbours miss the first, and every one that is missed is outage.
-const ANNOUNCE_PAUSES_MS: [u64; 7] = [5, 20, 50, 100, 200, 400, 1000];
+/// Pauses before further announcements: some switches and neighbours miss the first, and every one that is missed is outage. Who
+/// can be asked is told until it has understood (`addresses::proof`); these are for all the others.
+const ANNOUNCE_PAUSES_MS: [u64; 10] = [5, 20, 50, 100, 200, 400, 1000, 2000, 4000, 8000];
 
 /// A floating address.
 pub struct FipDriver {
@@ -56,9 +62,9 @@ impl FipDriver {
 
     /// Who still has the address. After a failure the question is short, because the outage lasts meanwhile; an answer is a
     /// sign of life of the lost server, which then has the time of its watchdog to go.
-    fn remaining_holder(&self, arp: &Arp, address: Ipv4Addr, context: &Context) -> std::io::Result<Option<Mac>> {
+    fn remaining_holder(&self, lan: &Lan, address: IpAddr, context: &Context) -> std::io::Result<Option<Mac>> {
         if !context.owner_known {
-            return arp.holder(address, DUPLICATE_WAIT);
+            return lan.holder(address, DUPLICATE_WAIT, &[]);
         }
         // A planned move: the server that had it has verified that it is gone.
         if !context.after_failure {
@@ -66,7 +72,7 @@ impl FipDriver {
         }
         let until = Instant::now() + LAST_HOLDER_WAIT;
         loop {
-            let holder = arp.holder(address, TAKEOVER_WAIT)?;
+            let holder = lan.holder(address, TAKEOVER_WAIT, &[])?;
             if holder.is_none() || Instant::now() >= until {
                 return Ok(holder);
             }
@@ -74,28 +80,40 @@ impl FipDriver {
         }
     }
 
-    /// IPv6: the kernel asks (duplicate address detection) and announces; the address is taken back when somebody has it.
-    fn wait_unique(&self, assigned: Assigned) -> Result<(), ResourceError> {
+    /// IPv6: the kernel asks (duplicate address detection, RFC 4862) and says how that ended; the address is taken back when
+    /// somebody has it.
+    fn wait_unique(&self, address: IpAddr, lan: &Lan, news: &mut LinkNews) -> Result<(), ResourceError> {
         let until = Instant::now() + DETECTION_LIMIT;
-        let address = assigned.address;
-        let what = loop {
+        let (what, is_doubled) = loop {
+            let rest = until.saturating_duration_since(Instant::now());
             match address::uniqueness(address) {
                 Ok(Uniqueness::Unique) => return Ok(()),
-                Ok(Uniqueness::Duplicate) => break format!("address {address} is in use by another machine"),
-                Ok(Uniqueness::Unknown) if Instant::now() < until => std::thread::sleep(HOLDER_PAUSE),
-                Ok(Uniqueness::Unknown) => break format!("it cannot be told whether {address} is in use elsewhere"),
-                Err(cause) => break format!("address {address} cannot be read back: {cause}"),
+                Ok(Uniqueness::Duplicate) => break (String::new(), true),
+                Ok(Uniqueness::Unknown) if rest.is_zero() => {
+                    break (format!("it cannot be told whether {address} is in use elsewhere"), false);
+                }
+                Ok(Uniqueness::Unknown) => {
+                    if let Err(cause) = news.wait(rest) {
+                        break (format!("the kernel does not tell whether {address} is in use elsewhere: {cause}"), false);
+                    }
+                }
+                Err(cause) => break (format!("address {address} cannot be read back: {cause}"), false),
             }
         };
         let more = self.remove().err().map_or(String::new(), |undo| format!("; undoing it failed too: {}", undo.what));
-        Err(ResourceError::new(format!("{what}{more}"), "find that machine and remove the address there, or choose another"))
+        if !is_doubled {
+            return Err(ResourceError::new(format!("{what}{more}"), "see the kernel log and the interface (ip address)"));
+        }
+        // The kernel does not say who.
+        let holder = lan.holder(address, DUPLICATE_WAIT, &[]).ok().flatten();
+        Err(in_use(address, &format!("{}{more}", holder.map_or("another machine".to_string(), |mac| mac_words(&mac)))))
     }
 
     fn remove(&self) -> Result<Outcome, ResourceError> {
         let address = self.address()?;
         let mut outcome = Outcome::AlreadyDone;
         for assigned in self.present(address)? {
-            let removed = address::remove(assigned).map_err(|cause| {
+            let removed = addresses::change(Change::Remove(assigned)).map_err(|cause| {
                 ResourceError::new(format!("address {address} cannot be removed: {cause}"), "remove it with ip address del")
             })?;
             if removed {
@@ -114,20 +132,24 @@ impl FipDriver {
 }
 
 fn list() -> Result<Vec<Assigned>, ResourceError> {
-    address::list()
+    addresses::list()
         .map_err(|cause| ResourceError::new(format!("the kernel does not list addresses: {cause}"), "see the kernel log"))
+}
+
+fn in_use(address: IpAddr, by: &str) -> ResourceError {
+    ResourceError::new(
+        format!("address {address} is in use by {by}"),
+        "find that machine and remove the address there, or choose another",
+    )
 }
 
 impl ResourceDriver for FipDriver {
     fn activate(&self, context: &Context) -> Result<Outcome, ResourceError> {
         let address = self.address()?;
         let existing = list()?;
-        if existing.iter().any(|assigned| assigned.address == address) {
-            if let IpAddr::V4(v4) = address
-                && let Some(there) = existing.iter().find(|a| address::same_network(a.address, address, a.prefix))
-                && let Ok(arp) = Arp::open(there.interface)
-            {
-                announce(v4, arp);
+        if let Some(there) = existing.iter().find(|assigned| assigned.address == address) {
+            if let Ok(lan) = Lan::open(there.interface, address) {
+                announce(address, lan);
             }
             return Ok(Outcome::AlreadyDone);
         }
@@ -141,23 +163,18 @@ impl ResourceDriver for FipDriver {
         let down = |cause: std::io::Error| {
             ResourceError::new(format!("the interface for {address} cannot be used: {cause}"), "check that it is up (ip link)")
         };
-        let mut opened = None;
-        if let IpAddr::V4(v4) = address {
-            let arp = opened.insert(Arp::open(assigned.interface).map_err(down)?);
-            if let Some(mac) = self.remaining_holder(arp, v4, context).map_err(down)? {
-                let mac: Vec<String> = mac.iter().map(|byte| format!("{byte:02x}")).collect();
-                return Err(ResourceError::new(
-                    format!("address {address} is in use by {}", mac.join(":")),
-                    "find that machine and remove the address there, or choose another",
-                ));
-            }
+        let lan = Lan::open(assigned.interface, address).map_err(down)?;
+        if let Some(mac) = self.remaining_holder(&lan, address, context).map_err(down)? {
+            return Err(in_use(address, &mac_words(&mac)));
         }
-        address::add(assigned)
+        // Before the address is added: what the kernel says about it afterwards is not missed.
+        let news = if address.is_ipv6() { Some(LinkNews::of_addresses_v6().map_err(down)?) } else { None };
+        addresses::change(Change::Add(assigned))
             .map_err(|cause| ResourceError::new(format!("address {address} cannot be added: {cause}"), "see the kernel log"))?;
-        match (address, opened) {
-            (IpAddr::V4(v4), Some(arp)) => announce(v4, arp),
-            _ => self.wait_unique(assigned)?,
+        if let Some(mut news) = news {
+            self.wait_unique(address, &lan, &mut news)?;
         }
+        announce(address, lan);
         Ok(Outcome::Changed)
     }
 
@@ -178,14 +195,15 @@ impl ResourceDriver for FipDriver {
     }
 }
 
-/// The first announcement goes out at once, the others from a thread that ends when the address has gone.
-fn announce(address: Ipv4Addr, arp: Arp) {
-    let _ = arp.announce(address);
+/// The first announcement goes out at once, the others from a thread that ends when the address has gone. The socket is closed
+/// there, too: that takes longer than the takeover.
+fn announce(address: IpAddr, lan: Lan) {
+    let _ = lan.announce(address);
     std::thread::spawn(move || {
         for pause in ANNOUNCE_PAUSES_MS {
             std::thread::sleep(Duration::from_millis(pause));
-            let still = address::list().is_ok_and(|all| all.iter().any(|assigned| assigned.address == IpAddr::V4(address)));
-            if !still || arp.announce(address).is_err() {
+            let still = addresses::list().is_ok_and(|all| all.iter().any(|assigned| assigned.address == address));
+            if !still || lan.announce(address).is_err() {
                 return;
             }
         }
