@@ -239,6 +239,26 @@ catalogue! {
     final_action(what; reason) "rc" 901 Error "final action: {1}",
         meaning "A ladder is at its end, and its final action is one that the list has no number for.",
         remedy "See clpstat --why GROUP.";
+    /// What was found active at the start of the service.
+    left_over(resource; what) "rc" 902 Warning "resource {1} was found active here at the start of the service and was taken off",
+        meaning "It was left over from an earlier life of the service, which ended without stopping its groups; no group is active here before it is started anew.",
+        remedy "Find out why the service ended: the alerts and the log before this one.";
+    /// A second holder of a floating address.
+    address_doubled(address; holder) "fip" 10 Error "address {1} already used on the network",
+        meaning "Another machine answers for a floating address that is active here: each of the two gets a part of its traffic.",
+        remedy "Find the machine with the hardware address named and remove the address there.";
+    /// Somebody who does not find a floating address here.
+    address_unseen(address, witness; reason) "fip" 901 Warning "{2} does not find address {1} here",
+        meaning "It answers this server but not the floating address: its neighbour table, or a switch between, still holds the place where the address was before. The address is announced until it is found.",
+        remedy "If it lasts, delete the entry on the machine named (ip neigh del) and look at the switches between.";
+    /// It finds it now.
+    address_seen(address, witness) "fip" 902 Info "{2} finds address {1} here now",
+        meaning "Its entry was put right.",
+        remedy "None.";
+    /// The second holder is gone.
+    address_single(address; holder) "fip" 903 Info "address {1} is used by nobody else any more",
+        meaning "The other machine no longer answers for the floating address.",
+        remedy "None.";
     /// A monitor begins.
     monitor_begins(monitor) "rm" 1 Info "monitor {1} begins",
         meaning "The monitor checks its object from now on.",

@@ -1,9 +1,10 @@
 //! The engine: one thread owns the core and loops: take an input, let the core decide, carry out, sleep until the next deadline.
 //!
 //! Everything that can block runs elsewhere and comes back as an [`Input`]: resources (`work.rs`), partition questions
-//! (`asker.rs`), commands (`control.rs`), monitors (`watch.rs`), alerts and logs (`record.rs`), the watchdog (`feed.rs`).
+//! (`asker.rs`), floating addresses once they are active (`addresses.rs`), commands (`control.rs`), monitors (`watch.rs`), alerts and logs (`record.rs`), the watchdog (`feed.rs`).
 //! This loop waits for nothing but its channel.
 
+mod addresses;
 mod asker;
 mod control;
 mod feed;
@@ -60,6 +61,8 @@ pub enum Input {
     ScriptEnded(scripts::Ended),
     /// The parent is gone.
     ParentGone,
+    /// An alert of a thread that knows no more than it says.
+    Say(clp_alerts::Alert),
     /// A periodic look at the partition resolution's targets ended: per resource, reachable or not, with words.
     PartitionSeen(Vec<Option<(bool, String)>>),
 }
@@ -72,6 +75,7 @@ struct Engine {
     work: work::Workers,
     asker: Option<asker::Asker>,
     search: search::Search,
+    addresses: addresses::Addresses,
     watch: watch::Watch,
     scripts: scripts::Scripts,
     record: record::Record,
@@ -136,6 +140,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
     let work = work::Workers::start(loaded.clone(), me, inputs.clone());
     let asker = asker::Asker::start(&loaded.configuration, me, &plan.timing, inputs.clone());
     let search = search::Search::start(&loaded.configuration, me, &plan.timing, inputs.clone());
+    let addresses = addresses::Addresses::start(&loaded, me, inputs.clone());
     let watch = watch::Watch::listen(&root, inputs.clone())?;
     let scripts = scripts::Scripts::start(loaded.clone(), inputs.clone());
     control::listen(&root, inputs.clone())?;
@@ -152,6 +157,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
         work,
         asker,
         search,
+        addresses,
         watch,
         scripts,
         record,
@@ -201,6 +207,7 @@ impl Engine {
             }
             self.count_dropped();
             ended = self.step(Event::Deadline);
+            self.addresses.tell(&self.cluster);
             self.feed.turn(self.cluster.may_feed_watchdog(now()));
         }
     }
@@ -220,6 +227,10 @@ impl Engine {
             Input::Monitord(told) => self.monitord_told(told),
             Input::ScriptEnded(ended) => self.script_ended(&ended),
             Input::ParentGone => Some(self.parent_gone()),
+            Input::Say(alert) => {
+                self.record.say(&alert);
+                None
+            }
             Input::PartitionSeen(seen) => {
                 let reachable = seen.iter().map(|seen| seen.as_ref().map(|(reachable, _)| *reachable)).collect();
                 self.tell_of_partition(&seen);

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 
+use clp_alerts::Alert;
 use clp_core::action::Work;
 use clp_core::event::Event;
 use clp_core::ids::{ResourceId, ServerId};
 use clp_core::message::{Factor, Origin};
 use clp_core::plan::Plan;
-use clp_drivers::resources::{Cause, Context, ResourceDriver, Status, driver};
+use clp_drivers::resources::{Cause, Context, Outcome, ResourceDriver, ResourceError, Status, driver};
 
 use super::Input;
 use crate::setup::{self, Loaded};
@@ -58,8 +59,11 @@ impl Workers {
                         let (drivers, busy) = (drivers.clone(), busy.clone());
                         std::thread::spawn(move || {
                             let turn = busy[job.resource.index()].lock();
-                            let event = carry_out(drivers[job.resource.index()].as_ref(), &job);
+                            let (event, left_over) = carry_out(drivers[job.resource.index()].as_ref(), &job);
                             drop(turn);
+                            if let Some(alert) = left_over {
+                                let _ = inputs.send(Input::Say(alert));
+                            }
                             let _ = inputs.send(Input::Event(event));
                         });
                     }
@@ -118,32 +122,52 @@ fn cause(factor: Factor) -> Cause {
     }
 }
 
-/// Do it, and tell the core what came of it.
-fn carry_out(driver: &dyn ResourceDriver, job: &Job) -> Event {
+/// Do it, and tell the core what came of it; with an alert when a verification found something left over and took it off.
+fn carry_out(driver: &dyn ResourceDriver, job: &Job) -> (Event, Option<Alert>) {
     let (op, resource) = (job.op, job.resource);
     if job.work == Work::Verify
         && let Status::Occupied(reason) = driver.status(&job.context)
     {
-        return Event::ResourceOccupied { op, resource, reason };
+        return (Event::ResourceOccupied { op, resource, reason }, None);
     }
-    Event::ResourceDone { op, resource, result: result_of(driver, job) }
+    let (result, left_over) = match job.work {
+        Work::Verify => verify(driver, job),
+        _ => (result_of(driver, job).map(drop), None),
+    };
+    let result = result.map_err(|error| error.to_string());
+    (Event::ResourceDone { op, resource, result }, left_over)
 }
 
-fn result_of(driver: &dyn ResourceDriver, job: &Job) -> Result<(), String> {
+fn result_of(driver: &dyn ResourceDriver, job: &Job) -> Result<Outcome, ResourceError> {
     let context = &job.context;
     match job.work {
-        Work::Activate { .. } => driver.activate(context).map(drop).map_err(|error| error.to_string()),
-        Work::Deactivate { .. } => driver.deactivate(context).map(drop).map_err(|error| error.to_string()),
-        Work::Detach => driver.emergency(context).map(drop).map_err(|error| error.to_string()),
-        Work::Verify => {
-            driver.fence_at_start(context).map_err(|error| error.to_string())?;
-            match driver.status(context) {
-                Status::Offline => Ok(()),
-                // Left over from an earlier life: off in order if possible, else detached.
-                Status::Online | Status::Occupied(_) | Status::Unknown(_) => {
-                    driver.deactivate(context).or_else(|_| driver.emergency(context)).map(drop).map_err(|error| error.to_string())
-                }
-            }
+        Work::Activate { .. } => driver.activate(context),
+        Work::Deactivate { .. } => driver.deactivate(context),
+        Work::Detach => driver.emergency(context),
+        // Off in order if possible, else detached.
+        Work::Verify => driver.deactivate(context).or_else(|_| driver.emergency(context)),
+    }
+}
+
+fn verify(driver: &dyn ResourceDriver, job: &Job) -> (Result<(), ResourceError>, Option<Alert>) {
+    if let Err(error) = driver.fence_at_start(&job.context) {
+        return (Err(error), None);
+    }
+    let before = match driver.status(&job.context) {
+        Status::Offline => return (Ok(()), None),
+        // Left over from an earlier life, or by hand since the look at who uses it.
+        Status::Online => "active".to_string(),
+        Status::Occupied(words) | Status::Unknown(words) => words,
+    };
+    match result_of(driver, job) {
+        Ok(outcome) => {
+            let took_off = outcome == Outcome::Changed;
+            (
+                Ok(()),
+                took_off
+                    .then(|| Alert::left_over(&job.context.resource, &format!("it was {before}, group {}", job.context.group))),
+            )
         }
+        Err(error) => (Err(error), None),
     }
 }
