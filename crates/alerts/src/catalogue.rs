@@ -38,7 +38,7 @@ macro_rules! catalogue {
                         meaning: $meaning,
                         remedy: $remedy,
                     };
-                    Alert { entry: &ENTRY, fields: vec![$($field.to_string()),*], detail: detail_value!($($detail)?) }
+                    Alert::of(&ENTRY, vec![$($field.to_string()),*], detail_value!($($detail)?))
                 }
             )*
 
@@ -367,6 +367,58 @@ catalogue! {
     recovery_over(monitor; reason) "rm" 900 Warning "no recovery is left for monitor {1}",
         meaning "The recovery ladder is at its end and no final action is configured: the error stays.",
         remedy "Repair the object.";
+    /// A single resource is being started.
+    single_starting(resource) "rc" 83 Info "single resource {1} start begins",
+        meaning "An operator starts one resource of a group that is active here (clprsc -s).",
+        remedy "None.";
+    /// It is active.
+    single_started(resource) "rc" 84 Info "single resource {1} started",
+        meaning "The resource that an operator started is active.",
+        remedy "None.";
+    /// It could not be started.
+    single_start_failed(resource; reason) "rc" 85 Error "single resource {1} start failed",
+        meaning "The activation of a resource that an operator started failed; what is configured for its activation failures follows.",
+        remedy "Correct the cause that is named; see clpstat --why for its group.";
+    /// It is not to be started here.
+    single_refused(server, resource; reason) "rc" 86 Warning "server {1} cannot start single resource {2}",
+        meaning "An operator's start of one resource was refused; nothing changed.",
+        remedy "Do what the reason says.";
+    /// A single resource is being stopped.
+    single_stopping(resource) "rc" 87 Info "single resource {1} stop begins",
+        meaning "An operator stops one resource of a group that is active here (clprsc -t); the group goes on without it.",
+        remedy "None.";
+    /// It is not active any more.
+    single_stopped(resource) "rc" 88 Info "single resource {1} stopped",
+        meaning "The resource is off until it is started with clprsc -s, or its group is started or moved.",
+        remedy "None.";
+    /// It could not be stopped.
+    single_stop_failed(resource; reason) "rc" 89 Error "single resource {1} stop failed",
+        meaning "A resource that an operator stopped could not be deactivated.",
+        remedy "Correct the cause that is named; see clpstat --why for its group.";
+    /// Another server asked for something.
+    notice_accepted(request, from) "trnsv" 10 Info "outside notification {1} from IP {2} accepted",
+        meaning "A server of the cluster asked this one to run a script (clptrnreq, clprexec).",
+        remedy "None.";
+    /// It asked for something that is not done.
+    notice_refused(from; reason) "trnsv" 1 Error "outside notification from IP {1} refused",
+        meaning "A server of the cluster asked this one to run a script that may not be run here.",
+        remedy "Put the script into the directory that is named, with the owner and the mode that are asked for.";
+    /// It was done.
+    notice_done(action) "trnsv" 30 Info "action {1} done",
+        meaning "The script that another server asked for ended with code 0.",
+        remedy "None.";
+    /// It failed.
+    notice_failed(action; reason) "trnsv" 31 Error "action {1} failed",
+        meaning "The script that another server asked for failed, or was ended at its time limit with all that it had started.",
+        remedy "Correct the script; its output is in log/script.log.";
+    /// An administrator's own message; `Alert::numbered` gives it another number and level.
+    operator_message(text) "logcmd" 900 Info "{1}",
+        meaning "A message that an administrator or a script wrote with clplogcmd, with a number and a level of its own.",
+        remedy "As its writer says.";
+    /// An operator's word for a server.
+    declared_off(server) "cl" 902 Warning "an operator states that server {1} is switched off",
+        meaning "The server may not have heard that a suspension is over; its groups are not waited for any more (clpcl --resume --dead).",
+        remedy "Make sure that it is off: if it still runs its groups, they are active twice.";
     /// Suspended.
     cluster_suspended() "cl" 900 Info "the cluster has been suspended",
         meaning "Monitoring and takeovers rest, groups go on.",

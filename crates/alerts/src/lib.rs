@@ -83,12 +83,34 @@ pub struct Alert {
     entry: &'static Entry,
     fields: Vec<String>,
     detail: Option<String>,
+    /// Those of the entry, but for a message of an administrator's own.
+    id: u32,
+    level: Level,
 }
 
 /// Bytes of a text at most: a reason that lists every server must not fill the record.
 pub const TEXT_MAX: usize = 1500;
 
 impl Alert {
+    fn of(entry: &'static Entry, fields: Vec<String>, detail: Option<String>) -> Alert {
+        Alert { entry, fields, detail, id: entry.id, level: entry.level }
+    }
+
+    /// With a number and a level that the writer chose: numbers of an administrator's own messages are his to give.
+    pub fn numbered(self, id: u32, level: Level) -> Alert {
+        Alert { id, level, ..self }
+    }
+
+    /// Its event id.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// How serious it is.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
     /// Its entry.
     pub fn entry(&self) -> &'static Entry {
         self.entry
@@ -145,24 +167,24 @@ fn one_line(text: &str) -> String {
 
 impl fmt::Display for Alert {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[{}] {}/{} {}", self.entry.level.word(), self.entry.module, self.entry.id, self.text())
+        write!(f, "[{}] {}/{} {}", self.level.word(), self.entry.module, self.id, self.text())
     }
 }
 
 /// One line of the alert record: index, date and time of the record, date and time of the host, host, module, event id,
 /// level (1 error, 2 warning, 3 information), text. `time` is `YYYY/MM/DD hh:mm:ss.mmm`.
 pub fn record_line(index: u64, alert: &Alert, time: &str, host: &str) -> String {
-    let entry = alert.entry();
-    format!("{index} {time} {time} {host} {} {} {} {}", entry.module, entry.id, entry.level.number(), alert.text())
+    let module = alert.entry().module;
+    format!("{index} {time} {time} {host} {module} {} {} {}", alert.id, alert.level.number(), alert.text())
 }
 
 /// A datagram as RFC 3164 has it on a local socket (facility daemon, no host name): `time` is `Mmm dd hh:mm:ss`, the tag
 /// `expresscls`, and `<type: M><event: N>` goes before the text.
 pub fn syslog_line(alert: &Alert, time: &str, pid: u32) -> String {
     const DAEMON: u8 = 3;
-    let entry = alert.entry();
-    let priority = DAEMON * 8 + entry.level.severity();
-    format!("<{priority}>{time} expresscls[{pid}]: <type: {}><event: {}> {}", entry.module, entry.id, alert.text())
+    let priority = DAEMON * 8 + alert.level.severity();
+    let module = alert.entry().module;
+    format!("<{priority}>{time} expresscls[{pid}]: <type: {module}><event: {}> {}", alert.id, alert.text())
 }
 
 #[cfg(test)]
@@ -220,6 +242,15 @@ mod tests {
         let line = record_line(41, &alert, "2026/11/27 12:00:00.000", "server1");
         let time = "2026/11/27 12:00:00.000";
         assert_eq!(line, format!("41 {time} {time} server1 pm 2 3 cluster daemon is going down"));
+    }
+
+    #[test]
+    fn an_own_message_has_the_number_and_the_level_that_its_writer_gave() {
+        let alert = Alert::operator_message("disk is {1} full").numbered(77, Level::Error);
+        let line = record_line(1, &alert, "2026/11/27 12:00:00.000", "server1");
+        assert!(line.ends_with(" server1 logcmd 77 1 disk is {1} full"), "{line}");
+        let line = syslog_line(&alert, "Nov 27 12:00:00", 7);
+        assert_eq!(line, "<27>Nov 27 12:00:00 expresscls[7]: <type: logcmd><event: 77> disk is {1} full");
     }
 
     #[test]

@@ -156,8 +156,31 @@ pub enum Alert {
     MonitorOrdered { monitor: Option<MonitorId>, order: MonitorOrder },
     /// It cannot be carried out.
     MonitorOrderRefused { monitor: MonitorId, order: MonitorOrder, reason: String },
+    /// What became of an operator's order for one resource of a group that is active here.
+    SingleResource { resource: ResourceId, step: SingleStep },
+    /// An operator states that a server is switched off.
+    DeclaredOff { server: ServerId },
     /// The cluster was suspended or resumed, and this server knows of it.
     Suspended { on: bool },
     /// The final action of a resource is carried out: after its activation failed, else after its deactivation failed.
     FinalAction { resource: ResourceId, activation: bool, action: FinalAction, reason: String },
+}
+
+/// A step of an order for one resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SingleStep {
+    /// It is being activated.
+    Starting,
+    /// It is active.
+    Started,
+    /// It could not be activated; why.
+    StartFailed(String),
+    /// It is not activated here; why.
+    Refused(String),
+    /// It is being deactivated.
+    Stopping,
+    /// It is not active any more.
+    Stopped,
+    /// It could not be deactivated; why.
+    StopFailed(String),
 }

@@ -16,6 +16,7 @@ use crate::orders::Orders;
 use crate::partition::Partition;
 use crate::plan::Plan;
 use crate::recovery::Monitors;
+use crate::single::Single;
 use crate::time::Time;
 use crate::view::Views;
 
@@ -62,6 +63,7 @@ pub struct Cluster {
     pub(crate) monitors: Monitors,
     pub(crate) orders: Orders,
     pub(crate) commands: Commands,
+    pub(crate) singles: Vec<Single>,
     pub(crate) leaving: Option<Leaving>,
     pub(crate) emergency: bool,
     pub(crate) exited: bool,
@@ -105,6 +107,7 @@ impl Cluster {
             monitors: Monitors::new(&plan),
             orders: Orders::new(plan.groups.len()),
             commands: Commands::default(),
+            singles: Vec::new(),
             leaving: None,
             emergency: false,
             exited: false,
@@ -147,6 +150,7 @@ impl Cluster {
             Event::MonitorResult { monitor, failure } => self.monitor_result(now, monitor, failure),
             Event::MonitorScriptDone { monitor, script } => self.monitor_script_done(now, monitor, script),
             Event::MonitorOrder { id, monitor, order } => self.monitor_order(now, id, monitor, order),
+            Event::ResourceOrder { id, resource, order } => self.resource_order(now, id, resource, order),
             Event::Operator { id, command } => self.operator(now, id, command),
             Event::StopService { id, then } => self.leave(now, Some(id), then, false),
             Event::EmergencyDone => self.emergency_done(now),
@@ -211,6 +215,7 @@ impl Cluster {
         self.forget_given_up();
         self.govern(now);
         self.watch_commands(now);
+        self.watch_resource_orders(now);
         self.sync_monitors();
         self.note_phases(now);
         self.finish_leaving(now);

@@ -251,6 +251,10 @@ impl Cluster {
                 self.end_suspension();
                 Ok(vec![Goal::DocumentHeld])
             }
+            Command::DeclareOff { server } => {
+                self.declare_off(now, server)?;
+                Ok(vec![Goal::DocumentHeld])
+            }
             Command::ClearCounts { monitor } => {
                 for (index, count) in self.document.monitor_failovers.iter_mut().enumerate() {
                     if monitor.is_none_or(|monitor| monitor.index() == index) {

@@ -4,6 +4,7 @@ use crate::ids::{MonitorId, ResourceId, ServerId};
 use crate::message::{Command, Frame, Letter};
 use crate::plan::AfterStop;
 use crate::recovery::MonitorOrder;
+use crate::single::ResourceOrder;
 
 /// What a monitor's check found wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,6 +113,15 @@ pub enum Event {
         monitor: Option<MonitorId>,
         /// What.
         order: MonitorOrder,
+    },
+    /// An operator orders something for one resource of a group that is active on this server.
+    ResourceOrder {
+        /// Number chosen by the shell; the answer carries it.
+        id: u64,
+        /// Which resource.
+        resource: ResourceId,
+        /// What.
+        order: ResourceOrder,
     },
     /// An operator asks this server; the answer carries the same number.
     Operator {

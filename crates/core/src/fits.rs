@@ -101,6 +101,7 @@ impl Limits<'_> {
     fn command(&self, command: &Command) -> bool {
         let (group, one, other) = match command {
             Command::ClearCounts { monitor } => return monitor.is_none_or(|monitor| self.monitor(monitor)),
+            Command::DeclareOff { server } => return self.server(*server),
             Command::GroupStart { group, server } | Command::GroupStop { group, server } => (*group, *server, None),
             Command::GroupMove { group, from, to } => (*group, *from, *to),
             Command::StopAll { .. } | Command::Suspend { .. } => (None, None, None),

@@ -207,7 +207,7 @@ impl Executor {
 
     /// Take these resources and all that depend on them off, then on again.
     pub fn reactivate(&mut self, plan: &Plan, id: GroupId, from: &[ResourceId], out: &mut Vec<Action>) {
-        for position in with_dependents(plan, id, from) {
+        for position in positions(plan, id, from) {
             let resource = &mut self.group_mut(id).resources[position];
             resource.cycle = true;
             resource.tries = 0;
@@ -218,8 +218,20 @@ impl Executor {
 
     /// Take these resources and all that depend on them off and leave them so.
     pub fn hold_off(&mut self, plan: &Plan, id: GroupId, from: &[ResourceId], out: &mut Vec<Action>) {
-        for position in with_dependents(plan, id, from) {
+        for position in positions(plan, id, from) {
             self.group_mut(id).resources[position].held_off = true;
+        }
+        self.pump(plan, id, out);
+    }
+
+    /// Activate resources that were left off although their group is on; scripts see a start by an operator.
+    pub fn release(&mut self, plan: &Plan, id: GroupId, which: &[ResourceId], out: &mut Vec<Action>) {
+        let members = &plan.group(id).resources;
+        let group = self.group_mut(id);
+        group.origin = Origin::Fresh;
+        for (_, resource) in members.iter().zip(&mut group.resources).filter(|(member, _)| which.contains(member)) {
+            resource.held_off = false;
+            resource.tries = 0;
         }
         self.pump(plan, id, out);
     }
@@ -421,8 +433,26 @@ pub fn locate(plan: &Plan, id: ResourceId) -> (GroupId, usize) {
     (group, position.expect("the plan lists every resource in its group"))
 }
 
+/// These resources and everything that depends on them, in the order of the group's list.
+pub(crate) fn with_dependents(plan: &Plan, id: GroupId, from: &[ResourceId]) -> Vec<ResourceId> {
+    positions(plan, id, from).into_iter().map(|position| plan.group(id).resources[position]).collect()
+}
+
+/// A resource and everything that it depends on, in the order of the group's list.
+pub(crate) fn needed_by(plan: &Plan, resource: ResourceId) -> Vec<ResourceId> {
+    let members = &plan.group(plan.resource(resource).group).resources;
+    let mut needed = vec![resource];
+    let mut next = 0;
+    while let Some(one) = needed.get(next).copied() {
+        let more: Vec<ResourceId> = plan.resource(one).depends.iter().copied().filter(|other| !needed.contains(other)).collect();
+        needed.extend(more);
+        next += 1;
+    }
+    members.iter().copied().filter(|member| needed.contains(member)).collect()
+}
+
 /// Positions of these resources and of everything that depends on them.
-fn with_dependents(plan: &Plan, id: GroupId, from: &[ResourceId]) -> Vec<usize> {
+fn positions(plan: &Plan, id: GroupId, from: &[ResourceId]) -> Vec<usize> {
     let members = &plan.group(id).resources;
     let mut chosen: Vec<bool> = members.iter().map(|member| from.contains(member)).collect();
     loop {

@@ -56,6 +56,20 @@ pub enum Request {
     Suspend,
     /// End the suspension.
     Resume,
+    /// Start or stop one resource of a group that is active on the server that the request reached.
+    Resource {
+        /// Name of the resource.
+        resource: String,
+        /// Start it, or stop it.
+        on: bool,
+        /// Also what it depends on (start) or what depends on it (stop).
+        others: bool,
+    },
+    /// A server that may not know that a suspension is over is switched off; its groups are not waited for any more.
+    DeclareOff {
+        /// Name of the server.
+        server: String,
+    },
     /// Do something with the monitors of the server that the request reached.
     Monitors {
         /// Name of the monitor, or every one.

@@ -4,7 +4,9 @@ use std::rc::Rc;
 
 use clp_core::action::Action;
 use clp_core::event::Event;
+use clp_core::ids::ResourceId;
 use clp_core::message::{Command, Letter, Message};
+use clp_core::single::ResourceOrder;
 
 use crate::world::{Happening, World};
 
@@ -80,6 +82,14 @@ impl World {
             Action::Answer { .. } => {}
             Action::Exit { then, clean } => self.exit(host, then, clean),
         }
+    }
+
+    /// Order something for one resource at a server's engine, as an operator does.
+    pub(crate) fn operate_resource(&mut self, host: usize, resource: ResourceId, order: ResourceOrder) {
+        self.command += 1;
+        self.say(|| format!("operator at s{host}: {order:?} of r{}", resource.0));
+        let id = self.command;
+        self.handle(host, Event::ResourceOrder { id, resource, order });
     }
 
     /// Ask a server's engine as an operator does.

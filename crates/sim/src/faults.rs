@@ -1,9 +1,10 @@
 //! Faults at random moments, the healing of all of them, and the administrator who looks after what is left.
 
 use clp_core::event::Event;
-use clp_core::ids::{GroupId, ServerId};
+use clp_core::ids::{GroupId, ResourceId, ServerId};
 use clp_core::message::{Command, Phase};
 use clp_core::plan::AfterStop;
+use clp_core::single::ResourceOrder;
 
 use crate::host::Pause;
 use crate::network::Cut;
@@ -138,13 +139,24 @@ impl World {
         let any = |world: &mut World| Some(ServerId::at(world.rng.index(world.hosts.len()))).filter(|_| world.rng.percent(60));
         let group = Some(GroupId::at(self.rng.index(self.options.plan.groups.len()))).filter(|_| self.rng.percent(80));
         let then = self.rng.pick(&[AfterStop::Nothing, AfterStop::Shutdown, AfterStop::Reboot]);
-        let command = match self.rng.below(15) {
+        let command = match self.rng.below(20) {
             0..=2 => Command::GroupStart { group, server: any(self) },
             3 | 4 => Command::GroupStop { group, server: None },
             5..=7 => Command::GroupMove { group, from: None, to: any(self) },
             8 => Command::StopAll { then },
             9 | 10 => Command::Suspend { on: true },
             11..=13 => Command::Suspend { on: false },
+            14..=17 => {
+                let resource = ResourceId::at(self.rng.index(self.options.plan.resources.len()));
+                let order = ResourceOrder { on: self.rng.percent(50), others: self.rng.percent(70) };
+                self.operate_resource(host, resource, order);
+                return;
+            }
+            // An operator looks first whether the server is really off.
+            18 => match (0..self.hosts.len()).find(|other| !self.hosts[*other].powered) {
+                Some(off) => Command::DeclareOff { server: ServerId::at(off) },
+                None => return,
+            },
             _ => {
                 self.command += 1;
                 let id = self.command;

@@ -62,6 +62,14 @@ pub enum Command {
         #[n(0)]
         monitor: Option<MonitorId>,
     },
+    /// A server that may not know that a suspension is over is switched off: an operator says so, and its groups are not waited
+    /// for any more.
+    #[n(6)]
+    DeclareOff {
+        /// Which.
+        #[n(0)]
+        server: ServerId,
+    },
 }
 
 /// The answer to a command.

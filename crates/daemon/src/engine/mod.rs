@@ -30,10 +30,11 @@ use clp_config::MonitorKind;
 use clp_core::action::Action;
 use clp_core::cluster::{Cluster, Identity};
 use clp_core::event::Event;
-use clp_core::ids::{GroupId, MonitorId, ServerId};
+use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId};
 use clp_core::message::{Answer, Command, ResourceState};
 use clp_core::plan::AfterStop;
 use clp_core::recovery::MonitorOrder;
+use clp_core::single::ResourceOrder;
 use clp_core::time::Time;
 use clp_drivers::heartbeats::Received;
 use clp_protocol::control::{AfterStop as Then, Reply, Request};
@@ -400,6 +401,7 @@ impl Engine {
             Asked::Command(command) => Event::Operator { id, command },
             Asked::Stop(then) => Event::StopService { id, then },
             Asked::Monitors(monitor, order) => Event::MonitorOrder { id, monitor, order },
+            Asked::Resource(resource, order) => Event::ResourceOrder { id, resource, order },
         })
     }
 
@@ -441,6 +443,10 @@ impl Engine {
                 }
                 Command::StopAll { then }
             }
+            Request::Resource { resource, on, others } => {
+                return Ok(Asked::Resource(self.resource(&resource)?, ResourceOrder { on, others }));
+            }
+            Request::DeclareOff { server } => Command::DeclareOff { server: self.server(&server)? },
             Request::Suspend => Command::Suspend { on: true },
             Request::Resume => Command::Suspend { on: false },
             Request::Monitors { monitor, order } => {
@@ -469,6 +475,13 @@ impl Engine {
         let monitors = &self.cluster.plan().monitors;
         let found = monitors.iter().position(|monitor| monitor.name == name);
         found.map(MonitorId::at).ok_or_else(|| unknown("monitor", name, monitors.iter().map(|monitor| monitor.name.clone())))
+    }
+
+    fn resource(&self, name: &str) -> Result<ResourceId, Box<Reply>> {
+        let resources = &self.cluster.plan().resources;
+        let found = resources.iter().position(|resource| resource.name == name);
+        let known = || resources.iter().map(|resource| resource.name.clone());
+        found.map(ResourceId::at).ok_or_else(|| unknown("group resource", name, known()))
     }
 
     fn server(&self, name: &str) -> Result<ServerId, Box<Reply>> {
@@ -504,6 +517,7 @@ enum Asked {
     Command(Command),
     Stop(AfterStop),
     Monitors(Option<MonitorId>, MonitorOrder),
+    Resource(ResourceId, ResourceOrder),
 }
 
 fn unknown(kind: &str, name: &str, known: impl Iterator<Item = String>) -> Box<Reply> {

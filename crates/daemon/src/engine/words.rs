@@ -3,7 +3,7 @@
 //! Numbers that depend on what follows (a shutdown, a reboot, the end of the service) are chosen here. No decisions, no writing.
 
 use clp_alerts::Alert;
-use clp_core::action::Alert as Fact;
+use clp_core::action::{Alert as Fact, SingleStep};
 use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId};
 use clp_core::ladder::final_words;
 use clp_core::plan::{AfterStop, FinalAction, Plan, RecoveryTarget};
@@ -57,6 +57,8 @@ pub fn alerts(fact: &Fact, plan: &Plan, heartbeats: &[String], me: &str) -> Vec<
         }
         Fact::RecoveryWithheld { monitor: m } => Alert::recovery_withheld(monitor(*m)),
         Fact::Recovery { monitor: m, rung, step } => return recovery(*m, rung, step, plan, me).into_iter().collect(),
+        Fact::SingleResource { resource: r, step } => single(resource(*r), step, me),
+        Fact::DeclaredOff { server: s } => Alert::declared_off(server(*s)),
         // Who waits for the service to rest before a configuration is applied waits for pm/2 (row S-CFG-WAITMSG).
         Fact::Suspended { on: true } => {
             return vec![Alert::cluster_suspended(), Alert::daemon_stopped("the cluster is suspended")];
@@ -80,6 +82,18 @@ fn ordered(monitor: Option<&str>, order: MonitorOrder) -> Option<Alert> {
         (MonitorOrder::FailureOff, None) => Alert::dummies_off(),
         (MonitorOrder::ClearCounts, _) => return None,
     })
+}
+
+fn single(resource: &str, step: &SingleStep, me: &str) -> Alert {
+    match step {
+        SingleStep::Starting => Alert::single_starting(resource),
+        SingleStep::Started => Alert::single_started(resource),
+        SingleStep::StartFailed(reason) => Alert::single_start_failed(resource, reason),
+        SingleStep::Refused(reason) => Alert::single_refused(me, resource, reason),
+        SingleStep::Stopping => Alert::single_stopping(resource),
+        SingleStep::Stopped => Alert::single_stopped(resource),
+        SingleStep::StopFailed(reason) => Alert::single_stop_failed(resource, reason),
+    }
 }
 
 fn refused(monitor: &str, order: MonitorOrder, reason: &str) -> Option<Alert> {
