@@ -36,9 +36,18 @@ pub fn path(root: &Root) -> PathBuf {
 /// # Errors
 /// The record could not be written; syslog was told all the same.
 pub fn write(root: &Root, alert: &Alert) -> io::Result<()> {
-    let written = append(&path(root), alert, &local_time("%Y/%m/%d %H:%M:%S.%3f"), &clp_sys::identity::hostname(), RECORDS_MAX);
-    send(Path::new(SYSLOG), alert);
+    let written = record(root, alert);
+    // The record has it.
+    let _ = send(Path::new(SYSLOG), alert);
     written
+}
+
+/// Record an alert, and tell nobody else.
+///
+/// # Errors
+/// The record could not be written.
+pub fn record(root: &Root, alert: &Alert) -> io::Result<()> {
+    append(&path(root), alert, &local_time("%Y/%m/%d %H:%M:%S.%3f"), &clp_sys::identity::hostname(), RECORDS_MAX)
 }
 
 fn local_time(format: &str) -> String {
@@ -97,14 +106,15 @@ pub fn read(path: &Path) -> Vec<String> {
     lines
 }
 
-/// Tell syslog; absent, full or slow, it holds nobody up: the record has the alert.
-pub fn send(socket: &Path, alert: &Alert) {
+/// Tell syslog; full or slow, it holds nobody up.
+///
+/// # Errors
+/// Nobody listens there, or it takes nothing more at this moment.
+pub fn send(socket: &Path, alert: &Alert) -> io::Result<()> {
     let line = clp_alerts::syslog_line(alert, &local_time("%b %e %H:%M:%S"), std::process::id());
-    if let Ok(own) = UnixDatagram::unbound()
-        && own.set_nonblocking(true).is_ok()
-    {
-        let _ = own.send_to(line.as_bytes(), socket);
-    }
+    let own = UnixDatagram::unbound()?;
+    own.set_nonblocking(true)?;
+    own.send_to(line.as_bytes(), socket).map(drop)
 }
 
 fn open(path: &Path) -> io::Result<File> {

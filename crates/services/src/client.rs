@@ -3,8 +3,8 @@
 use clp_protocol::control;
 use clp_sys::paths::Root;
 
-use crate::request::{Reply, Request, StagedFile, Target};
-use crate::{ask, stage, wire};
+use crate::request::{Reply, Request, Shelf, StagedFile, Target};
+use crate::{ask, stage, trust, wire};
 
 /// Why a server could not be asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -81,6 +81,31 @@ pub fn relay(root: &Root, server: &str, request: &control::Request) -> Result<co
         Reply::Relayed { reply } => serde_json::from_value(reply).map_err(|cause| ReachError::Failed(cause.to_string())),
         other => Err(ReachError::Failed(format!("unexpected reply of {server}: {other:?}"))),
     }
+}
+
+/// Run a script that is kept on a server for that purpose, for `limit_s` seconds at most.
+///
+/// # Errors
+/// [`ReachError`]; it may not be run there, or did not end well.
+pub fn script(root: &Root, server: &str, shelf: Shelf, name: &str, limit_s: u64) -> Result<(), ReachError> {
+    let request = Request::Script { shelf, name: name.into(), limit_s };
+    let request = if server == clp_sys::identity::hostname() { request } else { there(server, &[], request) };
+    transfer(root, &request).map(drop)
+}
+
+/// The configuration file in force on a server.
+///
+/// # Errors
+/// [`ReachError`].
+pub fn configuration(root: &Root, server: &str) -> Result<Vec<u8>, ReachError> {
+    let own = server == clp_sys::identity::hostname();
+    let request = if own { Request::Configuration } else { there(server, &[], Request::Configuration) };
+    let reply = transfer(root, &request)?;
+    let bytes = match &reply {
+        Reply::Configuration { hex } => trust::unhex(hex),
+        _ => None,
+    };
+    bytes.ok_or_else(|| ReachError::Failed(format!("unexpected reply of {server}: {reply:?}")))
 }
 
 /// Is the engine of a server answering?

@@ -10,6 +10,7 @@ mod door;
 mod hold;
 mod remote;
 pub mod request;
+pub mod script;
 pub mod stage;
 mod tls;
 pub mod transfer;

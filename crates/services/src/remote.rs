@@ -12,7 +12,7 @@ use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use crate::door::Bounded;
 use crate::request::{Reply, Request};
-use crate::{ask, wire};
+use crate::{ask, script, wire};
 
 /// For connecting and the handshake together: a dead or silent server must not hold a command up.
 pub const CONNECT_LIMIT: Duration = Duration::from_secs(3);
@@ -32,6 +32,8 @@ pub fn ask(client: &Arc<ClientConfig>, server: &str, targets: &[SocketAddr], req
     let mut line = connect(client, server, targets)?;
     let limit = match request {
         Request::Relay { request } if !ask::is_question(request) => ask::COMMAND_LIMIT,
+        // Ended there at its limit, and that takes a moment.
+        Request::Script { limit_s, .. } => Duration::from_secs(*limit_s).min(script::LIMIT_MAX) + EXCHANGE_LIMIT,
         _ => EXCHANGE_LIMIT,
     };
     line.sock.allow(limit);

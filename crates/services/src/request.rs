@@ -15,6 +15,17 @@ pub enum Request {
         /// One request of the control API.
         request: serde_json::Value,
     },
+    /// Run a script that is kept on this server for that purpose.
+    Script {
+        /// Where it is kept.
+        shelf: Shelf,
+        /// Its file name there.
+        name: String,
+        /// Seconds after which it is ended.
+        limit_s: u64,
+    },
+    /// Show the configuration file in force.
+    Configuration,
     /// Keep a configuration ready, without using it.
     Stage {
         /// Its number.
@@ -68,6 +79,26 @@ pub enum Request {
     },
 }
 
+/// A directory below `work` with scripts that other servers may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shelf {
+    /// Those of `clptrnreq`.
+    Trnreq,
+    /// Those of `clprexec`.
+    Rexec,
+}
+
+impl Shelf {
+    /// Name of the directory.
+    pub fn word(self) -> &'static str {
+        match self {
+            Shelf::Trnreq => "trnreq",
+            Shelf::Rexec => "rexec",
+        }
+    }
+}
+
 /// A server of a push.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
@@ -105,6 +136,11 @@ pub enum Reply {
     Relayed {
         /// One reply of the control API.
         reply: serde_json::Value,
+    },
+    /// The configuration file.
+    Configuration {
+        /// Its bytes, in base 16.
+        hex: String,
     },
     /// The engine of that server does not run.
     NotRunning {

@@ -1,5 +1,5 @@
 //! The program `clusterpro_trn`: starts the cluster service when another server asks, relays control requests, takes
-//! configurations. Runs also while the cluster is stopped.
+//! configurations, runs scripts that are kept for that (`script.rs`). Runs also while the cluster is stopped.
 //!
 //! Two doors: TCP with mutual TLS for the other servers of the configuration in force, a root-only unix socket for this
 //! server's commands. Every order is written to `log/transfer.log`.
@@ -22,6 +22,7 @@ use crate::door::{Bounded, Door, Place, REFUSED_PAUSE};
 use crate::hold::{self, Holds};
 use crate::remote::{self, CONNECT_LIMIT, EXCHANGE_LIMIT};
 use crate::request::{Reply, Request, Target};
+use crate::script::{self, Asked, Scripts};
 use crate::{ask, stage, tls, trust, wire};
 
 /// Authenticated connections, and commands of this server, served at once: each server may ask twice at the same time.
@@ -57,6 +58,7 @@ struct Service {
     /// Two starts at once would be two parents.
     starting: Mutex<()>,
     holds: Arc<Holds>,
+    scripts: Scripts,
 }
 
 /// Serve until killed.
@@ -82,6 +84,7 @@ pub fn serve_on(root: &Root, listener: TcpListener) -> Result<(), String> {
         commands: Arc::default(),
         starting: Mutex::default(),
         holds: Arc::default(),
+        scripts: Scripts::default(),
     });
     std::fs::create_dir_all(root.run()).map_err(|cause| format!("cannot create {}: {cause}", root.run().display()))?;
     let path = root.run().join("trn.sock");
@@ -218,6 +221,16 @@ impl Service {
             Request::Version => Reply::Version { version: env!("CARGO_PKG_VERSION").into(), engine: self.engine_answers() },
             Request::StartDaemon => done(self.start_daemon()),
             Request::Relay { request } => self.relay(&request),
+            Request::Script { shelf, name, limit_s } => {
+                let asked = Asked { from, shelf, name: &name, limit: Duration::from_secs(limit_s) };
+                done(script::run(&self.root, &self.scripts, asked))
+            }
+            Request::Configuration => match std::fs::read(self.root.conf()) {
+                Ok(bytes) => Reply::Configuration { hex: trust::hex(&bytes) },
+                Err(cause) => Reply::Failed {
+                    reason: format!("{}: {} cannot be read: {cause}", clp_sys::identity::hostname(), self.root.conf().display()),
+                },
+            },
             Request::Stage { generation, checksum, files } => done(stage::stage(&self.root, generation, &checksum, &files)),
             Request::Hold { generation } => done(self.hold(generation)),
             Request::Commit { generation, checksum } => done(self.commit(generation, &checksum)),
@@ -377,7 +390,10 @@ impl Service {
 /// What the log says about a request; nothing about questions. Never its content, which may be long.
 fn order_in_words(request: &Request) -> Option<String> {
     match request {
-        Request::Version | Request::Relay { .. } => None,
+        Request::Version | Request::Relay { .. } | Request::Configuration => None,
+        Request::Script { shelf, name, limit_s } => {
+            Some(format!("run {}/{} for {limit_s} s at most", shelf.word(), name.escape_default()))
+        }
         Request::StartDaemon => Some("start the cluster service".into()),
         Request::Stage { generation, files, .. } => Some(format!("keep generation {generation} of {} files ready", files.len())),
         Request::Hold { generation } => Some(format!("hold the cluster service for generation {generation}")),

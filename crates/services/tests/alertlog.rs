@@ -128,7 +128,7 @@ fn syslog_receives_a_datagram_with_priority_tag_module_and_event() {
         ),
     ];
     for (alert, priority, rest) in cases {
-        alertlog::send(&path, &alert);
+        alertlog::send(&path, &alert).unwrap();
         let mut bytes = [0u8; 4096];
         let length = socket.recv(&mut bytes).unwrap();
         let line = std::str::from_utf8(&bytes[..length]).unwrap();
@@ -142,11 +142,11 @@ fn syslog_receives_a_datagram_with_priority_tag_module_and_event() {
 fn a_syslog_that_is_absent_or_full_holds_nobody_up() {
     let place = Place::new("full");
     let path = place.0.join("log");
-    alertlog::send(&path, &Alert::daemon_started());
+    assert!(alertlog::send(&path, &Alert::daemon_started()).is_err());
     let _nobody_reads = UnixDatagram::bind(&path).unwrap();
     let begun = Instant::now();
     for _ in 0..2000 {
-        alertlog::send(&path, &Alert::daemon_started());
+        let _ = alertlog::send(&path, &Alert::daemon_started());
     }
     assert!(begun.elapsed() < Duration::from_secs(20), "2000 sends into a full queue");
 }

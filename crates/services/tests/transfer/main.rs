@@ -9,3 +9,4 @@ mod full_disk;
 mod ground;
 mod killed;
 mod race;
+mod scripts;
