@@ -2,9 +2,9 @@
 //!
 //! The shell only asks (`clp --complete`), so that it never knows more or less than the parser.
 
-use crate::commands;
 use crate::declaration::{Command, Form, Kind};
 use crate::parse::meant;
+use crate::{commands, properties};
 
 /// Said in place of names when directories are wanted: the shell knows those better.
 pub const DIRECTORIES: &str = "/";
@@ -57,7 +57,7 @@ fn of_command(command: &Command, before: &[String], current: &str) -> Vec<String
         }
     }
     let fitting: Vec<&Form> = command.forms.iter().filter(|form| given.iter().all(|option| form.takes(option))).collect();
-    let chosen = |form: &&&Form| form.mode.is_empty() || given.contains(&form.mode);
+    let chosen = |form: &&&Form| form.mode.is_empty() || given.contains(&form.chooser().0);
     let word = fitting.iter().filter(chosen).find_map(|form| form.word());
     let mut found = match word {
         Some((value, _)) if !has_word && !current.starts_with('-') => names(value.kind),
@@ -75,10 +75,15 @@ fn of_command(command: &Command, before: &[String], current: &str) -> Vec<String
 
 /// What is configured.
 fn names(kind: Kind) -> Vec<String> {
-    if kind == Kind::Directory {
-        return vec![DIRECTORIES.to_string()];
+    let root = commands::root();
+    match kind {
+        Kind::Directory => return vec![DIRECTORIES.to_string()],
+        Kind::Choice(words) => return words.iter().map(|word| word.to_string()).collect(),
+        // Those of this server: mostly the others have the same.
+        Kind::Script(shelf) => return files(&root.work().join(shelf.word())),
+        _ => {}
     }
-    let Ok(configuration) = commands::configuration(&commands::root()) else { return Vec::new() };
+    let Ok((document, configuration)) = commands::in_force(&root) else { return Vec::new() };
     match kind {
         Kind::Server => configuration.servers.into_iter().map(|server| server.name).collect(),
         Kind::Group => configuration.groups.into_iter().map(|group| group.name).collect(),
@@ -86,6 +91,14 @@ fn names(kind: Kind) -> Vec<String> {
         Kind::Monitor => configuration.monitors.into_iter().map(|monitor| monitor.name).collect(),
         Kind::Heartbeat => configuration.heartbeats.into_iter().map(|heartbeat| heartbeat.name).collect(),
         Kind::Partition => configuration.partitions.into_iter().map(|partition| partition.name).collect(),
-        Kind::Directory | Kind::Seconds => Vec::new(),
+        Kind::ServerGroup => properties::server_groups(document.root()).into_iter().map(|(name, _)| name).collect(),
+        Kind::Directory | Kind::Choice(_) | Kind::Script(_) | Kind::Seconds | Kind::Number | Kind::Text => Vec::new(),
     }
+}
+
+fn files(directory: &std::path::Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    names
 }

@@ -3,6 +3,8 @@
 //! A form is a use of the command with its own options. What a form does not name is refused with it, so that no command
 //! ever takes one of two options and drops the other. Parsing is in `parse.rs`, texts in `help.rs` and `manual.rs`.
 
+use clp_services::request::Shelf;
+
 use crate::parse::Parsed;
 
 /// A command.
@@ -28,7 +30,8 @@ pub struct Command {
 /// One use of a command.
 #[derive(Debug, Clone, Copy)]
 pub struct Form {
-    /// The option that chooses it; empty: used when no option chooses another.
+    /// The option that chooses it, and the value that it has then: `-s`, `-t EXEC_SCRIPT`; empty: used when no option chooses
+    /// another.
     pub mode: &'static str,
     /// What else it takes.
     pub parts: &'static [Part],
@@ -41,6 +44,8 @@ pub struct Form {
 pub enum Part {
     /// Each of these options may be given.
     Any(&'static [&'static str]),
+    /// Each of these options must be given.
+    All(&'static [&'static str]),
     /// At most one of these.
     One(&'static [&'static str]),
     /// A word that must be given.
@@ -86,12 +91,39 @@ pub enum Kind {
     Heartbeat,
     /// Name of a network partition resolution resource.
     Partition,
+    /// Name of a server group.
+    ServerGroup,
+    /// Name of a script that other servers may ask for.
+    Script(Shelf),
     /// A directory.
     Directory,
     /// Whole seconds, 1 to 9999.
     Seconds,
+    /// A whole number, 1 to 99999.
+    Number,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// Whatever is given.
+    Text,
 }
 
+impl Kind {
+    /// What is wrong with a value, seen without the configuration.
+    pub fn fault(self, value: &str) -> Option<String> {
+        let number = |max: u64| value.parse::<u64>().is_ok_and(|number| (1..=max).contains(&number));
+        match self {
+            Kind::Seconds if !number(9999) => Some("needs whole seconds from 1 to 9999".into()),
+            Kind::Number if !number(99_999) => Some("needs a whole number from 1 to 99999".into()),
+            Kind::Choice(words) if !words.contains(&value) => Some(format!("needs one of {}", words.join(", "))),
+            _ => None,
+        }
+    }
+}
+
+/// A group resource.
+pub const RESOURCE: Value = Value { word: "RESOURCE", kind: Kind::Resource };
+/// One server or several, with commas between them.
+pub const HOSTS: Value = Value { word: "HOST[,HOST...]", kind: Kind::Server };
 /// A server.
 pub const HOST: Value = Value { word: "HOST", kind: Kind::Server };
 /// The server that a group goes to.
@@ -171,14 +203,17 @@ impl Command {
     /// A form as one line: `clpgrp -s [GROUP] [-h HOST]`.
     pub fn line(&self, form: &Form) -> String {
         let mut line = self.name.to_string();
-        if !form.mode.is_empty() {
-            line.push_str(&format!(" {}", self.shown(form.mode)));
+        match form.chooser() {
+            ("", _) => {}
+            (option, None) => line.push_str(&format!(" {}", self.shown(option))),
+            (_, Some(_)) => line.push_str(&format!(" {}", form.mode)),
         }
         for part in form.parts {
             let shown = match part {
                 Part::Any(options) => {
                     options.iter().map(|option| format!("[{}]", self.shown(option))).collect::<Vec<_>>().join(" ")
                 }
+                Part::All(options) => options.iter().map(|option| self.shown(option)).collect::<Vec<_>>().join(" "),
                 Part::One(options) => {
                     format!("[{}]", options.iter().map(|option| self.shown(option)).collect::<Vec<_>>().join(" | "))
                 }
@@ -192,11 +227,24 @@ impl Command {
 }
 
 impl Form {
+    /// The option that chooses it, empty when none does, and the value that it must have, if that matters.
+    pub fn chooser(&self) -> (&'static str, Option<&'static str>) {
+        self.mode.split_once(' ').map_or((self.mode, None), |(option, value)| (option, Some(value)))
+    }
+
+    /// Options that must be given besides.
+    pub fn needed(&self) -> impl Iterator<Item = &'static str> {
+        self.parts.iter().flat_map(|part| match part {
+            Part::All(options) => options.iter().copied(),
+            _ => [].iter().copied(),
+        })
+    }
+
     /// Does it take the option?
     pub fn takes(&self, name: &str) -> bool {
-        self.mode == name
+        (!name.is_empty() && self.chooser().0 == name)
             || self.parts.iter().any(|part| match part {
-                Part::Any(options) | Part::One(options) => options.contains(&name),
+                Part::Any(options) | Part::All(options) | Part::One(options) => options.contains(&name),
                 Part::Word(_) | Part::MaybeWord(_) => false,
             })
     }
@@ -206,7 +254,7 @@ impl Form {
         self.parts.iter().find_map(|part| match part {
             Part::Word(value) => Some((*value, true)),
             Part::MaybeWord(value) => Some((*value, false)),
-            Part::Any(_) | Part::One(_) => None,
+            Part::Any(_) | Part::All(_) | Part::One(_) => None,
         })
     }
 }

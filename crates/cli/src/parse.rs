@@ -1,6 +1,6 @@
 //! Arguments become a form with its options, or a reason that says which words do not go together.
 
-use crate::declaration::{Command, Failure, Form, Kind, Opt, Part};
+use crate::declaration::{Command, Failure, Form, Opt, Part};
 use crate::help;
 
 /// What was asked.
@@ -76,11 +76,8 @@ pub fn parse(command: &Command, arguments: &[String]) -> Result<Parsed, Failure>
                 _ => return Err(wrong(None, format!("{} needs a {}", option.name, value.word))),
             },
         };
-        if option.value.is_some_and(|value| value.kind == Kind::Seconds) {
-            let is_good = value.as_ref().and_then(|text| text.parse::<u64>().ok()).is_some_and(|n| (1..=9999).contains(&n));
-            if !is_good {
-                return Err(wrong(None, format!("{} needs whole seconds from 1 to 9999", option.name)));
-            }
+        if let Some(fault) = option.value.and_then(|expected| expected.kind.fault(value.as_deref().unwrap_or_default())) {
+            return Err(wrong(None, format!("{} {fault}", option.name)));
         }
         if option.value.is_some() && options.iter().any(|(given, _)| given.name == option.name) {
             return Err(wrong(None, format!("{} is given twice", option.name)));
@@ -88,7 +85,10 @@ pub fn parse(command: &Command, arguments: &[String]) -> Result<Parsed, Failure>
         options.push((option, value));
     }
     let given: Vec<&'static str> = options.iter().map(|(option, _)| option.name).collect();
-    let form = choose(command, &given).map_err(|(form, words)| wrong(form, words))?;
+    let form = choose(command, &options).map_err(|(form, words)| wrong(form, words))?;
+    if let Some(missing) = form.needed().find(|option| !given.contains(option)) {
+        return Err(wrong(Some(form), format!("{} needs {}", form.mode, command.shown(missing))));
+    }
     for part in form.parts {
         if let Part::One(alternatives) = part {
             let both: Vec<&str> = alternatives.iter().copied().filter(|option| given.contains(option)).collect();
@@ -114,10 +114,15 @@ pub fn parse(command: &Command, arguments: &[String]) -> Result<Parsed, Failure>
 type Mismatch = (Option<&'static Form>, String);
 
 /// The form that takes everything that was given.
-fn choose(command: &Command, given: &[&'static str]) -> Result<&'static Form, Mismatch> {
+fn choose(command: &Command, options: &[(&'static Opt, Option<String>)]) -> Result<&'static Form, Mismatch> {
     let modes = command.modes();
-    let chosen: Vec<&'static Form> =
-        command.forms.iter().filter(|form| !form.mode.is_empty() && given.contains(&form.mode)).collect();
+    let given: Vec<&'static str> = options.iter().map(|(option, _)| option.name).collect();
+    let is_chosen = |form: &&Form| {
+        let (chooser, wanted) = form.chooser();
+        let fits = |value: &Option<String>| wanted.is_none_or(|wanted| value.as_deref() == Some(wanted));
+        options.iter().any(|(option, value)| option.name == chooser && fits(value))
+    };
+    let chosen: Vec<&'static Form> = command.forms.iter().filter(is_chosen).collect();
     let chosen = if chosen.is_empty() { command.forms.iter().filter(|form| form.mode.is_empty()).collect() } else { chosen };
     if let Some(form) = chosen.iter().find(|form| given.iter().all(|option| form.takes(option))) {
         return Ok(form);

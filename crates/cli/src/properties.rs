@@ -25,6 +25,8 @@ pub enum Objects {
     Heartbeats,
     /// Network partition resolution resources by priority.
     Partitions,
+    /// Server groups in the order of the file.
+    ServerGroups,
     /// Groups in the order of their numbers.
     Groups,
     /// Group resources by name.
@@ -39,6 +41,7 @@ pub const ALL: &[Objects] = &[
     Objects::Servers,
     Objects::Heartbeats,
     Objects::Partitions,
+    Objects::ServerGroups,
     Objects::Groups,
     Objects::Resources,
     Objects::Monitors,
@@ -52,6 +55,7 @@ impl Objects {
             Objects::Servers => "Server",
             Objects::Heartbeats => "HB",
             Objects::Partitions => "NP",
+            Objects::ServerGroups => "ServerGroup",
             Objects::Groups => "Group",
             Objects::Resources => "Resource",
             Objects::Monitors => "Monitor",
@@ -65,6 +69,7 @@ impl Objects {
             Objects::Servers => "server",
             Objects::Heartbeats => "heartbeat resource",
             Objects::Partitions => "network partition resolution resource",
+            Objects::ServerGroups => "server group",
             Objects::Groups => "group",
             Objects::Resources => "group resource",
             Objects::Monitors => "monitor resource",
@@ -75,7 +80,7 @@ impl Objects {
     fn columns(self) -> (usize, usize) {
         match self {
             Objects::Servers | Objects::Heartbeats | Objects::Partitions => (2, 55),
-            Objects::Cluster | Objects::Groups | Objects::Resources | Objects::Monitors => (4, 57),
+            Objects::Cluster | Objects::ServerGroups | Objects::Groups | Objects::Resources | Objects::Monitors => (4, 57),
         }
     }
 }
@@ -182,6 +187,13 @@ fn objects(root: &Element, configuration: &Configuration, kind: Objects, detail:
                 })
                 .collect()
         }
+        Objects::ServerGroups => server_groups(root)
+            .into_iter()
+            .map(|(name, element)| {
+                let comment = element.text_at("comment").unwrap_or_default();
+                Object { name, properties: vec![pair("Comment", &comment), pair("Servers", &servers_of(element).join(", "))] }
+            })
+            .collect(),
         Objects::Groups => configuration
             .groups
             .iter()
@@ -212,6 +224,20 @@ fn objects(root: &Element, configuration: &Configuration, kind: Objects, detail:
             Some(own)
         }),
     }
+}
+
+/// Server groups with their names.
+pub fn server_groups(root: &Element) -> Vec<(String, &Element)> {
+    root.all("servergroup").filter_map(|element| Some((element.key.clone()?, element))).collect()
+}
+
+/// The servers of a server group in their order; without a number they come last, as they stand in the file.
+fn servers_of(group: &Element) -> Vec<String> {
+    let order = |element: &Element| element.text_at("order").and_then(|text| text.trim().parse::<u32>().ok());
+    let mut servers: Vec<(u32, String)> =
+        group.all("policy").filter_map(|policy| Some((order(policy).unwrap_or(u32::MAX), policy.key.clone()?))).collect();
+    servers.sort_by_key(|(order, _)| *order);
+    servers.into_iter().map(|(_, server)| server).collect()
 }
 
 /// A heartbeat or a resolution: name, type, priority, device.

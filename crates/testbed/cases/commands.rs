@@ -7,8 +7,10 @@ mod cluster;
 use clp_testbed::Output;
 use cluster::{Cluster, Conf};
 
-/// Every command with arguments that do no harm and need no answer.
-const COMMANDS: [&str; 6] = ["clpstat", "clpcl", "clpgrp", "clpdown", "clpstdn", "clpcfctrl"];
+/// Every command that there is.
+fn commands(cluster: &Cluster) -> Vec<String> {
+    says(cluster, "clp --list").lines().map(String::from).collect()
+}
 
 /// Runs a shell line on server1.
 fn shell(cluster: &Cluster, line: &str) -> Output {
@@ -39,7 +41,7 @@ fn another_user_is_refused_in_words_and_may_read_the_help() {
         let output = shell(&cluster, &format!("{other} {command}"));
         assert_eq!((output.status, output.stderr.as_str()), (1, "Log in as root.\n"), "{command}: {output:?}");
     }
-    for command in COMMANDS {
+    for command in commands(&cluster) {
         let output = shell(&cluster, &format!("{other} {command} --help"));
         assert!(output.is_ok() && output.stdout.contains("usage:"), "{command}: {output:?}");
     }
@@ -49,7 +51,7 @@ fn another_user_is_refused_in_words_and_may_read_the_help() {
 #[test]
 fn every_command_has_help_and_a_version_and_minds_neither_wrong_options_nor_closed_pipes() {
     let Some(cluster) = Cluster::up(Conf::sample()) else { return };
-    for command in COMMANDS {
+    for command in commands(&cluster) {
         let help = shell(&cluster, &format!("{command} --help"));
         assert!(help.is_ok() && help.stdout.contains("exit codes: 0 done") && help.stderr.is_empty(), "{help:?}");
         assert!(says(&cluster, &format!("{command} --version")).starts_with(&format!("{command} (Mainstay) ")));

@@ -72,6 +72,7 @@ impl Chapter<'_> {
             ["active-anywhere"] => {
                 cluster.until("the group is active", || cluster.is_active_on("server1") || cluster.is_active_on("server2"));
             }
+            ["runs", server] => cluster.until("its service answers", || cluster.server(server, server) == "Online"),
             ["online"] => cluster.until("both servers are online and the group too", || self.is_online()),
             ["sample", place] => {
                 let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples/two-node-disk");
@@ -130,7 +131,8 @@ fn the_product_is_installed_as_the_manual_says() {
 
 #[test]
 fn the_procedures_of_the_manual_work_as_they_stand() {
-    let Some(cluster) = Cluster::up(Conf::sample()) else { return };
+    // Who starts alone waits that long for the other one.
+    let Some(cluster) = Cluster::up(Conf::sample().with("<bootwait>30000<", "<bootwait>8000<")) else { return };
     Chapter { cluster: &cluster, place: PLACE, lines: 0 }.run("procedures.md");
 }
 

@@ -7,6 +7,7 @@ use std::{
     fs,
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use crate::{
@@ -15,10 +16,6 @@ use crate::{
     tree::{ETC, KEPT, PROGRAMS},
     wires::CLIENT_ADDRESS,
 };
-
-/// Commands that are names of the program `clp`.
-const COMMANDS: [&str; 9] =
-    ["clpstat", "clpcl", "clpgrp", "clpdown", "clpstdn", "clpcfctrl", "clprsc", "clpmonctrl", "clplogcmd"];
 
 /// What runs when a server boots, unless a test writes another `/etc/rc.boot`.
 const RC_BOOT: &str = "#!/bin/sh
@@ -74,6 +71,16 @@ fn etc(etc: &Path, name: &str, names: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// Commands that are names of the program `clp`, as it says itself; none where it is not built.
+fn commands(programs: &Path) -> Result<Vec<String>> {
+    let program = programs.join("clp");
+    if !program.exists() {
+        return Ok(Vec::new());
+    }
+    let output = Command::new(&program).arg("--list").output().with_context(|| format!("cannot run {}", program.display()))?;
+    Ok(String::from_utf8_lossy(&output.stdout).lines().map(String::from).collect())
+}
+
 fn product(opt: &Path, name: &str, index: usize, conf: Option<&Path>, programs: &Path, trust: Option<&Path>) -> Result<()> {
     let root = opt.join("mainstay");
     for place in ["bin", "etc/trust", "scripts", "log", "run", "work"] {
@@ -86,7 +93,7 @@ fn product(opt: &Path, name: &str, index: usize, conf: Option<&Path>, programs: 
         fs::set_permissions(root.join("bin").join(program), fs::Permissions::from_mode(0o755))?;
     }
     symlink("clusterpro", root.join("bin/clusterpro_trn"))?;
-    for command in COMMANDS {
+    for command in commands(programs)? {
         symlink("clp", root.join("bin").join(command))?;
     }
     if let Some(conf) = conf {

@@ -32,7 +32,11 @@ pub const COMMAND: Command = Command {
             parts: &[Part::Any(&["-a", "-w", "--force"])],
             help: "rest monitoring and takeovers on all servers; groups go on",
         },
-        Form { mode: "--resume", parts: &[Part::Any(&["-a", "-w"])], help: "end that" },
+        Form {
+            mode: "--resume",
+            parts: &[Part::Any(&["-a", "-w", "--dead", "--force"])],
+            help: "end that; with --dead also for a server that never comes back, whose groups then start elsewhere",
+        },
     ],
     options: &[
         Opt { name: "-s", also: &[], value: None, help: "start" },
@@ -48,7 +52,13 @@ pub const COMMAND: Command = Command {
             name: "--force",
             also: &[],
             value: None,
-            help: "accepted for old scripts: a cluster is suspended also while a server is down",
+            help: "with --dead: do not ask; with --suspend accepted for old scripts: a cluster is suspended also while a server is down",
+        },
+        Opt {
+            name: "--dead",
+            also: &[],
+            value: Some(HOST),
+            help: "HOST is switched off and was so when the suspension ended: nobody waits for it any more; asks for a yes",
         },
     ],
     absent: &[
@@ -59,12 +69,14 @@ pub const COMMAND: Command = Command {
     notes: &[
         "A server that cannot be reached is named, and the others are started or stopped all the same.",
         "A cluster that is suspended takes no group over, whatever happens; start and move of groups are refused until it is resumed.",
+        "A server that did not hear of the resumption still holds its groups, for all that the others know: they wait for it. Only who has seen that it is switched off may say so with --dead. If it still ran, its groups would be active twice.",
     ],
     examples: &[
         Example { line: "clpcl -s -a", what: "start the cluster service of all servers" },
         Example { line: "clpcl -t -a", what: "stop it on all servers, with all groups" },
         Example { line: "clpcl -t -h server2", what: "stop that of server2; its groups fail over" },
         Example { line: "clpcl --suspend", what: "before work on the network that must move nothing" },
+        Example { line: "clpcl --resume --dead server2", what: "resume without server2, which burned down meanwhile" },
     ],
     run,
 };
@@ -77,7 +89,7 @@ fn run(parsed: &Parsed) -> Result<(), Failure> {
     let all = parsed.has("-a");
     match parsed.mode {
         "--suspend" => return spread(&root, &Request::Suspend, "suspension"),
-        "--resume" => return spread(&root, &Request::Resume, "resumption"),
+        "--resume" => return resume(&root, parsed),
         _ => {}
     }
     let servers = match parsed.value("-h") {
@@ -97,6 +109,37 @@ fn spread(root: &Root, request: &Request, what: &str) -> Result<(), Failure> {
     order(root, None, request)?;
     screen::line("Command succeeded.");
     Ok(())
+}
+
+fn resume(root: &Root, parsed: &Parsed) -> Result<(), Failure> {
+    let Some(host) = parsed.value("--dead") else {
+        return match parsed.has("--force") {
+            true => Err(Failure::new("clpcl: --force needs --dead HOST here: name the server that is switched off")),
+            false => spread(root, &Request::Resume, "resumption"),
+        };
+    };
+    let server = server_name(root, host)?;
+    if !parsed.has("--force") {
+        confirm(&server)?;
+    }
+    waiting::goes_on("the resumption of the cluster goes on; see clpstat".to_string());
+    order(root, None, &Request::Resume)?;
+    order(root, None, &Request::DeclareOff { server })?;
+    screen::line("Command succeeded.");
+    Ok(())
+}
+
+/// Scripts may feed the answer.
+fn confirm(server: &str) -> Result<(), Failure> {
+    screen::error(&format!(
+        "If {server} still runs a group it will be active twice, and its data are lost. Is {server} switched off? (yes/no)"
+    ));
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    match (read, answer.trim()) {
+        (Ok(_), "yes") => Ok(()),
+        _ => Err(Failure::new("nothing was done: the answer was not yes (--force does not ask)")),
+    }
 }
 
 /// What came of asking each server.

@@ -3,7 +3,7 @@
 use clp_protocol::control::{ClusterStatus, Reply, Request};
 use clp_sys::paths::Root;
 
-use super::{ask, failure, named, order, progress, root};
+use super::{failure, named, order, progress, root, status};
 use crate::declaration::{Command, DESTINATION, Example, Failure, Form, GROUP, HOST, Opt, Part, WAIT};
 use crate::parse::Parsed;
 use crate::{screen, waiting};
@@ -113,6 +113,10 @@ fn start(root: &Root, group: Option<String>, server: Option<String>, by_force: b
     if let Some(group) = &group {
         known(&status, group)?;
     }
+    if !status.servers.iter().any(|server| server.name == wanted) {
+        let known = status.servers.iter().map(|server| server.name.clone()).collect();
+        return Err(failure(&Reply::Unknown { kind: "server".into(), name: wanted, known }));
+    }
     let requests: Vec<Request> = status
         .groups
         .iter()
@@ -143,13 +147,6 @@ fn start(root: &Root, group: Option<String>, server: Option<String>, by_force: b
         });
     }
     if failed.is_empty() { Ok(()) } else { Err(Failure::new(failed.join("\n"))) }
-}
-
-fn status(root: &Root) -> Result<ClusterStatus, Failure> {
-    match ask(root, None, &Request::Status).map_err(|cause| Failure::new(cause.to_string()))? {
-        Reply::Status(status) => Ok(*status),
-        other => Err(failure(&other)),
-    }
 }
 
 fn known<'a>(status: &'a ClusterStatus, group: &str) -> Result<&'a clp_protocol::control::GroupStatus, Failure> {

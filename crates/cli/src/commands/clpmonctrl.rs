@@ -18,7 +18,12 @@ pub const COMMAND: Command = Command {
     forms: &[
         Form { mode: "-s", parts: PARTS, help: "let the monitor rest on this server or on HOST; without -m every monitor" },
         Form { mode: "-r", parts: PARTS, help: "end that" },
-        Form { mode: "-e", parts: PARTS, help: "let every check of the monitor (-m) fail there, to try what follows" },
+        // A whole server whose monitors all fail is hardly what somebody wants to try.
+        Form {
+            mode: "-e",
+            parts: &[Part::All(&["-m"]), Part::Any(&["-h", "-w"])],
+            help: "let every check of the monitor fail there, to try what follows",
+        },
         Form { mode: "-n", parts: PARTS, help: "end that; without -m for every monitor" },
         Form {
             mode: "-v",
@@ -55,8 +60,6 @@ fn run(parsed: &Parsed) -> Result<(), Failure> {
     let what = match parsed.mode {
         "-s" => MonitorOrder::Suspend,
         "-r" => MonitorOrder::Resume,
-        // A whole server whose monitors all fail is hardly what somebody wants to try.
-        "-e" if monitor.is_none() => return Err(Failure::new("clpmonctrl: -e needs a monitor; name it with -m")),
         "-e" => MonitorOrder::FailureOn,
         "-n" => MonitorOrder::FailureOff,
         "-c" => MonitorOrder::ClearCounts,

@@ -1,10 +1,10 @@
 //! clpstat: the status of the cluster.
 
 use clp_protocol::control::{ClusterStatus, PathStatus, Reply, Request};
-use clp_services::client::ReachError;
+use clp_services::client::{self, ReachError};
 use clp_sys::paths::Root;
 
-use super::{ask, configuration, failure, in_force, root, server_name};
+use super::{ask, configuration, failure, in_force, parse, root, server_name};
 use crate::declaration::{Absent, Command, Example, Failure, Form, GROUP, HOST, Kind, Opt, Part, Value};
 use crate::parse::Parsed;
 use crate::properties::{self, Objects};
@@ -13,11 +13,12 @@ use crate::{format, screen};
 /// The options that every view of the status takes.
 const VIEW: &[Part] = &[Part::Any(&["-h"])];
 
-const DETAILED: Part = Part::Any(&["--detail"]);
+const DETAILED: Part = Part::Any(&["--detail", "-h"]);
 const DETAIL: &[Part] = &[DETAILED];
 const NAMED_SERVER: Part = named(Kind::Server);
 const NAMED_HEARTBEAT: Part = named(Kind::Heartbeat);
 const NAMED_PARTITION: Part = named(Kind::Partition);
+const NAMED_SERVER_GROUP: Part = named(Kind::ServerGroup);
 const NAMED_GROUP: Part = named(Kind::Group);
 const NAMED_RESOURCE: Part = named(Kind::Resource);
 const NAMED_MONITOR: Part = named(Kind::Monitor);
@@ -51,13 +52,14 @@ pub const COMMAND: Command = Command {
         Form { mode: "--sv", parts: &[NAMED_SERVER, DETAILED], help: "that of the servers, or of one" },
         Form { mode: "--hb", parts: &[NAMED_HEARTBEAT, DETAILED], help: "that of heartbeat resources" },
         Form { mode: "--np", parts: &[NAMED_PARTITION, DETAILED], help: "that of network partition resolution" },
+        Form { mode: "--svg", parts: &[NAMED_SERVER_GROUP, Part::Any(&["-h"])], help: "that of server groups" },
         Form { mode: "--grp", parts: &[NAMED_GROUP, DETAILED], help: "that of groups" },
         Form { mode: "--rsc", parts: &[NAMED_RESOURCE, DETAILED], help: "that of group resources" },
         Form { mode: "--mon", parts: &[NAMED_MONITOR, DETAILED], help: "that of monitor resources" },
     ],
     options: &[
         Opt { name: "-s", also: &[], value: None, help: "the same as without options" },
-        Opt { name: "-h", also: &[], value: Some(HOST), help: "as seen by this server" },
+        Opt { name: "-h", also: &[], value: Some(HOST), help: "as seen by this server; configuration: the one in force there" },
         Opt { name: "--local", also: &[], value: None, help: "monitors as they are on the server of the view alone" },
         Opt { name: "--long", also: &[], value: None, help: "wide columns for long names" },
         Opt { name: "-g", also: &[], value: None, help: "groups by server" },
@@ -71,6 +73,7 @@ pub const COMMAND: Command = Command {
         Opt { name: "--sv", also: &[], value: None, help: "of servers" },
         Opt { name: "--hb", also: &[], value: None, help: "of heartbeat resources" },
         Opt { name: "--np", also: &[], value: None, help: "of network partition resolution resources" },
+        Opt { name: "--svg", also: &["--sg"], value: None, help: "of server groups" },
         Opt { name: "--grp", also: &[], value: None, help: "of groups" },
         Opt { name: "--rsc", also: &[], value: None, help: "of group resources" },
         Opt { name: "--mon", also: &[], value: None, help: "of monitor resources" },
@@ -78,12 +81,11 @@ pub const COMMAND: Command = Command {
     ],
     absent: &[
         Absent { names: &["-f", "--fnc"], why: "this release shows network partition resolution with -p" },
-        Absent { names: &["--svg"], why: "there are no server groups in this version" },
         Absent { names: &["--xcl"], why: "there are no exclusion rules in this version" },
     ],
     notes: &[
         "While the cluster service of the server that is asked does not run everything is shown as Offline, and the exit code is 0.",
-        "Configuration is read from the file in force on this server, default values included; --hb --detail adds what this server measured of each path while its cluster service runs.",
+        "Configuration is read from the file in force on this server, or on HOST, default values included; --hb --detail adds what this server measured of each path while its cluster service runs.",
         "The marks of -g, -n and -p: o online or normal, x offline or error, e failed, p on the way, - unknown or not used.",
     ],
     examples: &[
@@ -98,10 +100,10 @@ pub const COMMAND: Command = Command {
 
 fn run(parsed: &Parsed) -> Result<(), Failure> {
     let root = root();
-    if let Some(kinds) = configured(parsed.mode) {
-        return show_configuration(&root, kinds, parsed.word.as_deref(), parsed.has("--detail"));
-    }
     let server = parsed.value("-h").map(|host| server_name(&root, host)).transpose()?;
+    if let Some(kinds) = configured(parsed.mode) {
+        return show_configuration(&root, server.as_deref(), kinds, parsed.word.as_deref(), parsed.has("--detail"));
+    }
     if let Some(group) = parsed.value("--why") {
         return why(group, server.as_deref(), parsed.has("--json"));
     }
@@ -139,6 +141,7 @@ fn configured(mode: &str) -> Option<&'static [Objects]> {
         "--sv" => &[Objects::Servers],
         "--hb" => &[Objects::Heartbeats],
         "--np" => &[Objects::Partitions],
+        "--svg" => &[Objects::ServerGroups],
         "--grp" => &[Objects::Groups],
         "--rsc" => &[Objects::Resources],
         "--mon" => &[Objects::Monitors],
@@ -146,12 +149,23 @@ fn configured(mode: &str) -> Option<&'static [Objects]> {
     })
 }
 
-fn show_configuration(root: &Root, kinds: &[Objects], name: Option<&str>, detail: bool) -> Result<(), Failure> {
-    let (document, configuration) = in_force(root)?;
-    // What the engine measured comes with the details of heartbeats; without an engine there is none.
-    let wanted = detail && kinds.contains(&Objects::Heartbeats);
-    let status = wanted.then(|| ask(root, None, &Request::Status));
-    let measured = match status {
+fn show_configuration(
+    root: &Root,
+    server: Option<&str>,
+    kinds: &[Objects],
+    name: Option<&str>,
+    detail: bool,
+) -> Result<(), Failure> {
+    let (document, configuration) = match server.filter(|server| *server != clp_sys::identity::hostname()) {
+        None => in_force(root)?,
+        Some(server) => {
+            let bytes = client::configuration(root, server).map_err(|cause| Failure::new(cause.to_string()))?;
+            parse(&bytes, &format!("the configuration of {server}"))?
+        }
+    };
+    // What this server's engine measured comes with the details of heartbeats; without an engine there is none.
+    let wanted = detail && server.is_none() && kinds.contains(&Objects::Heartbeats);
+    let measured = match wanted.then(|| ask(root, None, &Request::Status)) {
         Some(Ok(Reply::Status(status))) => own_paths(*status),
         _ => Vec::new(),
     };

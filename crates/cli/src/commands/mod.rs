@@ -4,17 +4,22 @@ mod clpcfctrl;
 mod clpcl;
 mod clpdown;
 mod clpgrp;
+mod clplogcmd;
 mod clpmonctrl;
+mod clprexec;
+mod clprsc;
 mod clpstat;
 mod clpstdn;
+mod clptrnreq;
 mod difference;
 mod progress;
+mod request;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clp_config::{Configuration, Document};
-use clp_protocol::control::{Reply, Request};
+use clp_protocol::control::{ClusterStatus, Reply, Request};
 use clp_services::client::{self, ReachError};
 use clp_sys::paths::Root;
 
@@ -27,9 +32,13 @@ pub const COMMANDS: &[&Command] = &[
     &clpcl::COMMAND,
     &clpdown::COMMAND,
     &clpgrp::COMMAND,
+    &clplogcmd::COMMAND,
     &clpmonctrl::COMMAND,
+    &clprexec::COMMAND,
+    &clprsc::COMMAND,
     &clpstat::COMMAND,
     &clpstdn::COMMAND,
+    &clptrnreq::COMMAND,
 ];
 
 /// By name.
@@ -74,7 +83,7 @@ pub(crate) fn configuration(root: &Root) -> Result<Configuration, Failure> {
 }
 
 /// The file in force on this server, and what it means.
-fn in_force(root: &Root) -> Result<(Document, Configuration), Failure> {
+pub(crate) fn in_force(root: &Root) -> Result<(Document, Configuration), Failure> {
     let path = root.conf();
     let bytes = std::fs::read(&path).map_err(|cause| {
         Failure::new(format!("{} cannot be read: {cause}; distribute one with clpcfctrl --push", path.display()))
@@ -122,6 +131,14 @@ fn ask(root: &Root, server: Option<&str>, request: &Request) -> Result<Reply, Re
     match server {
         None => client::engine(root, request),
         Some(server) => client::relay(root, server, request),
+    }
+}
+
+/// What this server's engine shows.
+fn status(root: &Root) -> Result<ClusterStatus, Failure> {
+    match ask(root, None, &Request::Status).map_err(|cause| Failure::new(cause.to_string()))? {
+        Reply::Status(status) => Ok(*status),
+        other => Err(failure(&other)),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::commands::COMMANDS;
+use crate::declaration::Kind;
 
 fn words(line: &str) -> Vec<String> {
     line.split_whitespace().map(String::from).collect()
@@ -13,7 +14,11 @@ fn find(name: &str) -> &'static Command {
 
 /// A value that the parser takes.
 fn sample(option: &Opt) -> Option<&'static str> {
-    option.value.map(|value| if value.kind == Kind::Seconds { "30" } else { "name" })
+    option.value.map(|value| match value.kind {
+        Kind::Seconds | Kind::Number => "30",
+        Kind::Choice(words) => words[0],
+        _ => "name",
+    })
 }
 
 #[test]
@@ -21,11 +26,14 @@ fn no_command_takes_an_option_that_its_form_does_not_name() {
     let mut pairs = 0;
     for command in COMMANDS {
         for form in command.forms {
-            for option in command.options.iter().filter(|option| option.name != form.mode) {
+            let (chooser, fixed) = form.chooser();
+            for option in command.options.iter().filter(|option| option.name != chooser) {
                 let mut given = Vec::new();
-                for name in [form.mode, option.name].into_iter().filter(|name| !name.is_empty()) {
+                let besides = form.needed().filter(|needed| *needed != option.name);
+                for name in [chooser, option.name].into_iter().chain(besides).filter(|name| !name.is_empty()) {
                     given.push(name.to_string());
-                    given.extend(command.option(name).and_then(sample).map(String::from));
+                    let value = command.option(name).and_then(sample);
+                    given.extend(if name == chooser { fixed.or(value) } else { value }.map(String::from));
                 }
                 if form.word().is_some() {
                     given.push("word".into());
@@ -37,7 +45,7 @@ fn no_command_takes_an_option_that_its_form_does_not_name() {
                         let taken = command.forms.iter().any(|other| {
                             other.mode == parsed.mode
                                 && other.takes(option.name)
-                                && (form.mode.is_empty() || other.takes(form.mode))
+                                && (form.mode.is_empty() || other.takes(chooser))
                         });
                         assert!(taken || is_other_form, "{} {given:?}", command.name);
                         assert!(parsed.has(option.name));
@@ -79,6 +87,17 @@ fn what_does_not_go_together_is_said() {
         ("clpcfctrl -x /tmp", "clpcfctrl: give --push"),
         ("clpcfctrl --push -l -w", "clpcfctrl: -l and -w cannot be given together"),
         ("clpcfctrl --push -d /dev/fd0", "clpcfctrl: -d: there are no floppy disks in this version; name the directory with -x"),
+        ("clplogcmd -m text -i 0", "clplogcmd: -i needs a whole number from 1 to 99999"),
+        ("clplogcmd -m text -l LOUD", "clplogcmd: -l needs one of INFO, WARN, ERR, ERROR"),
+        ("clplogcmd -i 7", "clplogcmd: give -m"),
+        ("clprsc -s", "clprsc: -s needs a RESOURCE"),
+        ("clptrnreq -h server2", "clptrnreq: give one of -t EXEC_SCRIPT, -t GRP_FAILOVER"),
+        ("clptrnreq -t NOTHING -h server2", "clptrnreq: -t needs one of EXEC_SCRIPT, GRP_FAILOVER"),
+        ("clptrnreq -t EXEC_SCRIPT -h server2", "clptrnreq: -t EXEC_SCRIPT needs -s SCRIPT"),
+        ("clptrnreq -t EXEC_SCRIPT -s a.sh", "clptrnreq: -t EXEC_SCRIPT needs -h HOST[,HOST...]"),
+        ("clptrnreq -t GRP_FAILOVER -h server2 -s a.sh", "clptrnreq: -s does not go with -t GRP_FAILOVER"),
+        ("clprexec --failover failover1", "clprexec: --failover needs -h HOST[,HOST...]"),
+        ("clpmonctrl -e", "clpmonctrl: -e needs -m MONITOR"),
         ("clpdown server2", "clpdown: server2 is not expected; a server is named with -h"),
     ] {
         let given = words(line);

@@ -5,15 +5,19 @@ use std::process::{Command, Stdio};
 
 use crate::stand_in::StandIn;
 
-const NAMES: &str = "clpcfctrl\nclpcl\nclpdown\nclpgrp\nclpmonctrl\nclpstat\nclpstdn\n";
+/// As they are listed.
+fn names() -> Vec<&'static str> {
+    clp_cli::commands::COMMANDS.iter().map(|command| command.name).collect()
+}
 
 #[test]
 fn every_command_has_help_and_a_version_for_everybody() {
     let server = StandIn::empty();
-    assert_eq!(server.run(&["--list"]).out, NAMES);
+    assert_eq!(server.run(&["--list"]).out, names().join("\n") + "\n");
+    assert!(names().is_sorted(), "found by name in every list");
     let version = format!(" (Mainstay) {}\n", env!("CARGO_PKG_VERSION"));
     assert_eq!(server.run(&["--version"]).out, format!("clp{version}"));
-    for name in NAMES.lines() {
+    for name in names() {
         let help = server.run(&[name, "--help"]);
         assert!(help.code == 0 && help.out.contains("\nusage:\n") && help.out.contains("exit codes: 0 done"), "{help:?}");
         // Also among other words, and in place of a value.
@@ -30,7 +34,7 @@ fn every_command_has_help_and_a_version_for_everybody() {
 #[test]
 fn manual_pages_are_roff_without_a_complaint() {
     let server = StandIn::empty();
-    for name in NAMES.lines() {
+    for name in names() {
         let page = server.run(&["--man", name]).out;
         assert!(page.contains(&format!("\n.TH {} 8 ", name.to_uppercase())), "{page}");
         let spawned = Command::new("groff")
@@ -74,7 +78,7 @@ fn completion_offers_what_the_parser_takes_and_names_that_exist() {
         ("clpgrp -a server2 ''", "-m -h -w"),
         ("clpgrp -n failover1 ''", ""),
         ("clpgrp -n -", ""),
-        ("clpcl --", "--suspend --resume --md --force --help --version"),
+        ("clpcl --", "--suspend --resume --md --force --dead --help --version"),
         ("clpcl --suspend --", "--force"),
         ("clpcl -t -", "-a -h -w --md"),
         ("clpcl -w ''", ""),

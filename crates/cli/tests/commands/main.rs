@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod declared;
+mod every;
+mod orders;
 mod pipelines;
 mod push;
 mod requests;

@@ -1,17 +1,13 @@
 //! The pipelines that administrators have written over the years, run by the real tools on the commands' real output.
 
+use crate::every::helpful;
 use crate::stand_in::StandIn;
 use clp_protocol::control::Reply;
-use clp_services::request as transfer;
 
 #[test]
 fn scripts_find_what_they_look_for() {
     let Some(server) = StandIn::new("scripts_find_what_they_look_for") else { return };
-    server.healthy();
-    let other = server.status();
-    server.transfer(move |_| transfer::Reply::Relayed {
-        reply: serde_json::to_value(Reply::Status(Box::new(other.clone()))).unwrap(),
-    });
+    helpful(&server);
     let own = server.own().to_string();
     let cases = [
         (format!("clpstat -g | grep '{own}' | cut -d: -f1 | tr -d ' ' | cut -c2-"), "server0".to_string()),
@@ -36,9 +32,50 @@ fn scripts_find_what_they_look_for() {
         ("clpstat --rsc fip1 | grep IP | cut -d: -f2 | tr -d ' '".into(), "10.0.0.12".into()),
         ("clpstat --sv | grep Server | awk '{print $3}' | sed 's/]//'".into(), format!("{own}\nserver2")),
         ("clpstat --cl --detail | grep 'Shutdown Monitoring Method' | awk -F: '{print $2}' | tr -d ' '".into(), "softdog".into()),
+        ("clpstat -h server2 | grep '*' | sed 's/^ *\\*//' | cut -d' ' -f1".into(), "server2".into()),
+        ("clpstat --local | grep -c '*'".into(), "1".into()),
+        ("clpgrp -m failover1; if [ $? -ne 0 ]; then echo failed; fi".into(), "Command succeeded.".into()),
+        ("clpgrp -m nosuch9 2>/dev/null; if [ $? -eq 1 ]; then echo failed; fi".into(), "failed".into()),
+        ("clpcl -s -a | grep -c '^Start [^ ]* : Command succeeded.$'".into(), "2".into()),
+        ("clpmonctrl -v | awk '$1 == \"Resource\" && $2 == \":\" {print $3}'".into(), "userw".into()),
+        ("clpcfctrl --push | tail -n 1".into(), "Command succeeded.(code:0)".into()),
+        ("for view in '' -g -m -n -p --long -i --json; do clpstat $view; done | tr -d '[:print:]\\n' | wc -c".into(), "0".into()),
     ];
     for (line, expected) in cases {
         let ran = server.shell(&line);
+        assert_eq!(ran.out.trim_end_matches('\n'), expected, "{line}\n{}", ran.err);
+    }
+}
+
+/// The same lines while not all is well, and with names that fill their columns.
+#[test]
+fn scripts_are_told_what_is_not_well() {
+    let Some(server) = StandIn::new("scripts_are_told_what_is_not_well") else { return };
+    let mut status = server.status();
+    let long = "failover-of-the-accounts";
+    status.servers[1].status = "Offline".into();
+    status.servers[1].paths.iter_mut().for_each(|path| path.status = "Offline".into());
+    let group = &mut status.groups[0];
+    (group.status, group.comment) = ("Online Pending".into(), "on its way".into());
+    let mut second = group.clone();
+    (second.name, second.status, second.current) = (long.into(), "Offline".into(), None);
+    status.groups.push(second);
+    server.engine(move |_| Reply::Status(Box::new(status.clone())));
+    let cases = [
+        (r#"clpstat | perl -ne 'last if /<group>/; chomp; print "$1=$2" if /^\s{4}(\S+?)\s.*: (.+?)\s/'"#, "server2=Offline"),
+        (r#"clpstat -n | grep "\[on server" | grep -vc Online"#, "1"),
+        ("clpstat | grep server2 | grep -c Online", "0"),
+        (r#"clpstat -g | grep "failover1\[o\]" | grep -c server0"#, "0"),
+        (r#"clpstat -g | grep "failover1\[p\]" | grep -c server0"#, "1"),
+        ("clpstat -g | grep -c failover-of", "0"),
+        ("clpstat | grep failover-of -A1 | grep current | awk '{print $3}'", "None"),
+        // A group's name is cut in the narrow listing and whole in the wide one; the colon stays in its column.
+        ("clpstat | grep failover-of | cut -c5-24", "failover-of-the- : O"),
+        ("clpstat --long | grep failover-of | cut -c5-41", "failover-of-the-accounts .........: O"),
+        ("clpgrp -n failover-of-the-accounts", ""),
+    ];
+    for (line, expected) in cases {
+        let ran = server.shell(line);
         assert_eq!(ran.out.trim_end_matches('\n'), expected, "{line}\n{}", ran.err);
     }
 }

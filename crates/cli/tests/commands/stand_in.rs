@@ -101,7 +101,7 @@ impl StandIn {
         let bin = self.root().join("bin");
         if !bin.exists() {
             std::fs::create_dir(&bin).unwrap();
-            for name in ["clp", "clpstat", "clpgrp", "clpcl", "clpcfctrl"] {
+            for name in std::iter::once("clp").chain(clp_cli::commands::COMMANDS.iter().map(|command| command.name)) {
                 std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_clp"), bin.join(name)).unwrap();
             }
         }
