@@ -91,6 +91,30 @@ catalogue! {
     process_again(process) "pm" 26 Info "process {1} is going to be started again",
         meaning "It ended, and the service goes on with a new one.",
         remedy "None.";
+    /// Alerts that cannot be recorded.
+    record_unwritable(; reason) "pm" 901 Error "alerts cannot be recorded",
+        meaning "The alert record of this server cannot be written, most often because the disk is full. Alerts go to syslog meanwhile and are recorded, with their times, when there is room again.",
+        remedy "Make room on the file system of /opt/mainstay.";
+    /// They can again.
+    record_written(count; lost) "pm" 902 Info "alerts can be recorded again, {1} of them late",
+        meaning "What happened while the alert record could not be written stands before this line.",
+        remedy "None.";
+    /// A disk that is full.
+    room_short(place; left) "pm" 903 Error "the file system of {1} is full",
+        meaning "Logs, alerts and new configurations cannot be written. Groups go on, and this server still takes groups over.",
+        remedy "Make room: see du -x on that file system.";
+    /// It has room again.
+    room_back(place) "pm" 904 Info "the file system of {1} has room again",
+        meaning "Logs, alerts and configurations can be written.",
+        remedy "None.";
+    /// A process that may open too few files.
+    files_short(process; limit) "pm" 905 Warning "process {1} may open too few files",
+        meaning "Somebody lowered the limit on open files of a running process of the service (prlimit); below the limit named it could not take groups over or answer.",
+        remedy "Leave the limits of the service's processes alone; if it could not be raised again, start the service as root with CAP_SYS_RESOURCE.";
+    /// State that a restart will not know.
+    state_not_kept(what; reason) "pm" 906 Error "{1} cannot be kept for the next start of this server",
+        meaning "A file of the work directory could not be written: what it says is true now and would be forgotten by a restart of this server.",
+        remedy "Make room on the file system of /opt/mainstay, then give the order again.";
     /// A server joined.
     server_up(server) "nm" 1 Info "server {1} came up",
         meaning "The server joined the cluster.",
@@ -351,6 +375,10 @@ catalogue! {
     monitor_slow(monitor; values) "rm" 71 Warning "polling of {1} was slow; args are timeout, tick rate, actual time, warning ratio",
         meaning "The check ended, but took more than the configured part of its time-out (mainstay/delaywarn/monitor).",
         remedy "Find out what slows the object or this server down, or raise polling/timeout.";
+    /// A check that could not be made.
+    monitor_unable(monitor; reason) "rm" 72 Warning "{1} could not be polled",
+        meaning "This server lacks what the check itself needs, which says nothing of the object: the monitor stays as it was, and nothing follows.",
+        remedy "Remove the cause named; until then the object is not watched here.";
     /// The script before a step of the recovery.
     preaction_done(step, monitor) "rm" 82 Info "script before {1} for monitor {2} done",
         meaning "The script before a step of the recovery (emergency/preaction) ended well; the step follows.",

@@ -25,6 +25,15 @@ pub enum Told {
         /// The file, or why there is none.
         written: Result<String, String>,
     },
+    /// A check could not be made, the first of a row.
+    Unable {
+        /// Name of the monitor.
+        monitor: String,
+        /// Why.
+        reason: String,
+    },
+    /// The limit on open files was lowered by somebody: what to tell.
+    FilesShort(String),
     /// A monitor that was to stop has stopped: nothing of it runs any more. Its name.
     Ended(String),
 }

@@ -2,6 +2,7 @@
 //! `clusterpro` (parent), `clusterpro engine`, `clusterpro monitord`, `clusterpro_trn`.
 //!
 //! Decides nothing: the parent is in `parent.rs`, the engine in `engine/`, the monitor daemon in `monitord.rs`.
+#![deny(clippy::print_stderr, reason = "it panics when standard error is a file on a full disk: setup::complain")]
 
 mod engine;
 mod exit;
@@ -35,7 +36,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Some(other) => {
-            eprintln!("clusterpro: unknown argument {other}\n{HELP}");
+            setup::complain(&format!("unknown argument {other}\n{HELP}"));
             ExitCode::FAILURE
         }
     }

@@ -203,10 +203,18 @@ fn probe(loaded: &Loaded, index: usize, pid: Option<u32>, stop: &Stop, results: 
             return;
         }
     };
-    let mut was_late = false;
+    let (mut was_late, mut was_unable) = (false, false);
     while !stop.is_set() {
+        if let Some(told) = setup::files_lifted() {
+            let _ = results.send(Told::FilesShort(told));
+        }
         let began = Instant::now();
-        let failed = driver.check(common.timeout).err();
+        let failed = monitors::check(driver.as_mut(), common.timeout).err();
+        let is_unable = failed.as_ref().is_some_and(|failed| failed.kind == monitors::FailureKind::Unable);
+        if let (true, false, Some(failed)) = (is_unable, was_unable, &failed) {
+            let _ = results.send(Told::Unable { monitor: config.name.clone(), reason: failed.to_string() });
+        }
+        was_unable = is_unable;
         let timed_out = failed.as_ref().is_some_and(|failed| failed.kind == monitors::FailureKind::TimedOut);
         // Of a row of time-outs the first says most.
         if timed_out && !was_late && common.timeout_evidence {
@@ -217,7 +225,7 @@ fn probe(loaded: &Loaded, index: usize, pid: Option<u32>, stop: &Stop, results: 
         }
         was_late = timed_out;
         let found = found(config, failed.map(|failed| failed.to_string()), timed_out, began.elapsed());
-        if stop.is_set() || results.send(Told::Found(found)).is_err() {
+        if stop.is_set() || (!is_unable && results.send(Told::Found(found)).is_err()) {
             return;
         }
         // Where the kernel tells of a change the next check follows at once, else after the interval.

@@ -27,15 +27,19 @@ enum Ended {
 /// Run the cluster service of this server until it stops.
 pub fn main() -> ExitCode {
     if !setup::is_root() {
-        eprintln!("Log in as root.");
+        setup::complain_plainly("Log in as root.");
         return ExitCode::FAILURE;
     }
     let root = Root::from_env();
+    // Inherited by engine and monitor daemon, not by what they run for others.
+    if let Err(cause) = clp_sys::shortage::spare_me() {
+        setup::write_note(&root, &format!("the kernel may end the cluster service when memory is used up: {cause}"));
+    }
     let _lock = match lock(&root) {
         Ok(lock) => lock,
         Err(reason) => {
             setup::write_alert(&root, &Alert::already_running());
-            eprintln!("clusterpro: {reason}");
+            setup::complain(&reason.to_string());
             return ExitCode::FAILURE;
         }
     };
@@ -43,7 +47,7 @@ pub fn main() -> ExitCode {
     let loaded = match setup::load(&root) {
         Ok(loaded) => loaded,
         Err(reason) => {
-            eprintln!("clusterpro: {reason}");
+            setup::complain(&reason.to_string());
             let missing = !root.conf().exists();
             setup::write_alert(
                 &root,
@@ -57,7 +61,7 @@ pub fn main() -> ExitCode {
     let mut engine = match start("engine") {
         Ok(engine) => engine,
         Err(reason) => {
-            eprintln!("clusterpro: cannot start the engine: {reason}");
+            setup::complain(&format!("cannot start the engine: {reason}"));
             return ExitCode::from(exit::CANNOT_START);
         }
     };
@@ -111,7 +115,7 @@ fn wait_for_engine(mut engine: Child, ended: mpsc::Sender<Ended>) {
 fn run_monitord(ended: &mpsc::Sender<Ended>, pause: Duration) -> Option<std::process::ChildStdin> {
     std::thread::sleep(pause);
     let mut child =
-        start("monitord").inspect_err(|cause| eprintln!("clusterpro: cannot start the monitor daemon: {cause}")).ok()?;
+        start("monitord").inspect_err(|cause| setup::complain(&format!("cannot start the monitor daemon: {cause}"))).ok()?;
     let input = child.stdin.take();
     let ended = ended.clone();
     std::thread::spawn(move || {
@@ -129,6 +133,7 @@ fn after_engine(loaded: &Loaded, code: Option<u8>, words: &str) -> ExitCode {
         Some(exit::SHUTDOWN) => power(root, AfterStop::Shutdown),
         Some(exit::REBOOT) => power(root, AfterStop::Reboot),
         _ => {
+            let _ = clp_sys::shortage::keep_files();
             // What the engine held may still act: give it up before anything slower happens, the record included.
             setup::give_up(loaded);
             let process_failure = setup::process_failure_action(&loaded.configuration);
@@ -155,7 +160,7 @@ fn power(root: &Root, then: AfterStop) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
-            eprintln!("clusterpro: {reason}");
+            setup::complain(&reason.to_string());
             ExitCode::FAILURE
         }
     }

@@ -117,7 +117,18 @@ fn keep(root: &Root, name: &str, text: &str) -> Result<(), String> {
         std::fs::rename(&fresh, &path)?;
         std::fs::File::open(&directory)?.sync_all()
     };
-    write().map_err(|cause: std::io::Error| format!("cannot write {}: {cause}", path.display()))
+    write().or_else(|cause| in_place(&path, text, cause)).map_err(|cause| format!("cannot write {}: {cause}", path.display()))
+}
+
+/// On a full disk text of the same length still has the room of its predecessor; so few bytes are written whole or not at all.
+fn in_place(path: &std::path::Path, text: &str, full: std::io::Error) -> std::io::Result<()> {
+    let is_full = matches!(full.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
+    if !is_full || std::fs::metadata(path)?.len() != text.len() as u64 {
+        return Err(full);
+    }
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
 }
 
 /// What follows when a process of the service dies (`pm/exec*/recover`).
@@ -180,9 +191,24 @@ pub fn wall_time(ago: Duration) -> String {
 /// Put an alert into the local record, the log and syslog.
 pub fn write_alert(root: &Root, alert: &Alert) {
     if let Err(cause) = clp_services::alertlog::write(root, alert) {
-        eprintln!("clusterpro: cannot write {}: {cause}", clp_services::alertlog::path(root).display());
+        complain(&format!("cannot write {}: {cause}", clp_services::alertlog::path(root).display()));
     }
     write_note(root, &alert.to_string());
+}
+
+/// Say something on standard error, which may be a file on a full disk or a terminal that is gone: then nobody hears it.
+pub fn complain(words: &str) {
+    complain_plainly(&format!("clusterpro: {words}"));
+}
+
+/// The same without the program's name.
+pub fn complain_plainly(words: &str) {
+    let _ = writeln!(std::io::stderr(), "{words}");
+}
+
+/// Raise the limit on open files if somebody lowered it: what it was then and is now, in words.
+pub fn files_lifted() -> Option<String> {
+    clp_sys::shortage::keep_files().map(|(was, now)| format!("its limit was {was} and is {now} again"))
 }
 
 /// Put a line for engineers into the log.
@@ -198,18 +224,18 @@ pub fn write_note(root: &Root, text: &str) {
 fn append(path: &std::path::Path, line: &str) {
     let written = OpenOptions::new().create(true).append(true).open(path).and_then(|mut file| writeln!(file, "{line}"));
     if let Err(cause) = written {
-        eprintln!("clusterpro: cannot write {}: {cause}", path.display());
+        complain(&format!("cannot write {}: {cause}", path.display()));
     }
 }
 
 /// `clusterpro diskhb-init DEVICE`: label a partition for the disk heartbeat.
 pub fn initialise_disk_heartbeat(arguments: &[String]) -> ExitCode {
     if !is_root() {
-        eprintln!("Log in as root.");
+        complain_plainly("Log in as root.");
         return ExitCode::FAILURE;
     }
     let [device] = arguments else {
-        eprintln!("usage: clusterpro diskhb-init DEVICE");
+        complain_plainly("usage: clusterpro diskhb-init DEVICE");
         return ExitCode::FAILURE;
     };
     match clp_drivers::heartbeats::diskhb::init(std::path::Path::new(device), false) {
@@ -218,7 +244,7 @@ pub fn initialise_disk_heartbeat(arguments: &[String]) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(reason) => {
-            eprintln!("clusterpro: {reason}");
+            complain(&reason.to_string());
             ExitCode::FAILURE
         }
     }

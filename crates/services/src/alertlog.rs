@@ -37,17 +37,29 @@ pub fn path(root: &Root) -> PathBuf {
 /// The record could not be written; syslog was told all the same.
 pub fn write(root: &Root, alert: &Alert) -> io::Result<()> {
     let written = record(root, alert);
-    // The record has it.
-    let _ = send(Path::new(SYSLOG), alert);
+    tell_syslog(alert);
     written
 }
 
-/// Record an alert, and tell nobody else.
+/// Record an alert of this moment, and tell nobody else.
 ///
 /// # Errors
 /// The record could not be written.
 pub fn record(root: &Root, alert: &Alert) -> io::Result<()> {
-    append(&path(root), alert, &local_time("%Y/%m/%d %H:%M:%S.%3f"), &clp_sys::identity::hostname(), RECORDS_MAX)
+    record_of(root, alert, &local_time("%Y/%m/%d %H:%M:%S.%3f"))
+}
+
+/// Record an alert of the local time `time`, and tell nobody else.
+///
+/// # Errors
+/// The record could not be written.
+pub fn record_of(root: &Root, alert: &Alert, time: &str) -> io::Result<()> {
+    append(&path(root), alert, time, &clp_sys::identity::hostname(), RECORDS_MAX)
+}
+
+/// Tell syslog alone. Where nobody listens, nobody hears it.
+pub fn tell_syslog(alert: &Alert) {
+    let _ = send(Path::new(SYSLOG), alert);
 }
 
 fn local_time(format: &str) -> String {

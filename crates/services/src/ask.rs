@@ -91,7 +91,8 @@ pub fn engine(root: &Root, request: &serde_json::Value) -> Result<Option<serde_j
         Err(_) => return Ok(None),
     };
     let broken = |cause: &dyn std::fmt::Display| failed(&format!("broke off: {cause}"));
-    stream.write_all(format!("{request}\n").as_bytes()).map_err(|cause| broken(&cause))?;
+    // Who serves too many says so and closes, perhaps before it was asked: its words are read first.
+    let sent = stream.write_all(format!("{request}\n").as_bytes());
     let status = || serde_json::json!({ "request": "status" });
     let waited = if is_question(request) {
         wait_for_answer(&stream, ANSWER_LIMIT, || false).map_err(|words| failed(&words))
@@ -103,7 +104,11 @@ pub fn engine(root: &Root, request: &serde_json::Value) -> Result<Option<serde_j
     let mut line = String::new();
     stream.set_read_timeout(Some(ANSWER_LIMIT)).map_err(|cause| broken(&cause))?;
     let mut reader = BufReader::new(stream);
-    reader.read_line(&mut line).map_err(|cause| broken(&cause))?;
+    let read = reader.read_line(&mut line);
+    if line.is_empty() {
+        sent.map_err(|cause| broken(&cause))?;
+    }
+    read.map_err(|cause| broken(&cause))?;
     if line.is_empty() {
         return Err(failed("ended before it answered"));
     }

@@ -42,7 +42,7 @@ pub fn main(arguments: &[String]) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
-            eprintln!("clusterpro_trn: {reason}");
+            let _ = writeln!(std::io::stderr(), "clusterpro_trn: {reason}");
             ExitCode::FAILURE
         }
     }
@@ -66,6 +66,7 @@ struct Service {
 /// # Errors
 /// The trust or the port cannot be used.
 pub fn serve(root: &Root) -> Result<(), String> {
+    let _ = clp_sys::shortage::spare_me();
     let port = configured(root).map_or(29002, |configuration| configuration.cluster.ports.transfer);
     let listener = TcpListener::bind(("0.0.0.0", port)).map_err(|cause| format!("cannot listen on TCP port {port}: {cause}"))?;
     serve_on(root, listener)
@@ -96,7 +97,7 @@ pub fn serve_on(root: &Root, listener: TcpListener) -> Result<(), String> {
     let door = Arc::new(Door::default());
     loop {
         let Ok((stream, from)) = listener.accept() else {
-            std::thread::sleep(REFUSED_PAUSE);
+            service.short_of_files();
             continue;
         };
         let Ok(place) = door.enter(&stream, from.ip()) else { continue };
@@ -134,7 +135,7 @@ impl Service {
     fn listen_local(self: &Arc<Service>, listener: &UnixListener) {
         loop {
             let Ok((mut stream, _)) = listener.accept() else {
-                std::thread::sleep(REFUSED_PAUSE);
+                self.short_of_files();
                 continue;
             };
             let _ = stream.set_write_timeout(Some(EXCHANGE_LIMIT));
@@ -148,6 +149,15 @@ impl Service {
                 drop(share);
             });
         }
+    }
+
+    /// The kernel refused a connection, most often for want of files: a limit that somebody lowered is raised again.
+    fn short_of_files(&self) {
+        if let Some((was, now)) = clp_sys::shortage::keep_files() {
+            let words = format!("its limit was {was} and is {now} again");
+            let _ = crate::alertlog::write(&self.root, &clp_alerts::Alert::files_short("clusterpro_trn", &words));
+        }
+        std::thread::sleep(REFUSED_PAUSE);
     }
 
     fn local(&self, mut stream: UnixStream) {

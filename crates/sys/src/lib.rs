@@ -19,6 +19,7 @@ pub mod process;
 pub mod realtime;
 pub mod scsi;
 pub mod serial;
+pub mod shortage;
 pub mod signals;
 pub mod tap;
 pub mod watchdog;

@@ -66,13 +66,15 @@ pub fn has_been_demoted() -> bool {
     DEMOTED.load(Ordering::Relaxed)
 }
 
-/// Undoes what a child process would inherit: scheduling class, runaway limit and the handler of its signal.
+/// Undoes what a child process would inherit: scheduling class, runaway limit, the handler of its signal, and that the kernel
+/// spares it when memory is used up.
 /// Fit to be called between fork and exec (only plain system calls); locked memory is not inherited.
 pub fn reset_in_child() -> io::Result<()> {
     let maximum = rustix::process::getrlimit(Resource::Rttime).maximum;
     rustix::process::setrlimit(Resource::Rttime, Rlimit { current: maximum, maximum })?;
     // SAFETY: restores the default action; no handler code is involved.
     unsafe { libc::signal(libc::SIGXCPU, libc::SIG_DFL) };
+    crate::shortage::spare_no_more();
     schedule(libc::SCHED_OTHER, 0)
 }
 

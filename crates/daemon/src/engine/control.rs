@@ -14,6 +14,11 @@ use super::Input;
 /// Connections served at once: commands are short, and a script that loops must not exhaust threads.
 const CONNECTIONS_MAX: usize = 128;
 
+/// Pause after the kernel refused a connection (no file is left): the cause does not go away at once.
+const REFUSED_PAUSE: Duration = Duration::from_millis(50);
+/// How long a client may take to read why it is not served.
+const REFUSAL_LIMIT: Duration = Duration::from_millis(100);
+
 static OPEN: AtomicUsize = AtomicUsize::new(0);
 static REPLYING: AtomicUsize = AtomicUsize::new(0);
 
@@ -22,19 +27,46 @@ pub fn listen(root: &clp_sys::paths::Root, inputs: Sender<Input>) -> Result<(), 
     let path = root.run().join("clusterpro.sock");
     let listener = bind(&path)?;
     std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
+        for stream in connections(listener) {
             if OPEN.fetch_add(1, Ordering::SeqCst) >= CONNECTIONS_MAX {
+                refuse(stream);
                 OPEN.fetch_sub(1, Ordering::SeqCst);
                 continue;
             }
             let inputs = inputs.clone();
-            std::thread::spawn(move || {
+            // Without a thread the connection is closed, and its place given back.
+            let started = std::thread::Builder::new().spawn(move || {
                 serve(stream, &inputs);
                 OPEN.fetch_sub(1, Ordering::SeqCst);
             });
+            if started.is_err() {
+                OPEN.fetch_sub(1, Ordering::SeqCst);
+            }
         }
     });
     Ok(())
+}
+
+/// Connections as they come. One that the kernel does not hand over now waits until it does.
+pub fn connections(listener: UnixListener) -> impl Iterator<Item = UnixStream> {
+    std::iter::repeat_with(move || listener.accept()).filter_map(|accepted| match accepted {
+        Ok((stream, _)) => Some(stream),
+        Err(_) => {
+            std::thread::sleep(REFUSED_PAUSE);
+            None
+        }
+    })
+}
+
+fn refuse(mut stream: UnixStream) {
+    let reply = Reply::Refused {
+        reason: format!("the cluster service serves {CONNECTIONS_MAX} connections already"),
+        remedy: "end commands and scripts that hold theirs open, then try again".into(),
+    };
+    let _ = stream.set_write_timeout(Some(REFUSAL_LIMIT));
+    if let Ok(text) = serde_json::to_string(&reply) {
+        let _ = stream.write_all((text + "\n").as_bytes());
+    }
 }
 
 /// A fresh unix socket at this path, for root alone.

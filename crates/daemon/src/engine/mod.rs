@@ -96,7 +96,7 @@ pub fn main() -> ExitCode {
     match run(root) {
         Ok(code) => ExitCode::from(code),
         Err(reason) => {
-            eprintln!("clusterpro: {reason}");
+            setup::complain(&reason.to_string());
             ExitCode::from(exit::CANNOT_START)
         }
     }
@@ -133,9 +133,15 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
         suspended: setup::was_suspended(&root),
     };
     if let Err(reason) = clp_sys::realtime::lock_memory() {
-        eprintln!("clusterpro: {reason}");
+        setup::complain(&reason.to_string());
     }
     let record = record::Record::open(&root, loaded.clone(), me);
+    for resource in &loaded.configuration.resources {
+        if let Err(cause) = setup::context(&loaded, me.index(), resource).make_room() {
+            let what = format!("that resource {} may be active here", resource.name);
+            record.say(&clp_alerts::Alert::state_not_kept(&what, &cause.to_string()));
+        }
+    }
     record.say(&clp_alerts::Alert::daemon_started());
     let feed = feed::Feed::start(&root, &loaded.configuration);
     let work = work::Workers::start(loaded.clone(), me, inputs.clone());
@@ -207,9 +213,17 @@ impl Engine {
                 }
             }
             self.count_dropped();
+            self.keep_files();
             ended = self.step(Event::Deadline);
             self.addresses.tell(&self.cluster);
             self.feed.turn(self.cluster.may_feed_watchdog(now()));
+        }
+    }
+
+    /// Work on resources needs files: a limit that somebody lowered would make it fail here.
+    fn keep_files(&mut self) {
+        if let Some(limit) = setup::files_lifted() {
+            self.record.say(&clp_alerts::Alert::files_short("clusterpro engine", &limit));
         }
     }
 
@@ -350,7 +364,7 @@ impl Engine {
             }
             Action::Remember { suspended } => {
                 if let Err(reason) = setup::remember_suspended(&self.loaded.root, suspended) {
-                    self.record.note(format!("{reason}: a restart of this server will not know that the cluster is suspended"));
+                    self.record.say(&clp_alerts::Alert::state_not_kept("whether the cluster is suspended", &reason));
                 }
             }
             Action::MonitorScript { monitor, script, before, count } => self.scripts.run(monitor, script, &before, count),

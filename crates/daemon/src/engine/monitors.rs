@@ -35,6 +35,14 @@ impl Engine {
                 self.watch.ended(&monitor);
                 return None;
             }
+            Told::Unable { monitor, reason } => {
+                self.record.say(&Alert::monitor_unable(&monitor, &reason));
+                return None;
+            }
+            Told::FilesShort(limit) => {
+                self.record.say(&Alert::files_short("clusterpro monitord", &limit));
+                return None;
+            }
             Told::Evidence { monitor, written } => {
                 self.record.say(&match written {
                     Ok(file) => Alert::evidence_written(&monitor, &file),

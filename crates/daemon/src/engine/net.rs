@@ -99,7 +99,7 @@ impl Net {
                     match open_way(loaded, heartbeat.kind, path, &mine, me, &peers, &sink) {
                         Ok(transport) => Some(transport),
                         Err(reason) => {
-                            eprintln!("clusterpro: heartbeat {} on {mine} cannot be opened: {reason}", heartbeat.name);
+                            crate::setup::complain(&format!("heartbeat {} on {mine} cannot be opened: {reason}", heartbeat.name));
                             None
                         }
                     }
@@ -149,7 +149,7 @@ impl Net {
         let Some(path) = first.or_else(|| usable().min_by_key(age)) else { return };
         let body = message_body(letter);
         if body.len() > DATAGRAM_MAX {
-            eprintln!("clusterpro: a message of {} bytes does not fit a datagram", body.len());
+            crate::setup::complain(&format!("a message of {} bytes does not fit a datagram", body.len()));
             return;
         }
         let sealed = self.sealer.seal(KIND_MESSAGE, &body);

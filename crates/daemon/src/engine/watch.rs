@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::sync::mpsc::{Sender, channel};
 
 use super::Input;
-use super::control::{bind, is_root_peer};
+use super::control::{bind, connections, is_root_peer};
 use crate::ipc;
 
 /// What the monitor daemon should be doing.
@@ -24,7 +24,7 @@ impl Watch {
     pub fn listen(root: &clp_sys::paths::Root, inputs: Sender<Input>) -> Result<Watch, String> {
         let listener = bind(&root.run().join("monitord.sock"))?;
         std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
+            for stream in connections(listener) {
                 if !is_root_peer(&stream) {
                     continue;
                 }

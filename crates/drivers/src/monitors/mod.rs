@@ -39,6 +39,20 @@ pub struct Context {
     pub address: String,
 }
 
+/// Checks once, and says so when this process itself lacks the files that a check needs: then its failure is not the object's.
+///
+/// # Errors
+/// As [`MonitorDriver::check`].
+pub fn check(driver: &mut dyn MonitorDriver, limit: Duration) -> Result<(), CheckFailed> {
+    driver.check(limit).map_err(|failed| match (failed.kind, clp_sys::shortage::cannot_open()) {
+        (FailureKind::Error, Some(cause)) => CheckFailed::unable(
+            format!("the monitor daemon can open no file: {cause}"),
+            "see what uses up open files (prlimit, lsof)",
+        ),
+        _ => failed,
+    })
+}
+
 /// Makes the driver of a configured monitor; the calling thread's network namespace is the one that is watched.
 ///
 /// # Errors
@@ -84,6 +98,8 @@ pub enum FailureKind {
     Error,
     /// The check did not end in time.
     TimedOut,
+    /// This server lacks what the check itself needs: it says nothing of the object.
+    Unable,
 }
 
 /// What a check found.
@@ -107,6 +123,11 @@ impl CheckFailed {
     /// The check did not end in time.
     pub fn timed_out(what: impl Into<String>, remedy: impl Into<String>) -> CheckFailed {
         CheckFailed { kind: FailureKind::TimedOut, what: what.into(), remedy: remedy.into() }
+    }
+
+    /// The check could not be made.
+    pub fn unable(what: impl Into<String>, remedy: impl Into<String>) -> CheckFailed {
+        CheckFailed { kind: FailureKind::Unable, what: what.into(), remedy: remedy.into() }
     }
 }
 

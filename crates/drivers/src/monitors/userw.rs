@@ -7,7 +7,7 @@
 use super::{CheckFailed, MonitorDriver, UnusableMonitor, bounded};
 use std::{
     fs::{self, File},
-    io::Write,
+    io::{self, Write},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
@@ -83,9 +83,7 @@ fn try_everything(extras: Extras, folder: &Path) -> Result<(), CheckFailed> {
             }
             Ok(())
         });
-        tried
-            .and_then(|()| fs::remove_file(&path))
-            .map_err(|error| failed(format!("cannot write {}: {error}", path.display())))?;
+        tried.and_then(|()| fs::remove_file(&path)).map_err(|error| cannot_write(&path, &error))?;
     }
     if extras.make_thread {
         let ended = thread::Builder::new().name("userw".into()).spawn(|| ()).map(thread::JoinHandle::join);
@@ -96,9 +94,28 @@ fn try_everything(extras: Extras, folder: &Path) -> Result<(), CheckFailed> {
     Ok(())
 }
 
+/// A full disk answers at once: user space does not stall for it, and a reset would not empty it.
+fn cannot_write(path: &Path, error: &io::Error) -> CheckFailed {
+    let what = format!("cannot write {}: {error}", path.display());
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => CheckFailed::unable(what, "make room on that file system"),
+        _ => CheckFailed::error(what, REMEDY),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_disk_is_no_stall() {
+        let failed =
+            try_everything(Extras { open_file: true, ..Extras::default() }, Path::new("/nowhere")).expect_err("no folder");
+        assert_eq!(failed.kind, super::super::FailureKind::Error);
+        let mut full = File::options().write(true).open("/dev/full").expect("a device that is full");
+        let failed = cannot_write(Path::new("/dev/full"), &full.write_all(b"x").expect_err("full"));
+        assert_eq!(failed.kind, super::super::FailureKind::Unable, "{failed}");
+    }
 
     #[test]
     fn a_working_user_space_is_normal_and_leaves_nothing_behind() {

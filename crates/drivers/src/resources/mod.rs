@@ -12,6 +12,9 @@ use clp_sys::paths::Root;
 use std::time::Duration;
 use thiserror::Error;
 
+/// Bytes of the note that a resource may be active here: a boot id.
+const NOTE_LENGTH: usize = 36;
+
 /// What a driver is told besides its parameters.
 #[derive(Debug, Clone, Default)]
 pub struct Context {
@@ -47,25 +50,47 @@ impl Context {
     /// Leave a note, before anything is done, that the resource may be active here; it holds the boot id, since a reset ends
     /// everything that it stands for.
     fn mark(&self) -> Result<(), ResourceError> {
-        let marker = self.marker();
-        let written = marker
-            .parent()
-            .map_or(Ok(()), std::fs::create_dir_all)
-            .and_then(|()| std::fs::write(&marker, clp_sys::identity::boot_id()));
-        written.map_err(|cause| {
+        let boot = Some(clp_sys::identity::boot_id()).filter(|boot| !boot.is_empty());
+        boot.ok_or(std::io::ErrorKind::NotFound.into()).and_then(|boot| self.note(&boot)).map_err(|cause: std::io::Error| {
             ResourceError::new(
-                format!("{} cannot be written: {cause}", marker.display()),
+                format!("{} cannot be written: {cause}", self.marker().display()),
                 "make room and check the rights of that directory",
             )
         })
     }
 
     fn is_marked(&self) -> bool {
-        std::fs::read_to_string(self.marker()).is_ok_and(|boot| boot == clp_sys::identity::boot_id())
+        let note = std::fs::read_to_string(self.marker()).unwrap_or_default();
+        !note.trim().is_empty() && note.trim() == clp_sys::identity::boot_id()
     }
 
     fn unmark(&self) {
-        let _ = std::fs::remove_file(self.marker());
+        if self.note("").is_err() {
+            let _ = std::fs::remove_file(self.marker());
+        }
+    }
+
+    /// Make room for the note that the resource may be active here, so that a disk that is full later does not keep it from
+    /// being activated. What is noted stays.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn make_room(&self) -> std::io::Result<()> {
+        if std::fs::metadata(self.marker()).is_ok_and(|note| note.len() == NOTE_LENGTH as u64) {
+            return Ok(());
+        }
+        let note = std::fs::read_to_string(self.marker()).unwrap_or_default();
+        self.note(note.trim())
+    }
+
+    /// Write in place what is always of one length: that needs no room.
+    fn note(&self, text: &str) -> std::io::Result<()> {
+        let marker = self.marker();
+        if let Some(folder) = marker.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let mut file = std::fs::OpenOptions::new().create(true).write(true).truncate(false).open(marker)?;
+        std::io::Write::write_all(&mut file, format!("{text:<NOTE_LENGTH$}").as_bytes())
     }
 }
 
