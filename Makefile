@@ -22,7 +22,7 @@ help:
 	@echo "                SEED=n  MINUTES=n (default 10)    LONG=1  one hour"
 	@echo "make test       all tests; as root the end-to-end cases too; what is skipped says why and proves nothing"
 	@echo "make check      format, lints, documentation, licences, generated files, rows, paths"
-	@echo "make bench      figures beside their alternatives (root)"
+	@echo "make bench      figures beside their alternatives (root); ONLY=P1,P5 some of them"
 	@echo "                JSON=1  the same for machines    LONG=1  more samples"
 	@echo "make sim        the decision core under random faults"
 	@echo "                SEEDS=n  so many runs (default $(SEEDS))"
@@ -63,7 +63,7 @@ test: deps
 bench: root deps
 	@echo "Building (the first time: downloads of the crates and some minutes) …"
 	@$(BUILD)
-	@$(BUILT)/$(PROFILE)/bench $(if $(JSON),--json) $(if $(LONG),--samples 30)
+	@$(BUILT)/$(PROFILE)/bench $(if $(JSON),--json) $(if $(LONG),--samples 30 --long) $(if $(ONLY),--only $(ONLY))
 
 sim: deps
 	@$(CARGO) run --release -q -p clp-sim -- run --seeds $(SEEDS)

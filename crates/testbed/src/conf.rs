@@ -136,6 +136,7 @@ pub struct ClusterConf {
     pings: Vec<Ping>,
     groups: Vec<Group>,
     monitors: Vec<(String, String)>,
+    monitor_scripts: Vec<(String, String)>,
 }
 
 impl ClusterConf {
@@ -149,6 +150,7 @@ impl ClusterConf {
             pings: Vec::new(),
             groups: Vec::new(),
             monitors: Vec::new(),
+            monitor_scripts: Vec::new(),
         }
     }
 
@@ -209,6 +211,12 @@ impl ClusterConf {
         self
     }
 
+    /// The script of a genw monitor.
+    pub fn monitor_script(mut self, monitor: &str, text: &str) -> ClusterConf {
+        self.monitor_scripts.push((format!("monitor.s/{monitor}/genw.sh"), text.to_string()));
+        self
+    }
+
     /// Writes the directory.
     ///
     /// # Errors
@@ -219,7 +227,7 @@ impl ClusterConf {
             fs::write(file, text)?;
             fs::set_permissions(file, fs::Permissions::from_mode(mode))
         };
-        let scripts = self.groups.iter().flat_map(|group| &group.scripts);
+        let scripts = self.groups.iter().flat_map(|group| &group.scripts).chain(&self.monitor_scripts);
         write(&directory.join("clp.conf"), &self.text(), 0o644)
             .and_then(|()| {
                 scripts.into_iter().try_for_each(|(name, text)| write(&directory.join("scripts").join(name), text, 0o755))

@@ -7,7 +7,7 @@ mod list;
 use anyhow::{Context, Result, bail};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clp_testbed::{
-    Cut, FileSystem, Lab, Net, Options, completion, machine,
+    Cut, FileSystem, Lab, Net, Options, completion, cost, gaps, machine,
     places::{checkout, living, need_root, sweep_dead},
     probe::{Way, probe, respond},
     storm::{self, Order, Outcome},
@@ -213,6 +213,20 @@ enum Task {
     /// Add an address as soon as a line comes, and say when
     #[command(hide = true)]
     Take { address: std::net::Ipv4Addr },
+    /// Print the longest time in microseconds without a packet on an interface
+    #[command(hide = true)]
+    Gaps {
+        interface: String,
+        #[arg(long = "for")]
+        seconds: f64,
+    },
+    /// Print the proportional memory in MB and the percentage of a processor that a program's processes cost
+    #[command(hide = true)]
+    Cost {
+        program: String,
+        #[arg(long = "for")]
+        seconds: f64,
+    },
 }
 
 #[derive(Args)]
@@ -291,6 +305,14 @@ fn run(task: Task) -> Result<ExitCode> {
             let length = Duration::from_secs(minutes * 60);
             let order = Order { seed, length, round: replay, name, evidence };
             return if list { say(&order.list()) } else { run_storm(&order) };
+        }
+        Task::Gaps { interface, seconds } => {
+            let longest = gaps::longest(&interface, Duration::try_from_secs_f64(seconds)?)?;
+            return say(&format!("{}\n", longest.as_micros()));
+        }
+        Task::Cost { program, seconds } => {
+            let cost = cost::measure(&program, Duration::try_from_secs_f64(seconds)?)?;
+            return say(&format!("{:.3} {:.3}\n", cost.memory_mb, cost.processor_percent));
         }
         task => {
             need_root()?;

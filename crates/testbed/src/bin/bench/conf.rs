@@ -1,49 +1,111 @@
 //! The configurations that the figures are measured with.
 
-use std::fs;
+use anyhow::Result;
+use clp_testbed::Net;
+use clp_testbed::conf::{ClusterConf, Group, Heartbeat};
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use crate::ground::{SERVICE, TESTBED};
 
-/// The floating address.
+/// The floating address of the group `web`.
 pub const FLOATING: &str = "10.0.0.12";
 
-/// A directory for `testbed up --conf`: a group of one address and one process that answers at `port`.
-pub fn write(directory: &Path, port: u16) -> Result<PathBuf> {
-    let conf = directory.join("conf");
-    let scripts = conf.join("scripts/web/exec1");
-    fs::create_dir_all(&scripts)?;
-    fs::write(conf.join("clp.conf"), OURS)?;
-    let start = format!("#! /bin/sh\nsetsid \"$CLP_PATH/bin/testbed\" responder {FLOATING}:{port} >/dev/null 2>&1 &\n");
-    fs::write(scripts.join("start.sh"), start)?;
-    // The end of the group's processes is the product's work.
-    fs::write(scripts.join("stop.sh"), "#! /bin/sh\nexit 0\n")?;
-    Ok(conf)
+/// Address number `index` of those beside [`FLOATING`].
+pub fn address_of(index: usize) -> String {
+    format!("10.0.0.{}", 120 + index)
 }
 
-const OURS: &str = r#"<?xml version="1.0" encoding="ASCII"?>
-<root>
-<all><charset>ASCII</charset><serveros>linux</serveros></all>
-<cluster><name>bench</name><heartbeat><timeout>50</timeout><interval>10</interval></heartbeat></cluster>
-<mainstay><bootwait>20000</bootwait></mainstay>
-<server name="server1"><priority>0</priority>
-<device id="0"><type>lan</type><info>192.168.0.1</info></device><device id="1"><type>lan</type><info>10.0.0.1</info></device>
-<device id="10200"><type>ping</type><info>1</info></device></server>
-<server name="server2"><priority>1</priority>
-<device id="0"><type>lan</type><info>192.168.0.2</info></device><device id="1"><type>lan</type><info>10.0.0.2</info></device>
-<device id="10200"><type>ping</type><info>1</info></device></server>
-<heartbeat><lanhb name="lanhb1"><priority>0</priority><device>0</device></lanhb><lanhb name="lanhb2"><priority>1</priority><device>1</device></lanhb></heartbeat>
-<networkpartition><pingnp name="pingnp1"><priority>0</priority><device>10200</device><grp id="0"><list id="0"><ip>192.168.0.254</ip></list></grp></pingnp></networkpartition>
-<group name="web"><gid>0</gid><resource name="fip@fip1"/><resource name="exec@exec1"/></group>
-<resource><fip name="fip1"><parameters><ip>10.0.0.12</ip></parameters></fip><exec name="exec1"><parameters/></exec></resource>
-<monitor/>
-</root>
-"#;
+/// Two servers, two LANs, a ping target, and the group `web` of [`FLOATING`] and a process.
+#[derive(Debug, Clone, Copy)]
+pub struct Conf {
+    /// Heartbeat time-out in milliseconds.
+    pub timeout_ms: u64,
+    /// Heartbeat interval in milliseconds.
+    pub interval_ms: u64,
+    /// Groups of one address each beside `web`.
+    pub more_groups: usize,
+    /// Addresses in `web` beside its own.
+    pub more_addresses: usize,
+    /// The process stays with its start script and is watched by a pidw monitor.
+    pub resident: bool,
+    /// Monitors of several kinds that find nothing.
+    pub monitors: usize,
+}
 
-/// keepalived with adverts every 50 ms (its time-out is three of them and a skew by priority).
-pub fn keepalived(priority: u32) -> String {
+impl Conf {
+    /// The fastest setting.
+    pub fn fast() -> Conf {
+        Conf { timeout_ms: 50, interval_ms: 10, more_groups: 0, more_addresses: 0, resident: false, monitors: 0 }
+    }
+
+    /// Heartbeats of 100 ms.
+    pub fn usual() -> Conf {
+        Conf { timeout_ms: 1000, interval_ms: 100, ..Conf::fast() }
+    }
+
+    /// Write it for `testbed up --conf`, with its scripts; the directory to name there.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn write(&self, directory: &Path) -> Result<PathBuf> {
+        let directory = directory.join("conf");
+        self.cluster().write(&directory)?;
+        Ok(directory)
+    }
+
+    fn cluster(&self) -> ClusterConf {
+        let conf = ClusterConf::new(2).times(self.timeout_ms, self.interval_ms);
+        let conf = conf.heartbeat(Heartbeat::Lanhb(Net::Interconnect)).heartbeat(Heartbeat::Lanhb(Net::Public));
+        let mut conf = conf.ping(&["192.168.0.254"]).group(self.web());
+        for index in 0..self.more_groups {
+            conf = conf.group(Group::new(&format!("group{index}")).address(&format!("more{index}"), &address_of(index)));
+        }
+        if self.resident {
+            let ladder = "<emergency><threshold><restart>3</restart></threshold></emergency>";
+            let watched = "<relation><type>rsc</type><name>exec1</name></relation>";
+            conf = conf.monitor("pidw", "pidw1", &format!("<target>exec1</target>{watched}{ladder}"));
+        }
+        (0..self.monitors).fold(conf, monitor)
+    }
+
+    fn web(&self) -> Group {
+        let web = (0..self.more_addresses).fold(Group::new("web").address("fip1", FLOATING), |web, index| {
+            web.address(&format!("more{index}"), &address_of(index))
+        });
+        let process = format!("{TESTBED} responder {FLOATING}:{SERVICE}");
+        // The end of the group's processes is the product's work.
+        let stop = "#! /bin/sh\nexit 0\n";
+        if self.resident {
+            web.resident("exec1", &format!("#! /bin/sh\nexec {process}\n"), stop)
+        } else {
+            web.exec("exec1", &format!("#! /bin/sh\nsetsid {process} >/dev/null 2>&1 &\n"), stop)
+        }
+    }
+}
+
+/// One monitor more, at its kind's own interval: 30 s, 10 s, 60 s and 60 s in turn.
+fn monitor(conf: ClusterConf, index: usize) -> ClusterConf {
+    let target = "<relation><type>grp</type><name>web</name></relation>";
+    let (kind, elements) = match index % 4 {
+        0 => ("ipw", "<parameters><grp id=\"0\"><list id=\"0\"><ip>10.0.0.254</ip></list></grp></parameters>"),
+        1 => ("miiw", "<parameters><object>eth0</object></parameters>"),
+        2 => ("fipw", "<target>fip1</target>"),
+        _ => ("genw", ""),
+    };
+    let name = format!("{kind}{index}");
+    let conf = conf.monitor(kind, &name, &format!("{elements}{target}"));
+    if kind == "genw" { conf.monitor_script(&name, "#! /bin/sh\nexit 0\n") } else { conf }
+}
+
+/// keepalived's adverts, 50 ms apart: its time-out is three of them and a skew by priority.
+pub const ADVERTS_FAST: &str = "0.05";
+/// One a second.
+pub const ADVERTS_USUAL: &str = "1";
+
+/// keepalived with the address.
+pub fn keepalived(priority: u32, adverts: &str) -> String {
     format!(
         "global_defs {{\n vrrp_version 3\n vrrp_garp_master_delay 0\n}}\nvrrp_instance V {{\n state BACKUP\n interface eth0\n \
-         virtual_router_id 5\n priority {priority}\n advert_int 0.05\n virtual_ipaddress {{\n {FLOATING}/24\n }}\n}}\n"
+         virtual_router_id 5\n priority {priority}\n advert_int {adverts}\n virtual_ipaddress {{\n {FLOATING}/24\n }}\n}}\n"
     )
 }
