@@ -455,6 +455,14 @@ catalogue! {
     cluster_resumed() "cl" 901 Info "the cluster has been resumed",
         meaning "Monitoring and takeovers work again.",
         remedy "None.";
+    /// Time-outs are multiplied.
+    ratio_begins(ratio; span) "cl" 902 Info "time-outs are multiplied by {1}",
+        meaning "An operator lets this cluster wait longer for heartbeats and monitors (clptoratio); a failure is noticed later by as much.",
+        remedy "None; clptoratio -i ends it.";
+    /// They no longer are.
+    ratio_ended() "cl" 903 Info "time-outs are normal again",
+        meaning "The temporary time-out ratio is over, by its time or by order.",
+        remedy "None.";
     /// A configuration arrived.
     configuration_uploaded(by) "cfmgr" 1 Info "configuration data uploaded by {1}",
         meaning "A new configuration was distributed; it is in force from the next start of the service.",

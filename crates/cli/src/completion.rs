@@ -92,7 +92,14 @@ fn names(kind: Kind) -> Vec<String> {
         Kind::Heartbeat => configuration.heartbeats.into_iter().map(|heartbeat| heartbeat.name).collect(),
         Kind::Partition => configuration.partitions.into_iter().map(|partition| partition.name).collect(),
         Kind::ServerGroup => properties::server_groups(document.root()).into_iter().map(|(name, _)| name).collect(),
-        Kind::Directory | Kind::Choice(_) | Kind::Script(_) | Kind::Seconds | Kind::Number | Kind::Text => Vec::new(),
+        Kind::Directory
+        | Kind::Choice(_)
+        | Kind::Script(_)
+        | Kind::Seconds
+        | Kind::Ratio
+        | Kind::Span
+        | Kind::Number
+        | Kind::Text => Vec::new(),
     }
 }
 

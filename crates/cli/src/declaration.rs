@@ -105,6 +105,10 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// Whatever is given.
     Text,
+    /// A time-out ratio, 1 to 10000.
+    Ratio,
+    /// Whole minutes, hours or days with their letter, 30 days at most.
+    Span,
 }
 
 impl Kind {
@@ -114,10 +118,21 @@ impl Kind {
         match self {
             Kind::Seconds if !number(9999) => Some("needs whole seconds from 1 to 9999".into()),
             Kind::Number if !number(99_999) => Some("needs a whole number from 1 to 99999".into()),
+            Kind::Ratio if !number(10_000) => Some("needs a whole number from 1 to 10000".into()),
+            Kind::Span if span(value).is_none() => {
+                Some("needs a whole number with m, h or d, such as 1h; 30 days at most".into())
+            }
             Kind::Choice(words) if !words.contains(&value) => Some(format!("needs one of {}", words.join(", "))),
             _ => None,
         }
     }
+}
+
+/// `30m`, `1h`, `2d` in seconds; None: it is no such time, or longer than thirty days.
+pub fn span(text: &str) -> Option<u64> {
+    let (unit, factor) = [("m", 60), ("h", 3600), ("d", 86_400)].into_iter().find(|(unit, _)| text.ends_with(unit))?;
+    let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
+    number.checked_mul(factor).filter(|seconds| (1..=30 * 86_400).contains(seconds))
 }
 
 /// A group resource.

@@ -1,5 +1,7 @@
 //! Everything the core can ask of the world.
 
+use std::time::Duration;
+
 use crate::ids::{GroupId, MonitorId, ResourceId, ServerId};
 use crate::message::{Answer, Factor, Frame, Letter, Origin};
 use crate::plan::{AfterStop, FinalAction};
@@ -50,6 +52,17 @@ pub enum Action {
     Remember {
         /// Is it suspended?
         suspended: bool,
+    },
+    /// Write the time-out ratio for the next start of this server, without waiting for it; answer with
+    /// [`crate::event::Event::RatioKept`]. The next life gets it as [`crate::cluster::Identity::ratio`].
+    KeepRatio {
+        /// The greatest that others may rely upon.
+        ratio: u32,
+    },
+    /// Monitors' time-outs on this server are multiplied by this from now on; 1: no longer.
+    TimeoutRatio {
+        /// By how much.
+        ratio: u32,
     },
     /// Run the script before a step of a monitor's recovery; answer with [`crate::event::Event::MonitorScriptDone`].
     MonitorScript {
@@ -160,6 +173,8 @@ pub enum Alert {
     SingleResource { resource: ResourceId, step: SingleStep },
     /// An operator states that a server is switched off.
     DeclaredOff { server: ServerId },
+    /// Time-outs are multiplied for a time, and this server knows of it; with 1 that is over.
+    TimeoutRatio { ratio: u32, span: Duration },
     /// The cluster was suspended or resumed, and this server knows of it.
     Suspended { on: bool },
     /// The final action of a resource is carried out: after its activation failed, else after its deactivation failed.

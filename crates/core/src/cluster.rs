@@ -15,6 +15,7 @@ use crate::message::{Document, Factor, Frame, Intent, Letter, Message, Mode, Ori
 use crate::orders::Orders;
 use crate::partition::Partition;
 use crate::plan::Plan;
+use crate::ratio::Extending;
 use crate::recovery::Monitors;
 use crate::single::Single;
 use crate::time::Time;
@@ -40,6 +41,8 @@ pub struct Identity {
     pub generation: u64,
     /// The cluster was suspended when this server last knew ([`Action::Remember`]): it starts nothing until it hears better.
     pub suspended: bool,
+    /// The time-out ratio that others may rely upon ([`Action::KeepRatio`]); 1: none.
+    pub ratio: u32,
 }
 
 /// The decisions of one server.
@@ -73,6 +76,7 @@ pub struct Cluster {
     pub(crate) phases: Vec<Phase>,
     pub(crate) suspended_told: bool,
     suspended_kept: bool,
+    pub(crate) extending: Extending,
     /// When this engine ran last.
     ran: Time,
     pub(crate) next_beat: Time,
@@ -85,7 +89,7 @@ impl Cluster {
     pub fn new(plan: Plan, identity: Identity, now: Time) -> Self {
         let servers = plan.servers.len();
         let mut cluster = Cluster {
-            contact: Contact::new(identity.me, servers, identity.paths, identity.incarnation, identity.boot, now, plan.timing),
+            contact: Contact::new(&identity, servers, now, plan.timing),
             partition: Partition::new(plan.partition, &plan.timing),
             views: Views::new(now),
             reports: vec![Report::default(); servers],
@@ -116,6 +120,7 @@ impl Cluster {
             phases: vec![Phase::Possible; plan.groups.len()],
             suspended_told: false,
             suspended_kept: identity.suspended,
+            extending: Extending::new(identity.ratio, now),
             ran: now,
             next_beat: now,
             next_verify: now,
@@ -149,6 +154,7 @@ impl Cluster {
             Event::ResourceOccupied { op, resource, reason } => self.resource_occupied(now, op, resource, &reason),
             Event::MonitorResult { monitor, failure } => self.monitor_result(now, monitor, failure),
             Event::MonitorScriptDone { monitor, script } => self.monitor_script_done(now, monitor, script),
+            Event::RatioKept { ratio, result } => self.ratio_kept(now, ratio, result),
             Event::MonitorOrder { id, monitor, order } => self.monitor_order(now, id, monitor, order),
             Event::ResourceOrder { id, resource, order } => self.resource_order(now, id, resource, order),
             Event::Operator { id, command } => self.operator(now, id, command),
@@ -197,6 +203,7 @@ impl Cluster {
 
     /// Everything that follows from the present state, whatever the event was.
     fn settle(&mut self, now: Time) {
+        self.follow_ratio(now);
         if self.contact.is_doubtful(now)
             && let Some(ask) = self.partition.ask(now)
         {
@@ -300,7 +307,7 @@ impl Cluster {
             }
             Message::Command { id, command } => self.asked(now, from, id, command),
             Message::Answer { id, answer } => self.answered(id, answer),
-            Message::Document { epoch, document } => self.take_document(from, epoch, document),
+            Message::Document { epoch, document } => self.take_document(now, from, epoch, document),
             Message::DocumentSeen { epoch, version } => self.document_told(now, from, epoch, version),
             view => self.view_message(now, from, view),
         }

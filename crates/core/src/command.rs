@@ -26,6 +26,11 @@ pub(crate) enum Goal {
         group: GroupId,
     },
     DocumentHeld,
+    /// Every member's frames say this ratio, at the latest then.
+    Ratio {
+        ratio: u32,
+        until: Time,
+    },
     Suspended,
     /// Answered by [`Cluster::answer_on_exit`].
     Stopped,
@@ -255,6 +260,7 @@ impl Cluster {
                 self.declare_off(now, server)?;
                 Ok(vec![Goal::DocumentHeld])
             }
+            Command::TimeoutRatio { ratio, span } => self.begin_extension(now, ratio, Duration::from_micros(span)),
             Command::ClearCounts { monitor } => {
                 for (index, count) in self.document.monitor_failovers.iter_mut().enumerate() {
                     if monitor.is_none_or(|monitor| monitor.index() == index) {

@@ -5,11 +5,13 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::cluster::Identity;
 use crate::ids::{ServerId, ServerSet};
 use crate::message::{Ack, Carried, Epoch, Frame, Mode, NEVER, Row};
 use crate::pace::Pace;
 use crate::partition::Partition;
 use crate::path::PathState;
+use crate::patience::Patience;
 use crate::plan::Timing;
 use crate::time::{Time, micros};
 
@@ -45,6 +47,7 @@ pub struct Peer {
     pub sign: Time,
     /// Send time of my newest frame that it acknowledged.
     pub acked: Option<Time>,
+    pub(crate) patience: Patience,
     returned: Option<Return>,
     /// It acknowledged me in its present life.
     acquainted: bool,
@@ -119,9 +122,12 @@ pub struct Contact {
     incarnation: u64,
     boot: u64,
     start: Time,
-    timing: Timing,
-    peers: Vec<Peer>,
-    seq: u64,
+    pub(crate) timing: Timing,
+    pub(crate) peers: Vec<Peer>,
+    pub(crate) seq: u64,
+    /// The ratio that frames promise, and the first of them.
+    pub(crate) ratio: u32,
+    pub(crate) ratio_from: u64,
     sent: VecDeque<(u64, Time)>,
     /// Whom my promises let me acknowledge; everybody before the first promise (rule R4).
     acknowledged: ServerSet,
@@ -129,7 +135,8 @@ pub struct Contact {
 
 impl Contact {
     /// Nobody heard yet.
-    pub fn new(me: ServerId, servers: usize, paths: usize, incarnation: u64, boot: u64, now: Time, timing: Timing) -> Self {
+    pub fn new(identity: &Identity, servers: usize, now: Time, timing: Timing) -> Self {
+        let Identity { me, incarnation, boot, paths, .. } = *identity;
         let peer = Peer {
             incarnation: 0,
             boot: 0,
@@ -145,6 +152,7 @@ impl Contact {
             heard_lan: None,
             sign: now,
             acked: None,
+            patience: Patience::new(identity.ratio),
             returned: None,
             acquainted: false,
             search: Search::default(),
@@ -163,6 +171,8 @@ impl Contact {
             timing,
             peers: vec![peer; servers],
             seq: 0,
+            ratio: 1,
+            ratio_from: 1,
             sent: VecDeque::new(),
             acknowledged: ServerSet::all(servers),
         }
@@ -210,6 +220,7 @@ impl Contact {
             peer.report = 0;
             peer.report_acked = 0;
             peer.acquainted = false;
+            peer.patience.new_life();
             peer.mode = Mode::Running;
             peer.acks.clear();
         }
@@ -234,7 +245,7 @@ impl Contact {
         }
         // A server that comes back after a covered silence may not act while it hears me; it gets one T_x to acknowledge
         // me, so that its return does not cost me the right that I held without it. The same for a new life.
-        let was_absent = peer.heard.is_none_or(|at| now.since(at) >= timeout);
+        let was_absent = peer.heard.is_none_or(|at| now.since(at) >= peer.timeout(timeout));
         if covered && (was_absent || heard.new_life) {
             peer.acked = Some(peer.acked.map_or(now, |at| at.max(now)));
         }
@@ -244,6 +255,7 @@ impl Contact {
         peer.heard = Some(now);
         peer.sign = peer.sign.max(now).max(start);
         peer.seq = frame.seq;
+        peer.patience.hear(frame.ratio);
         let silent_since = peer.news.unwrap_or(start);
         if heard.new_life || now.since(silent_since) >= silence {
             peer.returned = Some(Return { silent_since, at: now, acquainted: peer.acquainted });
@@ -262,11 +274,11 @@ impl Contact {
         let (me, life) = (self.me, self.incarnation);
         for ack in frame.acks.iter().filter(|ack| ack.server == me && ack.incarnation == life) {
             self.peers[from.index()].report_acked = ack.report;
-            self.acknowledged_by(from, ack.seq);
+            self.acknowledged_by(from, ack.seq, true);
         }
         for carried in frame.carried.iter().filter(|c| c.of == me && c.incarnation == life) {
             if carried.by.index() < self.peers.len() && carried.by != me {
-                self.acknowledged_by(carried.by, carried.seq);
+                self.acknowledged_by(carried.by, carried.seq, false);
             }
         }
         for row in &frame.rows {
@@ -352,12 +364,14 @@ impl Contact {
             .collect()
     }
 
-    fn acknowledged_by(&mut self, server: ServerId, seq: u64) {
-        if seq == 0 {
+    fn acknowledged_by(&mut self, server: ServerId, seq: u64, direct: bool) {
+        if seq == 0 || seq > self.seq {
             return;
         }
-        let Some(sent) = self.sent.iter().rev().find(|(number, _)| *number == seq).map(|(_, at)| *at) else { return };
+        let sent = self.sent.iter().rev().find(|(number, _)| *number == seq).map(|(_, at)| *at);
         let peer = &mut self.peers[server.index()];
+        peer.patience.saw(seq, sent, direct);
+        let Some(sent) = sent else { return };
         peer.acquainted = true;
         peer.acked = Some(peer.acked.map_or(sent, |at| at.max(sent)));
     }
@@ -393,7 +407,8 @@ impl Contact {
     ) -> Frame {
         self.seq += 1;
         self.sent.push_back((self.seq, now));
-        let keep = self.timing.timeout.max(self.timing.right_timeout * 2);
+        let longest = self.others().map(|server| self.ratio_of(server)).max().unwrap_or(1);
+        let keep = self.timing.timeout.max(self.timing.right_timeout * 2) * longest;
         while self.sent.front().is_some_and(|(_, at)| now.since(*at) > keep) {
             self.sent.pop_front();
         }
@@ -425,6 +440,7 @@ impl Contact {
             carried: self.carried(now),
             report,
             generation,
+            ratio: self.ratio,
         }
     }
 
@@ -454,19 +470,22 @@ impl Contact {
     }
 
     fn row_fresh(&self, now: Time, peer: &Peer) -> bool {
-        peer.row.seq != 0 && peer.row.incarnation == peer.incarnation && now.since(peer.row_at) < self.timing.timeout
+        peer.row.seq != 0
+            && peer.row.incarnation == peer.incarnation
+            && now.since(peer.row_at) < peer.timeout(self.timing.timeout)
     }
 
     /// Has a frame of this server come directly within the time-out?
     pub fn is_heard(&self, now: Time, server: ServerId, lan_only: bool) -> bool {
         let peer = self.peer(server);
         let at = if lan_only { peer.heard_lan } else { peer.heard };
-        at.is_some_and(|at| now.since(at) < self.timing.timeout)
+        at.is_some_and(|at| now.since(at) < peer.timeout(self.timing.timeout))
     }
 
     /// Is there any sign of this server within the time-out, direct or told?
     pub fn is_alive(&self, now: Time, server: ServerId) -> bool {
-        server == self.me || (self.peer(server).incarnation != 0 && now.since(self.peer(server).sign) < self.timing.timeout)
+        let peer = self.peer(server);
+        server == self.me || (peer.incarnation != 0 && now.since(peer.sign) < peer.timeout(self.timing.timeout))
     }
 
     /// The servers that can talk with me and among each other by LAN, over edges that both ends hear; those that said
@@ -506,7 +525,7 @@ impl Contact {
 
     /// Rule R0 for one server, leaving the verdict aside: proven gone, or acknowledged within `limit`.
     fn is_covered_by_contact(&self, now: Time, server: ServerId, limit: Duration) -> bool {
-        self.is_left(server) || self.peer(server).acked.is_some_and(|at| now.since(at) < limit)
+        self.is_left(server) || self.peer(server).acknowledged_until(limit, None).is_some_and(|until| now < until)
     }
 
     /// Does the verdict cover this server, silent for this long? A server that I still hear and that does not acknowledge me
@@ -535,10 +554,10 @@ impl Contact {
     /// Must this server give up what it holds? Later than the loss of [`Contact::right`] by the arbiter's bound Q, and not
     /// before T_x + Q of its life.
     pub fn must_yield(&self, now: Time, partition: &Partition) -> Result<(), NoRight> {
-        let limit = self.timing.right_timeout + self.timing.arbiter;
         for server in self.others() {
             let peer = self.peer(server);
             let acked = peer.acked.unwrap_or(self.start);
+            let until = peer.acknowledged_until(self.timing.right_timeout, Some(self.start)).unwrap_or(self.start);
             let returns = peer.returned.is_some_and(|back| {
                 let spoke = peer.news.map_or(Duration::ZERO, |news| news.since(back.at));
                 let returning = self.timing.interval * RETURN_INTERVALS;
@@ -547,7 +566,7 @@ impl Contact {
             });
             let silent = peer.news.is_none_or(|at| now.since(at) >= self.keep_silence());
             let kept = silent && partition.keeps(now, peer.news.unwrap_or(self.start));
-            if !(self.is_left(server) || now.since(acked) < limit || kept || returns) {
+            if !(self.is_left(server) || now < until + self.timing.arbiter || kept || returns) {
                 return Err(NoRight { server, age: now.since(acked) });
             }
         }
@@ -576,7 +595,8 @@ impl Contact {
     /// Must the partition question be asked (rule R2): is anybody unacknowledged for two intervals and not proven gone?
     pub fn is_doubtful(&self, now: Time) -> bool {
         let limit = self.timing.interval * 2;
-        self.others().any(|server| !self.is_covered_by_contact(now, server, limit))
+        let recent = |server: ServerId| self.peer(server).acked.is_some_and(|at| now.since(at) < limit);
+        self.others().any(|server| !self.is_left(server) && !recent(server))
     }
 
     /// The next instant at which silence alone changes something, after `now`.
@@ -587,12 +607,8 @@ impl Contact {
             .flat_map(|server| {
                 let peer = self.peer(server);
                 let acked = peer.acked.unwrap_or(self.start);
-                [
-                    peer.sign + timing.timeout,
-                    acked + timing.right_timeout,
-                    acked + timing.right_timeout + timing.arbiter,
-                    acked + timing.interval * 2,
-                ]
+                let until = peer.acknowledged_until(timing.right_timeout, Some(self.start)).unwrap_or(acked);
+                [peer.sign + peer.timeout(timing.timeout), until, until + timing.arbiter, acked + timing.interval * 2]
             })
             .filter(|at| *at > now)
             .min()

@@ -98,6 +98,13 @@ pub enum Event {
         /// None: normal.
         failure: Option<Failure>,
     },
+    /// The [`crate::action::Action::KeepRatio`] ended.
+    RatioKept {
+        /// Which.
+        ratio: u32,
+        /// Is it on the disk?
+        result: Result<(), String>,
+    },
     /// The script before a step of a monitor's recovery has ended, well or not: what it was for goes on.
     MonitorScriptDone {
         /// Which monitor.

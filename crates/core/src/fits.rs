@@ -6,7 +6,10 @@
 
 use crate::ids::{GroupId, MonitorId, SERVERS_MAX, ServerId, ServerSet};
 use crate::message::{Command, Document, Epoch, Frame, Letter, Member, Message, OrderKind, Report};
+use crate::patience::RATIO_MAX;
 use crate::plan::Plan;
+use crate::ratio::EXTENSION_MAX;
+use crate::time::micros;
 
 /// How far a life may be ahead of this one's: lives are numbered by the last one plus one or by seconds of the wall clock, so
 /// this is the age of a wall clock that was never set, five times over. Beyond it a made-up life would shut the true one out.
@@ -32,6 +35,11 @@ pub(crate) fn is_serial(view: Epoch, before: u64, serial: u64) -> bool {
     let first = first_serial(view);
     let ahead = serial.saturating_sub(before.max(first));
     serial >= first && serial - first < SERIALS && ahead <= SERIALS_AHEAD
+}
+
+/// Can a time-out ratio be this great, for so many microseconds?
+pub(crate) fn is_extension(ratio: u32, span: u64) -> bool {
+    (1..=RATIO_MAX).contains(&ratio) && span <= micros(EXTENSION_MAX)
 }
 
 /// What is believed of numbers that come from outside.
@@ -96,10 +104,12 @@ impl Limits<'_> {
             && document.served.iter().all(|(s, g, m, _)| self.server(*s) && self.group(*g) && self.monitor(*m))
             && self.set(document.unsure)
             && self.set(document.unaware)
+            && document.extension.as_ref().is_none_or(|extension| is_extension(extension.ratio, extension.left))
     }
 
     fn command(&self, command: &Command) -> bool {
         let (group, one, other) = match command {
+            Command::TimeoutRatio { ratio, span } => return is_extension(*ratio, *span),
             Command::ClearCounts { monitor } => return monitor.is_none_or(|monitor| self.monitor(monitor)),
             Command::DeclareOff { server } => return self.server(*server),
             Command::GroupStart { group, server } | Command::GroupStop { group, server } => (*group, *server, None),
@@ -120,6 +130,7 @@ impl Frame {
         self.seq != 0
             && limits.life(self.incarnation)
             && self.report < VERSION_MAX
+            && self.ratio <= RATIO_MAX
             && epochs.iter().all(|epoch| epoch.server.index() < SERVERS_MAX && limits.counter(epoch.counter))
             && servers.chain(carried).all(|server| server.index() < SERVERS_MAX)
     }

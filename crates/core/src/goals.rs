@@ -16,7 +16,7 @@ impl Cluster {
             let open: Vec<Goal> = running
                 .goals
                 .iter()
-                .filter(|goal| match self.goal_state(goal) {
+                .filter(|goal| match self.goal_state(now, goal) {
                     Ok(Some(detail)) => {
                         details.push(detail);
                         false
@@ -52,7 +52,7 @@ impl Cluster {
         }
     }
 
-    pub(crate) fn goal_state(&self, goal: &Goal) -> Result<Option<String>, Answer> {
+    pub(crate) fn goal_state(&self, now: Time, goal: &Goal) -> Result<Option<String>, Answer> {
         match goal {
             Goal::Stopped if self.document.stopping.is_none() => Err(refused(
                 "a group could not be stopped, and the cluster was started again meanwhile",
@@ -60,6 +60,7 @@ impl Cluster {
             )),
             Goal::Stopped => Ok(None),
             Goal::DocumentHeld => Ok(self.members_behind().is_empty().then(String::new)),
+            Goal::Ratio { ratio, until } => self.ratio_state(now, *ratio, *until),
             Goal::Suspended if !self.members_behind().is_empty() => Ok(None),
             Goal::Suspended => {
                 let absent = self.plan.server_ids().find(|server| !self.views.has(self.member(*server)));

@@ -11,7 +11,7 @@ mod request;
 
 use minicbor::{Decode, Encode};
 
-pub use document::{Document, Intent};
+pub use document::{Document, Extension, Intent};
 pub use frame::{Ack, Carried, Epoch, Frame, Mode, NEVER, Row};
 pub use order::{Factor, Order, OrderKind, Origin};
 pub use report::{FailedResource, GroupReport, MonitorReport, MonitorState, Phase, Report, ResourceState, WantedAway};

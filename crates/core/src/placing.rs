@@ -191,13 +191,13 @@ impl Cluster {
                 );
                 return Err(NotYet::Until(now + self.plan.timing.interval, words));
             }
-            let needed = self.silence_needed(group, sign.is_some());
+            let needed = self.silence_needed(group, server, sign.is_some());
             let silent = now.since(peer.sign);
             if silent < needed {
                 let words = format!("waiting until {name} has been silent for {} ms", needed.as_millis());
                 return Err(NotYet::Until(peer.sign + needed, words));
             }
-            if !self.partition.held(now, peer.sign + self.plan.timing.timeout, needed) {
+            if !self.partition.held(now, peer.sign + peer.timeout(self.plan.timing.timeout), needed) {
                 let words =
                     format!("{name} is silent and the partition resolution has not said Yes for {} ms", needed.as_millis());
                 return Err(NotYet::Until(now + self.plan.timing.interval, words));
@@ -207,8 +207,9 @@ impl Cluster {
     }
 
     /// A server that shows that it lives gets the time in which its watchdog would reset it.
-    fn silence_needed(&self, group: GroupId, lives: bool) -> Duration {
+    fn silence_needed(&self, group: GroupId, server: ServerId, lives: bool) -> Duration {
         let delay = self.plan.takeover_delay(group);
-        self.plan.timing.timeout + if lives { delay.max(self.plan.timing.takeover_data) } else { delay }
+        let timeout = self.contact.peer(server).timeout(self.plan.timing.timeout);
+        timeout + if lives { delay.max(self.plan.timing.takeover_data) } else { delay }
     }
 }

@@ -185,7 +185,8 @@ impl Cluster {
             && newest.is_newer_than(&self.document)
             && self.document_fits(newest)
         {
-            self.document = newest.clone();
+            let newest = newest.clone();
+            self.adopt(now, newest);
         }
         // Whoever knew nothing of a started cluster has just started: the coordinator may be that server itself.
         let mut newcomers: Vec<Member> = Vec::new();
@@ -221,7 +222,8 @@ impl Cluster {
         for member in before.iter().flat_map(|view| &view.members) {
             let gone = !view.members.iter().any(|m| m.server == member.server);
             if gone && !self.contact.is_left(member.server) {
-                let (age, limit) = (now.since(self.contact.peer(member.server).sign), self.plan.timing.timeout);
+                let peer = self.contact.peer(member.server);
+                let (age, limit) = (now.since(peer.sign), peer.timeout(self.plan.timing.timeout));
                 let reason = if age >= limit {
                     format!("no heartbeat for {} ms (limit {} ms)", age.as_millis(), limit.as_millis())
                 } else {
@@ -247,7 +249,7 @@ impl Cluster {
             let behind = member.server != self.identity.me && self.contact.peer(member.server).view < view.epoch;
             if behind && self.contact.is_heard(now, member.server, true) {
                 let members = self.views.committed.as_ref().map(|view| view.members.clone()).unwrap_or_default();
-                let message = Message::Commit { epoch: view.epoch, members, document: self.document.clone() };
+                let message = Message::Commit { epoch: view.epoch, members, document: self.document_to_send(now) };
                 self.send(member.server, message);
             }
         }
@@ -270,18 +272,18 @@ impl Cluster {
         for member in view.members.clone() {
             let behind = member.server != self.identity.me && self.document_seen[member.server.index()] < held;
             if behind && self.contact.is_heard(now, member.server, true) {
-                let message = Message::Document { epoch: self.views.epoch(), document: self.document.clone() };
+                let message = Message::Document { epoch: self.views.epoch(), document: self.document_to_send(now) };
                 self.send(member.server, message);
             }
         }
     }
 
-    pub(crate) fn take_document(&mut self, from: ServerId, epoch: Epoch, document: Document) {
+    pub(crate) fn take_document(&mut self, now: Time, from: ServerId, epoch: Epoch, document: Document) {
         if epoch != self.views.epoch() || epoch.server != from || epoch != self.views.promised || !self.document_fits(&document) {
             return;
         }
         if document.is_newer_than(&self.document) {
-            self.document = document;
+            self.adopt(now, document);
         }
         let message = Message::DocumentSeen { epoch: self.document.epoch, version: self.document.version };
         self.send(from, message);
@@ -316,7 +318,7 @@ impl Cluster {
                 let mine = Member { server: self.identity.me, incarnation: self.identity.incarnation };
                 if epoch.server == from && epoch == self.views.promised && epoch > self.views.epoch() && members.contains(&mine) {
                     if document.is_newer_than(&self.document) && self.document_fits(&document) {
-                        self.document = document;
+                        self.adopt(now, document);
                     }
                     self.contact.acknowledge_only(members.iter().map(|member| member.server).collect());
                     self.committed(now, View { epoch, members });
@@ -346,7 +348,7 @@ impl Cluster {
         let message = Message::Promise {
             epoch,
             report: self.reports[self.identity.me.index()].clone(),
-            document: self.document.clone(),
+            document: self.document_to_send(now),
             ages: self.contact.sign_ages(now),
         };
         self.send(from, message);

@@ -233,6 +233,8 @@ struct World {
     answers: bool,
     /// The server on which nothing can be deactivated.
     stuck: Option<usize>,
+    /// Nothing can be written down.
+    full: bool,
     log: Vec<(Time, usize, Action)>,
 }
 
@@ -240,12 +242,19 @@ impl World {
     fn new(plan: &Plan) -> World {
         let servers = (0..plan.servers.len())
             .map(|me| {
-                let identity =
-                    Identity { me: ServerId::at(me), incarnation: 1, boot: me as u64, paths: 1, generation: 1, suspended: false };
+                let identity = Identity {
+                    me: ServerId::at(me),
+                    incarnation: 1,
+                    boot: me as u64,
+                    paths: 1,
+                    generation: 1,
+                    suspended: false,
+                    ratio: 1,
+                };
                 Some(Cluster::new(plan.clone(), identity, Time(0)))
             })
             .collect();
-        World { now: Time(0), servers, cut: false, answers: false, stuck: None, log: Vec::new() }
+        World { now: Time(0), servers, cut: false, answers: false, stuck: None, full: false, log: Vec::new() }
     }
 
     fn give(&mut self, server: usize, event: Event) {
@@ -275,6 +284,10 @@ impl World {
                     self.give(server, Event::Searched { server: lost, sign });
                 }
                 Action::Emergency { .. } => self.give(server, Event::EmergencyDone),
+                Action::KeepRatio { ratio } => {
+                    let result = if self.full { Err("the disk is full".to_string()) } else { Ok(()) };
+                    self.give(server, Event::RatioKept { ratio, result });
+                }
                 _ => {}
             }
         }
@@ -334,6 +347,82 @@ fn takeover_happens_at_the_instant_the_sum_allows() {
     let wait = started.expect("it took over").0.since(last);
     let sum = timing().timeout + timing().takeover_data;
     assert_eq!(wait, sum, "silence and delay, not a beat more");
+}
+
+fn extend(world: &mut World, id: u64, ratio: u32, span: Duration) {
+    let span = u64::try_from(span.as_micros()).expect("short");
+    world.give(1, Event::Operator { id, command: Command::TimeoutRatio { ratio, span } });
+}
+
+fn ratios(world: &World) -> Vec<u32> {
+    world.servers.iter().flatten().map(|cluster| cluster.timeout_ratio(world.now).0).collect()
+}
+
+#[test]
+fn a_time_out_ratio_holds_everywhere_and_makes_the_takeover_wait_for_as_much() {
+    let mut world = World::new(&plan(2, vec![]));
+    world.run_until(Time(10_000_000));
+    extend(&mut world, 1, 3, Duration::from_secs(3600));
+    world.run_until(Time(11_000_000));
+    assert_eq!(ratios(&world), [3, 3]);
+    for server in 0..2 {
+        assert!(world.said(server, |action| matches!(action, Action::TimeoutRatio { ratio: 3 })), "server{}", server + 1);
+    }
+    assert!(world.said(1, |action| matches!(action, Action::Answer { id: 1, answer: Answer::Done { .. } })));
+    // A server that starts meanwhile uses it too.
+    let identity = Identity { me: ServerId(1), incarnation: 2, boot: 9, paths: 1, generation: 1, suspended: false, ratio: 3 };
+    world.servers[1] = Some(Cluster::new(plan(2, vec![]), identity, world.now));
+    world.run_until(Time(20_000_000));
+    assert_eq!(ratios(&world), [3, 3]);
+    let beats = world.log.iter().filter(|(_, server, action)| *server == 0 && matches!(action, Action::Beat(_)));
+    let last = beats.map(|(at, _, _)| *at).max().expect("it beat");
+    world.servers[0] = None;
+    world.run_until(last + timing().timeout * 3 + timing().takeover_data - ms(1));
+    assert_eq!(world.phase(1), Phase::Off);
+    world.run_until(world.now + ms(500));
+    assert_eq!(world.phase(1), Phase::On, "the coordinator changed, and the ratio went on");
+}
+
+#[test]
+fn a_time_out_ratio_ends_by_itself_or_by_order_for_everybody() {
+    for by_order in [false, true] {
+        let mut world = World::new(&plan(3, vec![]));
+        world.run_until(Time(10_000_000));
+        let span = if by_order { Duration::from_secs(3600) } else { ms(4000) };
+        extend(&mut world, 1, 5, span);
+        world.run_until(Time(13_900_000));
+        assert_eq!(ratios(&world), [5, 5, 5]);
+        if by_order {
+            extend(&mut world, 2, 1, Duration::ZERO);
+        }
+        world.run_until(Time(15_000_000));
+        assert_eq!(ratios(&world), [1, 1, 1], "by order: {by_order}");
+        for server in 0..3 {
+            let cluster = world.servers[server].as_ref().expect("it lives");
+            assert!((0..3).all(|other| cluster.ratio_towards(ServerId::at(other)) == 1));
+            let kept = world.log.iter().rev().find_map(|(_, by, action)| match action {
+                Action::KeepRatio { ratio } if *by == server => Some(*ratio),
+                _ => None,
+            });
+            assert_eq!(kept, Some(1), "nothing is left on the disk");
+        }
+    }
+}
+
+#[test]
+fn a_ratio_that_cannot_be_written_down_is_promised_to_nobody_and_the_operator_is_told() {
+    let mut world = World::new(&plan(2, vec![]));
+    world.full = true;
+    world.run_until(Time(10_000_000));
+    extend(&mut world, 1, 3, Duration::from_secs(3600));
+    world.run_until(Time(40_000_000));
+    let promised = |action: &Action| matches!(action, Action::Beat(frame) if frame.ratio > 1);
+    assert!(!world.said(0, promised) && !world.said(1, promised));
+    assert!(world.said(1, |action| matches!(action, Action::Answer { id: 1, answer: Answer::Refused { .. } })));
+    assert_eq!(world.phase(0), Phase::On);
+    world.full = false;
+    world.run_until(Time(60_000_000));
+    assert!(world.said(0, promised) && world.said(1, promised), "tried again");
 }
 
 #[test]
@@ -415,7 +504,7 @@ fn a_stop_of_all_that_failed_somewhere_does_not_stop_a_server_that_starts_later(
     world.run_until(Time(20_000_000));
     assert!(world.said(0, |action| matches!(action, Action::Exit { clean: true, .. })), "the first server stopped");
     assert_eq!(world.phase(1), Phase::OfflineFailure);
-    let identity = Identity { me: ServerId(0), incarnation: 2, boot: 7, paths: 1, generation: 1, suspended: false };
+    let identity = Identity { me: ServerId(0), incarnation: 2, boot: 7, paths: 1, generation: 1, suspended: false, ratio: 1 };
     world.servers[0] = Some(Cluster::new(plan(2, vec![]), identity, world.now));
     world.log.clear();
     world.run_until(Time(30_000_000));
@@ -493,8 +582,15 @@ fn a_server_that_boots_into_a_suspended_cluster_starts_nothing_alone_and_everyth
     for (all, expected) in [(false, Phase::Off), (true, Phase::On)] {
         let mut world = World::new(&plan(2, vec![]));
         for server in 0..2 {
-            let identity =
-                Identity { me: ServerId::at(server), incarnation: 2, boot: 9, paths: 1, generation: 1, suspended: true };
+            let identity = Identity {
+                me: ServerId::at(server),
+                incarnation: 2,
+                boot: 9,
+                paths: 1,
+                generation: 1,
+                suspended: true,
+                ratio: 1,
+            };
             world.servers[server] = (all || server == 0).then(|| Cluster::new(plan(2, vec![]), identity, Time(0)));
         }
         world.run_until(Time(20_000_000));

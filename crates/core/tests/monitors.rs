@@ -86,8 +86,15 @@ impl World {
     fn up(monitor: MonitorPlan) -> World {
         let plan = plan(vec![monitor]);
         let server = |me: usize| {
-            let identity =
-                Identity { me: ServerId::at(me), incarnation: 1, boot: me as u64, paths: 1, generation: 1, suspended: false };
+            let identity = Identity {
+                me: ServerId::at(me),
+                incarnation: 1,
+                boot: me as u64,
+                paths: 1,
+                generation: 1,
+                suspended: false,
+                ratio: 1,
+            };
             Some(Cluster::new(plan.clone(), identity, Time(0)))
         };
         let mut world = World { now: Time(0), servers: vec![server(0), server(1)], log: Vec::new() };

@@ -2,7 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-/// From the engine: run or stop the checks of a monitor.
+/// From the engine.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Order {
+    /// Run or stop the checks of a monitor.
+    Watch(Watch),
+    /// Time-outs of checks are multiplied by this from now on.
+    Ratio(u32),
+}
+
+/// Run or stop the checks of a monitor.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Watch {
     /// Name of the monitor.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -17,7 +17,7 @@ use clp_config::{Monitor, MonitorKind, ResourceKind};
 use clp_drivers::monitors;
 use clp_sys::paths::Root;
 
-use crate::ipc::{Found, Told, Watch};
+use crate::ipc::{Found, Order, Told};
 use crate::setup::{self, Loaded};
 
 /// How long the engine may take to listen after it was started beside us.
@@ -91,15 +91,23 @@ fn run(root: &Root) -> Result<(), String> {
             }
         }
     });
+    let ratio = Arc::new(AtomicU32::new(1));
     for line in BufReader::new(stream).lines() {
         let Ok(line) = line else { break };
-        let Ok(watch) = serde_json::from_str::<Watch>(&line) else { continue };
+        let watch = match serde_json::from_str::<Order>(&line) {
+            Ok(Order::Watch(watch)) => watch,
+            Ok(Order::Ratio(to)) => {
+                ratio.store(to.max(1), Ordering::Relaxed);
+                continue;
+            }
+            Err(_) => continue,
+        };
         let config = loaded.configuration.monitors.iter().position(|monitor| monitor.name == watch.monitor);
         let Some(index) = config else { continue };
-        let (loaded, results) = (loaded.clone(), results.clone());
+        let (loaded, results, ratio) = (loaded.clone(), results.clone(), ratio.clone());
         let work: Option<Work> = if watch.run {
             Some(Box::new(move |stop| {
-                probe(&loaded, index, watch.pid, stop, &results);
+                probe(&loaded, index, watch.pid, &ratio, stop, &results);
                 let _ = results.send(Told::Ended(loaded.configuration.monitors[index].name.clone()));
             }))
         } else {
@@ -188,7 +196,7 @@ fn found(config: &Monitor, failure: Option<String>, timed_out: bool, took: Durat
 }
 
 /// One monitor from its start to its stop.
-fn probe(loaded: &Loaded, index: usize, pid: Option<u32>, stop: &Stop, results: &Sender<Told>) {
+fn probe(loaded: &Loaded, index: usize, pid: Option<u32>, ratio: &AtomicU32, stop: &Stop, results: &Sender<Told>) {
     let config: &Monitor = &loaded.configuration.monitors[index];
     let common = &config.common;
     let context = context(loaded, config, pid);
@@ -209,7 +217,7 @@ fn probe(loaded: &Loaded, index: usize, pid: Option<u32>, stop: &Stop, results: 
             let _ = results.send(Told::FilesShort(told));
         }
         let began = Instant::now();
-        let failed = monitors::check(driver.as_mut(), common.timeout).err();
+        let failed = monitors::check(driver.as_mut(), common.timeout * ratio.load(Ordering::Relaxed)).err();
         let is_unable = failed.as_ref().is_some_and(|failed| failed.kind == monitors::FailureKind::Unable);
         if let (true, false, Some(failed)) = (is_unable, was_unable, &failed) {
             let _ = results.send(Told::Unable { monitor: config.name.clone(), reason: failed.to_string() });

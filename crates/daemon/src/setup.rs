@@ -86,6 +86,18 @@ pub fn next_incarnation(root: &Root) -> Result<u64, String> {
     Ok(next)
 }
 
+/// The time-out ratio that others may rely upon after a crash of this server; 1: none. What cannot be read was none: a file is
+/// there whole or as before.
+pub fn kept_ratio(root: &Root) -> u32 {
+    let text = std::fs::read_to_string(root.work().join("timeout-ratio")).ok();
+    text.and_then(|text| text.trim().parse().ok()).unwrap_or(1)
+}
+
+/// Keep it for the next start; it is on the disk when this returns.
+pub fn keep_ratio(root: &Root, ratio: u32) -> Result<(), String> {
+    keep(root, "timeout-ratio", &ratio.to_string())
+}
+
 /// Was the cluster suspended when this server last knew?
 pub fn was_suspended(root: &Root) -> bool {
     root.work().join("suspended").exists()
@@ -183,7 +195,15 @@ pub fn give_up(loaded: &Loaded) {
 
 /// Wall-clock time of an instant that lies `ago` back, local, `YYYY/MM/DD hh:mm:ss.mmm`.
 pub fn wall_time(ago: Duration) -> String {
-    let then = clp_sys::clock::wall().saturating_sub(ago);
+    stamp(clp_sys::clock::wall().saturating_sub(ago))
+}
+
+/// The same of an instant that lies ahead.
+pub fn wall_time_ahead(span: Duration) -> String {
+    stamp(clp_sys::clock::wall().saturating_add(span))
+}
+
+fn stamp(then: Duration) -> String {
     let stamp = jiff::Timestamp::from_millisecond(i64::try_from(then.as_millis()).unwrap_or(i64::MAX)).unwrap_or_default();
     stamp.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y/%m/%d %H:%M:%S.%3f").to_string()
 }

@@ -70,6 +70,13 @@ pub enum Request {
         /// Name of the server.
         server: String,
     },
+    /// Multiply the time-outs of heartbeats and monitors on every server for a time.
+    TimeoutRatio {
+        /// By this; 1 ends it.
+        ratio: u32,
+        /// For so long.
+        seconds: u64,
+    },
     /// Do something with the monitors of the server that the request reached.
     Monitors {
         /// Name of the monitor, or every one.
@@ -186,6 +193,9 @@ pub struct ClusterStatus {
     pub comment: String,
     /// True while the cluster is suspended.
     pub suspended: bool,
+    /// The temporary time-out ratio; absent: none is in force.
+    #[serde(default)]
+    pub timeout_ratio: Option<RatioStatus>,
     /// Server whose view this is.
     pub local: String,
     /// Coordinator of the committed view, if there is one.
@@ -198,6 +208,17 @@ pub struct ClusterStatus {
     pub groups: Vec<GroupStatus>,
     /// In the order of the file.
     pub monitors: Vec<MonitorStatus>,
+}
+
+/// The temporary time-out ratio in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RatioStatus {
+    /// By which time-outs are multiplied.
+    pub ratio: u32,
+    /// How long it still lasts, in seconds.
+    pub left_s: u64,
+    /// Wall-clock time of its end, local, `YYYY/MM/DD hh:mm:ss.mmm`.
+    pub ends: String,
 }
 
 /// One server in the status view.

@@ -76,6 +76,11 @@ impl World {
             }
             Action::Monitor { monitor, run } => self.monitor(host, monitor, run),
             Action::Remember { suspended } => self.hosts[host].suspended = suspended,
+            Action::KeepRatio { ratio } => {
+                let way = self.rng.below(self.interval() * 2);
+                self.after(way, Happening::RatioKept { host, life, ratio });
+            }
+            Action::TimeoutRatio { .. } => {}
             Action::MonitorScript { monitor, script, .. } => self.handle(host, Event::MonitorScriptDone { monitor, script }),
             Action::Alert(alert) => self.alerted(host, &alert),
             Action::Cause { .. } => {}

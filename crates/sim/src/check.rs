@@ -119,8 +119,8 @@ impl World {
         }
         let at = a.min(b) * self.hosts.len() + a.max(b);
         let timing = &self.options.plan.timing;
-        let lasts =
-            (timing.timeout + timing.takeover_data + timing.interval * 20).as_micros() as u64 + self.options.operation_limit * 2;
+        let lasts = (timing.timeout * self.options.stretch() + timing.takeover_data + timing.interval * 20).as_micros() as u64
+            + self.options.operation_limit * 2;
         self.checker.apart[at] == Some((true, true)) || self.checker.excused[at].is_some_and(|at| self.now - at < lasts)
     }
 
@@ -281,6 +281,15 @@ impl World {
         }
         if coordinators.iter().any(|one| *one != coordinators[0]) {
             return Some(format!("coordinators {coordinators:?}"));
+        }
+        for (number, host) in self.hosts.iter().enumerate() {
+            let stretched = |other| host.engine.as_ref().is_some_and(|engine| engine.ratio_towards(other) != 1);
+            if let Some(other) = self.options.plan.server_ids().find(|other| stretched(*other)) {
+                return Some(format!("s{number} still waits longer for {other:?}"));
+            }
+            if host.ratio != 1 {
+                return Some(format!("s{number} still remembers a time-out ratio"));
+            }
         }
         let governor = coordinators[0].map_or(0, ServerId::index);
         let engine = self.hosts[governor].engine.as_ref()?;

@@ -8,7 +8,7 @@ use clp_core::single::ResourceOrder;
 
 use crate::host::Pause;
 use crate::network::Cut;
-use crate::options::Fault;
+use crate::options::{Fault, RATIO_MAX, RATIO_TIMEOUTS};
 use crate::world::{Happening, World};
 
 impl World {
@@ -139,7 +139,7 @@ impl World {
         let any = |world: &mut World| Some(ServerId::at(world.rng.index(world.hosts.len()))).filter(|_| world.rng.percent(60));
         let group = Some(GroupId::at(self.rng.index(self.options.plan.groups.len()))).filter(|_| self.rng.percent(80));
         let then = self.rng.pick(&[AfterStop::Nothing, AfterStop::Shutdown, AfterStop::Reboot]);
-        let command = match self.rng.below(20) {
+        let command = match self.rng.below(24) {
             0..=2 => Command::GroupStart { group, server: any(self) },
             3 | 4 => Command::GroupStop { group, server: None },
             5..=7 => Command::GroupMove { group, from: None, to: any(self) },
@@ -157,6 +157,11 @@ impl World {
                 Some(off) => Command::DeclareOff { server: ServerId::at(off) },
                 None => return,
             },
+            19..=21 => Command::TimeoutRatio {
+                ratio: u32::try_from(self.rng.range(2, u64::from(RATIO_MAX))).expect("small"),
+                span: self.rng.below(RATIO_TIMEOUTS * self.options.plan.timing.timeout.as_micros() as u64),
+            },
+            22 => Command::TimeoutRatio { ratio: 1, span: 0 },
             _ => {
                 self.command += 1;
                 let id = self.command;

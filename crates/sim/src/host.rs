@@ -52,6 +52,8 @@ pub struct Host {
     pub slots_read: Vec<(u64, u64)>,
     /// What its disk remembers of a suspension.
     pub suspended: bool,
+    /// The time-out ratio that its disk remembers.
+    pub ratio: u32,
     /// When the last pause began.
     pub paused_at: u64,
     /// Time that its clock did not count; none but with a planted mistake.
@@ -91,6 +93,7 @@ impl Host {
             bad_until: vec![0; monitors],
             slots_read: vec![(0, 0); servers],
             suspended: false,
+            ratio: 1,
             paused_at: 0,
             stood: 0,
             base,

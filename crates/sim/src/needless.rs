@@ -56,7 +56,8 @@ impl World {
     /// Did anything happen lately to this server or to the cables? Where they lose or delay as a rule, a frame may be missed.
     fn is_excused_by_upset(&self, host: usize) -> bool {
         let timing = &self.options.plan.timing;
-        let memory = (timing.timeout + timing.right_timeout + timing.arbiter + timing.interval * 10).as_micros() as u64;
+        let memory = ((timing.timeout + timing.right_timeout) * self.options.stretch() + timing.arbiter + timing.interval * 10)
+            .as_micros() as u64;
         let upsets = &self.checker.upsets;
         let recent = |at: u64| self.now - at < memory;
         let rough = self.options.loss > 0 || self.options.delay * 4 > self.interval();

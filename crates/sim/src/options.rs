@@ -64,6 +64,11 @@ const FAULTS: &[Fault] = &[
     Fault::Operator,
 ];
 
+/// Greatest time-out ratio that an operator orders.
+pub const RATIO_MAX: u32 = 4;
+/// The longest time for which he does, in time-outs.
+pub const RATIO_TIMEOUTS: u64 = 20;
+
 /// All options of a run. Times are in microseconds.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -193,6 +198,9 @@ impl Options {
         let ts = span(timing.timeout);
         let chain = 8 * (self.operation + self.operation_limit);
         self.quiet = span(timing.sync_wait) + 6 * ts + 2 * (ts + span(timing.takeover_data)) + 60 * h + chain + 3 * self.watchdog;
+        if self.has_ratio() {
+            self.quiet += (RATIO_TIMEOUTS + u64::from(RATIO_MAX)) * ts;
+        }
         self
     }
 
@@ -204,6 +212,16 @@ impl Options {
             self.plan.timing.takeover_data = Duration::ZERO;
         }
         self
+    }
+
+    /// May time-outs be multiplied in this run?
+    pub fn has_ratio(&self) -> bool {
+        self.faults.contains(&Fault::Operator)
+    }
+
+    /// How much longer the times of the safety sum may be in this run.
+    pub fn stretch(&self) -> u32 {
+        if self.has_ratio() { RATIO_MAX } else { 1 }
     }
 
     /// Is one owner guaranteed under every fault?

@@ -8,7 +8,7 @@ use clp_core::ids::ServerId;
 use clp_core::message::{Frame, Message, Mode, Report};
 use clp_core::plan::Plan;
 
-use crate::options::Options;
+use crate::options::{Options, RATIO_MAX};
 use crate::world::World;
 
 /// A mistake.
@@ -46,6 +46,10 @@ pub enum Planted {
     DiskIsNoSign,
     /// R8: a late report replaces a newer one.
     LateReportIsNew,
+    /// A longer time-out of others is relied upon although none of them said so.
+    RatioUnsaid,
+    /// A restart forgets the time-out ratio that others rely upon.
+    RatioForgotten,
     /// One more retry than configured.
     OneRetryMore,
     /// No order to another server arrives.
@@ -67,6 +71,8 @@ pub const PLANTS: &[Planted] = &[
     Planted::YieldsTooSoon,
     Planted::DiskIsNoSign,
     Planted::LateReportIsNew,
+    Planted::RatioUnsaid,
+    Planted::RatioForgotten,
     Planted::OneRetryMore,
     Planted::OrdersGetLost,
 ];
@@ -178,6 +184,9 @@ impl World {
             let (life, seq) = self.memory.sent[to];
             let mine = frame.acks.iter_mut().filter(|ack| ack.server.index() == to && ack.incarnation == life);
             mine.for_each(|ack| ack.seq = seq);
+        }
+        if self.is_planted(Planted::RatioUnsaid) {
+            frame.ratio = RATIO_MAX;
         }
         let heard = &mut self.memory.heard[to * self.hosts.len() + from];
         if heard.as_ref().is_none_or(|(_, old)| (old.incarnation, old.seq) < (frame.incarnation, frame.seq)) {

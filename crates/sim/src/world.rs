@@ -52,6 +52,8 @@ pub enum Happening {
     Watchdog { host: usize, boot: u64 },
     /// The watchdog's reset takes effect.
     Reset { host: usize, boot: u64 },
+    /// A time-out ratio is on the disk.
+    RatioKept { host: usize, life: u64, ratio: u32 },
     /// A server is switched on.
     PowerOn { host: usize },
     /// The service is started.
@@ -229,7 +231,7 @@ impl World {
             Wake { host } | Verdict { host, .. } | Done { host, .. } | EmergencyDone { host, .. } | Check { host, .. } => {
                 (self.hosts[*host].pause != Pause::No).then_some(*host)
             }
-            DiskRead { host, .. } | EngineStart { host, .. } | Fence { host, .. } => {
+            DiskRead { host, .. } | EngineStart { host, .. } | Fence { host, .. } | RatioKept { host, .. } => {
                 (self.hosts[*host].pause != Pause::No).then_some(*host)
             }
             Effect { host, .. } => (self.hosts[*host].pause == Pause::Server).then_some(*host),
@@ -304,6 +306,12 @@ impl World {
                     self.power_off(host);
                     let back = self.rng.range(self.interval(), self.interval() * 40);
                     self.after(back, PowerOn { host });
+                }
+            }
+            RatioKept { host, life, ratio } => {
+                if self.alive(host, life) {
+                    self.hosts[host].ratio = ratio;
+                    self.handle(host, Event::RatioKept { ratio, result: Ok(()) });
                 }
             }
             PowerOn { host } => self.power_on(host),

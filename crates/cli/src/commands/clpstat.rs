@@ -233,6 +233,7 @@ fn offline(configuration: &clp_config::Configuration, server: Option<&str>) -> C
         cluster: configuration.cluster.name.clone(),
         comment: configuration.cluster.comment.clone(),
         suspended: false,
+        timeout_ratio: None,
         local: server.map_or_else(clp_sys::identity::hostname, String::from),
         coordinator: None,
         right: "the cluster service is not running".into(),

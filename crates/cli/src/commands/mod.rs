@@ -10,6 +10,7 @@ mod clprexec;
 mod clprsc;
 mod clpstat;
 mod clpstdn;
+mod clptoratio;
 mod clptrnreq;
 mod difference;
 mod progress;
@@ -39,6 +40,7 @@ pub const COMMANDS: &[&Command] = &[
     &clpstat::COMMAND,
     &clpstdn::COMMAND,
     &clptrnreq::COMMAND,
+    &clptoratio::COMMAND,
 ];
 
 /// By name.

@@ -60,6 +60,7 @@ fn sample() -> ClusterStatus {
         cluster: "cluster1".into(),
         comment: String::new(),
         suspended: false,
+        timeout_ratio: None,
         local: "server1".into(),
         coordinator: Some("server1".into()),
         right: "held".into(),

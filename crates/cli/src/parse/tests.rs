@@ -15,7 +15,8 @@ fn find(name: &str) -> &'static Command {
 /// A value that the parser takes.
 fn sample(option: &Opt) -> Option<&'static str> {
     option.value.map(|value| match value.kind {
-        Kind::Seconds | Kind::Number => "30",
+        Kind::Seconds | Kind::Ratio | Kind::Number => "30",
+        Kind::Span => "1h",
         Kind::Choice(words) => words[0],
         _ => "name",
     })
@@ -122,4 +123,26 @@ fn order_dashes_and_other_spellings_mean_the_same() {
     }
     assert_eq!(parse(find("clpstat"), &words("--why failover1 --json")).unwrap().mode, "--why");
     assert_eq!(parse(find("clpstat"), &words("--json -s")).unwrap().mode, "--json");
+}
+
+#[test]
+fn a_span_is_a_number_with_its_unit() {
+    let table = [
+        ("1h", Some(3600)),
+        ("30m", Some(1800)),
+        ("2d", Some(172_800)),
+        ("30d", Some(2_592_000)),
+        ("31d", None),
+        ("0m", None),
+        ("60", None),
+        ("1s", None),
+        ("m", None),
+        ("-1h", None),
+        ("1.5h", None),
+        ("99999999999999999999d", None),
+        ("", None),
+    ];
+    for (text, expected) in table {
+        assert_eq!(crate::declaration::span(text), expected, "{text:?}");
+    }
 }

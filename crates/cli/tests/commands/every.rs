@@ -37,7 +37,8 @@ fn good(value: Value) -> String {
         Kind::ServerGroup | Kind::Text => "words",
         Kind::Script(_) => "script.sh",
         Kind::Directory => "/",
-        Kind::Seconds | Kind::Number => "7",
+        Kind::Seconds | Kind::Number | Kind::Ratio => "7",
+        Kind::Span => "1h",
         Kind::Choice(choices) => choices[0],
     }
     .into()

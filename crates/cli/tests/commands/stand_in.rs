@@ -140,6 +140,7 @@ impl StandIn {
             cluster: "cluster".into(),
             comment: String::new(),
             suspended: false,
+            timeout_ratio: None,
             local: self.own.clone(),
             coordinator: Some(self.own.clone()),
             right: "held".into(),

@@ -76,6 +76,21 @@ pub struct Document {
     #[n(10)]
     #[cbor(default)]
     pub unaware: ServerSet,
+    /// Time-outs are multiplied for a time.
+    #[n(11)]
+    #[cbor(default)]
+    pub extension: Option<Extension>,
+}
+
+/// The temporary time-out ratio.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Extension {
+    /// By which time-outs are multiplied, above 1.
+    #[n(0)]
+    pub ratio: u32,
+    /// How long it still lasts when the document is sent, in microseconds. Each server counts down by its own clock.
+    #[n(1)]
+    pub left: u64,
 }
 
 impl Document {

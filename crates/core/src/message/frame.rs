@@ -127,4 +127,8 @@ pub struct Frame {
     /// Configuration generation in force.
     #[n(11)]
     pub generation: u64,
+    /// By how much the sender multiplies its time-out towards each receiver that sees this (`patience.rs`); 0 and 1: not at all.
+    #[n(12)]
+    #[cbor(default)]
+    pub ratio: u32,
 }

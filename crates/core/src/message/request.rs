@@ -62,9 +62,19 @@ pub enum Command {
         #[n(0)]
         monitor: Option<MonitorId>,
     },
+    /// Multiply time-outs for a time.
+    #[n(6)]
+    TimeoutRatio {
+        /// By this; 1 ends it.
+        #[n(0)]
+        ratio: u32,
+        /// For so long, in microseconds.
+        #[n(1)]
+        span: u64,
+    },
     /// A server that may not know that a suspension is over is switched off: an operator says so, and its groups are not waited
     /// for any more.
-    #[n(6)]
+    #[n(7)]
     DeclareOff {
         /// Which.
         #[n(0)]

@@ -8,6 +8,7 @@ mod addresses;
 mod asker;
 mod control;
 mod feed;
+mod keeper;
 mod monitors;
 mod net;
 mod paths;
@@ -47,6 +48,7 @@ const INPUTS_AT_ONCE: usize = 256;
 
 /// What wakes the loop.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "a few of them wait at a time; the frequent one, a datagram, is small")]
 pub enum Input {
     /// A sealed datagram from a heartbeat path.
     Datagram(Received),
@@ -55,7 +57,7 @@ pub enum Input {
     /// A request on the control socket.
     Control(Request, Sender<Reply>),
     /// The monitor daemon connected; it must be told what runs.
-    MonitordHere(Sender<crate::ipc::Watch>),
+    MonitordHere(Sender<crate::ipc::Order>),
     /// The monitor daemon tells something.
     Monitord(crate::ipc::Told),
     /// The script before a step of a monitor's recovery ended.
@@ -87,6 +89,7 @@ struct Engine {
     next_request: u64,
     partition_seen: Vec<Option<(bool, String)>>,
     refused: refused::Refused,
+    keeper: keeper::Keeper,
 }
 
 /// Run the engine under its parent.
@@ -131,6 +134,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
         paths: loaded.configuration.heartbeats.len(),
         generation: loaded.generation,
         suspended: setup::was_suspended(&root),
+        ratio: setup::kept_ratio(&root),
     };
     if let Err(reason) = clp_sys::realtime::lock_memory() {
         setup::complain(&reason.to_string());
@@ -148,6 +152,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
     let asker = asker::Asker::start(&loaded.configuration, me, &plan.timing, inputs.clone());
     let search = search::Search::start(&loaded.configuration, me, &plan.timing, inputs.clone());
     let addresses = addresses::Addresses::start(&loaded, me, inputs.clone());
+    let keeper = keeper::Keeper::start(&root, inputs.clone());
     let watch = watch::Watch::listen(&root, inputs.clone())?;
     let scripts = scripts::Scripts::start(loaded.clone(), inputs.clone());
     control::listen(&root, inputs.clone())?;
@@ -174,6 +179,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
         next_request: 1,
         partition_seen: Vec::new(),
         refused: refused::Refused::default(),
+        keeper,
     };
     Ok(engine.turn(&queue))
 }
@@ -367,6 +373,8 @@ impl Engine {
                     self.record.say(&clp_alerts::Alert::state_not_kept("whether the cluster is suspended", &reason));
                 }
             }
+            Action::KeepRatio { ratio } => self.keeper.keep(ratio),
+            Action::TimeoutRatio { ratio } => self.watch.multiply(ratio),
             Action::MonitorScript { monitor, script, before, count } => self.scripts.run(monitor, script, &before, count),
             Action::Alert(alert) => self.record.alert(alert, self.cluster.plan()),
             Action::Cause { group, text } => self.record.cause(&self.cluster.plan().group(group).name, &text),
@@ -461,6 +469,7 @@ impl Engine {
                 return Ok(Asked::Resource(self.resource(&resource)?, ResourceOrder { on, others }));
             }
             Request::DeclareOff { server } => Command::DeclareOff { server: self.server(&server)? },
+            Request::TimeoutRatio { ratio, seconds } => Command::TimeoutRatio { ratio, span: seconds.saturating_mul(1_000_000) },
             Request::Suspend => Command::Suspend { on: true },
             Request::Resume => Command::Suspend { on: false },
             Request::Monitors { monitor, order } => {

@@ -76,7 +76,8 @@ impl Engine {
     pub(super) fn await_monitors(&mut self, queue: &Receiver<Input>) {
         let monitors = &self.loaded.configuration.monitors;
         let longest = monitors.iter().map(|monitor| monitor.common.timeout).max().unwrap_or_default();
-        let until = Instant::now() + longest + MONITOR_GRACE;
+        let (stretch, _) = self.cluster.timeout_ratio(super::now());
+        let until = Instant::now() + longest * stretch + MONITOR_GRACE;
         // Others may ask for the same stop meanwhile.
         let mut late = Vec::new();
         while self.watch.is_ending() {
@@ -100,7 +101,8 @@ impl Engine {
     fn tell_of_delay(&self, monitor: usize, found: &Found) {
         let ratio = self.loaded.configuration.cluster.monitor_delay_warning;
         let monitor = &self.loaded.configuration.monitors[monitor];
-        let limit = u64::try_from(monitor.common.timeout.as_millis()).unwrap_or(u64::MAX);
+        let (stretch, _) = self.cluster.timeout_ratio(super::now());
+        let limit = u64::try_from((monitor.common.timeout * stretch).as_millis()).unwrap_or(u64::MAX);
         if !found.timed_out && ratio < 100 && found.took_ms.saturating_mul(100) >= limit.saturating_mul(u64::from(ratio)) {
             let values = format!("timeout={limit} ms, actual time={} ms, warning ratio={ratio} %", found.took_ms);
             self.record.say(&Alert::monitor_slow(&monitor.name, &values));

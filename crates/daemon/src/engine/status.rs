@@ -4,7 +4,8 @@ use clp_core::ids::{GroupId, ServerId};
 use clp_core::message::{MonitorState, Phase, ResourceState};
 use clp_core::status::PathView;
 use clp_protocol::control::{
-    CONTROL_VERSION, Cause, ClusterStatus, GroupStatus, MonitorStatus, PathStatistics, PathStatus, ResourceStatus, ServerStatus,
+    CONTROL_VERSION, Cause, ClusterStatus, GroupStatus, MonitorStatus, PathStatistics, PathStatus, RatioStatus, ResourceStatus,
+    ServerStatus,
 };
 
 use super::Engine;
@@ -43,6 +44,7 @@ impl Engine {
             cluster: configuration.cluster.name.clone(),
             comment: configuration.cluster.comment.clone(),
             suspended: self.cluster.is_suspended(),
+            timeout_ratio: self.ratio_status(),
             local: name(self.me()),
             coordinator: self.cluster.coordinator().map(name),
             right: self.cluster.right_words(at),
@@ -127,6 +129,11 @@ impl Engine {
             });
         }
         paths
+    }
+
+    fn ratio_status(&self) -> Option<RatioStatus> {
+        let (ratio, left) = self.cluster.timeout_ratio(super::now());
+        (ratio > 1).then(|| RatioStatus { ratio, left_s: left.as_secs(), ends: crate::setup::wall_time_ahead(left) })
     }
 
     fn path_note(&self, server: ServerId, path: usize) -> String {

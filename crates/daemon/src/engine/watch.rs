@@ -14,7 +14,8 @@ use crate::ipc;
 /// What the monitor daemon should be doing.
 pub struct Watch {
     running: BTreeMap<String, ipc::Watch>,
-    daemon: Option<Sender<ipc::Watch>>,
+    daemon: Option<Sender<ipc::Order>>,
+    ratio: u32,
     /// Monitors whose end is waited for, told to stop.
     ending: BTreeSet<String>,
 }
@@ -29,7 +30,7 @@ impl Watch {
                     continue;
                 }
                 let Ok(mut writer) = stream.try_clone() else { continue };
-                let (sender, orders) = channel::<ipc::Watch>();
+                let (sender, orders) = channel::<ipc::Order>();
                 std::thread::spawn(move || {
                     for order in orders {
                         let Ok(text) = serde_json::to_string(&order) else { continue };
@@ -52,15 +53,16 @@ impl Watch {
                 });
             }
         });
-        Ok(Watch { running: BTreeMap::new(), daemon: None, ending: BTreeSet::new() })
+        Ok(Watch { running: BTreeMap::new(), daemon: None, ratio: 1, ending: BTreeSet::new() })
     }
 
     /// The monitor daemon is there (again).
-    pub fn connected(&mut self, daemon: Sender<ipc::Watch>) {
+    pub fn connected(&mut self, daemon: Sender<ipc::Order>) {
         // What the last one ran has ended with it.
         self.ending.clear();
+        let _ = daemon.send(ipc::Order::Ratio(self.ratio));
         for order in self.running.values() {
-            let _ = daemon.send(order.clone());
+            let _ = daemon.send(ipc::Order::Watch(order.clone()));
         }
         self.daemon = Some(daemon);
     }
@@ -74,7 +76,15 @@ impl Watch {
             self.ending.insert(order.monitor.clone());
         }
         if let Some(daemon) = &self.daemon {
-            let _ = daemon.send(order);
+            let _ = daemon.send(ipc::Order::Watch(order));
+        }
+    }
+
+    /// Time-outs of all checks are multiplied by this from now on.
+    pub fn multiply(&mut self, ratio: u32) {
+        self.ratio = ratio;
+        if let Some(daemon) = &self.daemon {
+            let _ = daemon.send(ipc::Order::Ratio(ratio));
         }
     }
 

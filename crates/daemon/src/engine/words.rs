@@ -59,6 +59,10 @@ pub fn alerts(fact: &Fact, plan: &Plan, heartbeats: &[String], me: &str) -> Vec<
         Fact::Recovery { monitor: m, rung, step } => return recovery(*m, rung, step, plan, me).into_iter().collect(),
         Fact::SingleResource { resource: r, step } => single(resource(*r), step, me),
         Fact::DeclaredOff { server: s } => Alert::declared_off(server(*s)),
+        Fact::TimeoutRatio { ratio: 1, .. } => Alert::ratio_ended(),
+        Fact::TimeoutRatio { ratio, span } => {
+            Alert::ratio_begins(&ratio.to_string(), &format!("for {} min", span.as_secs().div_ceil(60)))
+        }
         // Who waits for the service to rest before a configuration is applied waits for pm/2 (row S-CFG-WAITMSG).
         Fact::Suspended { on: true } => {
             return vec![Alert::cluster_suspended(), Alert::daemon_stopped("the cluster is suspended")];
