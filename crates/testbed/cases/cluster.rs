@@ -130,13 +130,17 @@ impl Deref for Cluster {
 impl Cluster {
     /// The cluster of `conf`, booted, with nothing waited for; `None` without root, and then it has said so.
     pub fn boot(conf: Conf, watchdog: bool) -> Option<Cluster> {
+        Cluster::boot_in(conf, Options { watchdog, ..Options::default() })
+    }
+
+    /// The same in a lab of other kind; configuration and file system are the sample's.
+    pub fn boot_in(conf: Conf, options: Options) -> Option<Cluster> {
         if need_root().is_err() {
             println!("skipped: needs root");
             return None;
         }
         let turn = Turn::wait();
-        let options =
-            Options { conf: Some(conf.directory.clone()), file_system: FileSystem::Ext3, watchdog, ..Options::default() };
+        let options = Options { conf: Some(conf.directory.clone()), file_system: FileSystem::Ext3, ..options };
         let lab = Lab::up(options).unwrap();
         let missing = !lab.exec("server1", &["test", "-x", "/opt/mainstay/bin/clusterpro"]).unwrap().is_ok();
         assert!(!missing, "the product is not built: cargo build --workspace");

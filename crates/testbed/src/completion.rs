@@ -44,7 +44,7 @@ fn of_task(task: &Command, before: &[String], begun: &str, labs: &[Names]) -> Ve
     let value_of = |argument: &Arg| match argument.get_id().as_str() {
         "lab" => labs.iter().map(|(name, _)| name.clone()).collect(),
         "server" => servers(before, labs),
-        "from" => servers(before, labs).into_iter().chain(["client", "gateway"].map(String::from)).collect(),
+        "from" | "towards" => servers(before, labs).into_iter().chain(["client", "gateway"].map(String::from)).collect(),
         _ => argument.get_possible_values().iter().map(|value| value.get_name().to_string()).collect::<Vec<_>>(),
     };
     let option = |word: &String| {

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use crate::options::{Cut, DiskState};
+use crate::options::{Cut, DiskState, Weather};
 
 /// A question to the supervisor.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -30,6 +30,8 @@ pub enum Question {
     Cut(Cut),
     /// Undoes cuts of this server and net (and peer, if one is named).
     Heal(Cut),
+    /// Changes what the bench's own switches do to frames.
+    Weather(Weather),
     /// Changes a server's path to the shared disk.
     Disk(String, DiskState),
     /// Takes the lab down.
@@ -41,7 +43,12 @@ impl Question {
     pub fn limit(&self) -> Duration {
         Duration::from_secs(match self {
             Question::Status => 5,
-            Question::Cut(_) | Question::Heal(_) | Question::Disk(..) | Question::Pause(_) | Question::Resume(_) => 15,
+            Question::Cut(_)
+            | Question::Heal(_)
+            | Question::Weather(_)
+            | Question::Disk(..)
+            | Question::Pause(_)
+            | Question::Resume(_) => 15,
             Question::PowerOff(_) => 20,
             Question::PowerOn(_) | Question::Down => 40,
         })

@@ -15,7 +15,7 @@ use crate::{
     control::{Answer, Phase, PowerCut, Question, ServerStatus, ask},
     machine::PATH,
     making::{Made, leave, make},
-    options::{Cut, DiskState, Net, Options},
+    options::{Cut, DiskState, Net, Options, Weather},
     places::{Places, Record, checkout, end, living, need_root, sweep_dead},
     tools::wait_until,
 };
@@ -293,6 +293,25 @@ impl Lab {
     /// No such server.
     pub fn heal_as(&self, cut: Cut) -> Result<()> {
         self.ask(&Question::Heal(cut))
+    }
+
+    /// Says what the bench's own switches do to frames from now on; [`Weather::default`] is fair again.
+    ///
+    /// # Errors
+    /// The lab has the kernel's bridge, or no such server.
+    pub fn weather(&self, weather: Weather) -> Result<()> {
+        self.ask(&Question::Weather(weather))
+    }
+
+    /// Runs a program at the gateway of both nets, which answers pings at 10.0.0.254: the machine's files, the switches' network.
+    ///
+    /// # Errors
+    /// The lab is down. A program that fails is no error: see [`Output::status`].
+    pub fn gateway(&self, command: &[&str]) -> Result<Output> {
+        let namespace = self.places.net_namespace(&self.places.switch_pid())?;
+        let mut all = in_group(&self.places.client_group());
+        all.args(["nsenter", &format!("--net={namespace}"), "--"]).args(command);
+        gather(&mut all)
     }
 
     /// Makes a server's path to the shared disk fail: every read and write ends at once with an error.

@@ -1,7 +1,8 @@
 //! The test bench: servers as namespaces on one machine, with real kernels' parts under them and faults below every process.
 //!
 //! Binary and library, for tests; needs root. `lab` is what tests use, the program `testbed` what people use. A lab is a
-//! supervisor process (`making`, `supervise`, `server`) with switches (`wires`), a shared disk (`disk`), watchdogs (`watchdog`), a serial
+//! supervisor process (`making`, `supervise`, `server`) with switches (`wires`; the bench's own
+//! in `switch` and `forward`), a shared disk (`disk`), watchdogs (`watchdog`), a serial
 //! cable (`cable`); a server's inside is `machine`, `tree` and `prepare`. Knows nothing of the cluster but which programs a
 //! server starts.
 
@@ -11,6 +12,7 @@ pub mod conf;
 pub mod control;
 pub mod cost;
 pub mod disk;
+mod forward;
 pub mod fuse;
 pub mod gaps;
 pub mod http;
@@ -24,6 +26,7 @@ pub mod probe;
 pub mod server;
 pub mod storm;
 pub mod supervise;
+pub mod switch;
 pub mod tools;
 pub mod tree;
 pub mod watchdog;
@@ -31,4 +34,4 @@ pub mod wires;
 
 pub use control::{Phase, PowerCut, ServerStatus};
 pub use lab::{Lab, LabState, Output};
-pub use options::{Cut, DiskState, FileSystem, Net, Options};
+pub use options::{Cut, DiskState, FileSystem, Net, Options, SwitchKind, Weather};

@@ -7,7 +7,7 @@ mod list;
 use anyhow::{Context, Result, bail};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clp_testbed::{
-    Cut, FileSystem, Lab, Net, Options, completion, cost, gaps, machine,
+    Cut, FileSystem, Lab, Net, Options, SwitchKind, Weather, completion, cost, gaps, machine,
     places::{checkout, living, need_root, sweep_dead},
     probe::{Way, probe, respond},
     storm::{self, Order, Outcome},
@@ -71,6 +71,9 @@ enum Task {
         /// Partitions for data on the shared disk: /dev/sdb2 and those after it
         #[arg(long, value_name = "N", default_value_t = Options::default().data_partitions)]
         partitions: u32,
+        /// What joins the servers: the kernel's bridge, or the bench's own switch, for which there is `testbed weather`
+        #[arg(long, value_name = "KIND", default_value = "kernel")]
+        switch: SwitchKind,
         /// No /dev/watchdog in the servers
         #[arg(long)]
         no_watchdog: bool,
@@ -141,6 +144,32 @@ enum Task {
     Cut(Cable),
     /// Undo the cuts of a server on a net; with --from, --one-way or --keep-carrier only such cuts
     Heal(Cable),
+    /// Lose, delay or reorder frames in the bench's own switch (`up --switch user`); without options it is fair again
+    Weather {
+        #[command(flatten)]
+        which: Which,
+        /// Lose so many announcements of each address
+        #[arg(long, value_name = "COUNT", default_value_t = 0)]
+        announcements: u32,
+        /// Only on the way to this one: a server, client or gateway; may be repeated
+        #[arg(long, value_name = "PEER", requires = "announcements")]
+        towards: Vec<String>,
+        /// Keep each hardware address on the port where it was heard first
+        #[arg(long)]
+        keep_entries: bool,
+        /// Let each frame be under way so long
+        #[arg(long, value_name = "MS", default_value_t = 0)]
+        delay: u64,
+        /// Lose so many frames
+        #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
+        loss: u8,
+        /// Let so many frames be overtaken
+        #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
+        reorder: u8,
+        /// Which frames these are
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Break or heal a server's path to the shared disk
     Disk {
         #[command(flatten)]
@@ -355,7 +384,7 @@ fn run_storm(order: &Order) -> Result<ExitCode> {
 fn by_hand(task: Task) -> Result<ExitCode> {
     let find = |which: &Which| Lab::find(which.lab.as_deref());
     match task {
-        Task::Up { servers, conf, name, fs, disk, partitions, no_watchdog, no_boot } => {
+        Task::Up { servers, conf, name, fs, disk, partitions, switch, no_watchdog, no_boot } => {
             let named = || conf.as_deref().and_then(FileSystem::named_in);
             let file_system = fs.or_else(named).unwrap_or(Options::default().file_system);
             let options = Options {
@@ -365,6 +394,7 @@ fn by_hand(task: Task) -> Result<ExitCode> {
                 file_system,
                 disk_mib: disk,
                 data_partitions: partitions,
+                switch,
                 watchdog: !no_watchdog,
                 boot: !no_boot,
                 ..Options::default()
@@ -393,6 +423,17 @@ fn by_hand(task: Task) -> Result<ExitCode> {
         Task::Resume { which, server } => find(&which)?.resume(&server)?,
         Task::Cut(cable) => find(&cable.which)?.cut_as(cable.cut())?,
         Task::Heal(cable) => find(&cable.which)?.heal_as(cable.cut())?,
+        Task::Weather { which, announcements, towards, keep_entries, delay, loss, reorder, seed } => {
+            find(&which)?.weather(Weather {
+                announcements,
+                towards,
+                keep_entries,
+                delay_ms: delay,
+                loss_percent: loss,
+                reorder_percent: reorder,
+                seed,
+            })?;
+        }
         Task::Disk { which, fault, server } => {
             let lab = find(&which)?;
             match fault {

@@ -36,6 +36,8 @@ pub struct Options {
     pub data_partitions: u32,
     /// Size of the shared disk in MiB; the image is sparse.
     pub disk_mib: u64,
+    /// What joins the servers.
+    pub switch: SwitchKind,
     /// Whether each server has a `/dev/watchdog`.
     pub watchdog: bool,
     /// Whether the servers boot at once; else they are off until `power_on`.
@@ -56,6 +58,7 @@ impl Default for Options {
             file_system: FileSystem::Ext4,
             data_partitions: 1,
             disk_mib: DISK_MIB,
+            switch: SwitchKind::Kernel,
             watchdog: true,
             boot: true,
             restart_delay_ms: RESTART_DELAY_MS,
@@ -100,6 +103,34 @@ impl FileSystem {
         let text = String::from_utf8_lossy(&text).into_owned();
         FileSystem::from_str(text.split_once("<fs>")?.1.split_once("</fs>")?.0.trim(), false).ok()
     }
+}
+
+/// What joins the servers of a lab.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+pub enum SwitchKind {
+    /// The kernel's bridge: fast, and always fair.
+    Kernel,
+    /// The bench's own, for which there is [`Weather`].
+    User,
+}
+
+/// What the bench's own switch does to frames. The default is fair: nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Weather {
+    /// Of each address, so many announcements (ARP of both kinds, neighbour advertisements) are lost from now on.
+    pub announcements: u32,
+    /// Only on the way to these: servers, `client`, `gateway`. Empty: to all.
+    pub towards: Vec<String>,
+    /// A hardware address stays on the port where it was heard first.
+    pub keep_entries: bool,
+    /// Each frame is under way so long, in milliseconds.
+    pub delay_ms: u64,
+    /// So many of a hundred frames are lost.
+    pub loss_percent: u8,
+    /// So many of a hundred frames are overtaken by others.
+    pub reorder_percent: u8,
+    /// Which frames that are.
+    pub seed: u64,
 }
 
 /// What can be cut.

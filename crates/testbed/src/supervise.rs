@@ -115,7 +115,7 @@ impl Supervisor {
         device.label_heartbeat(&programs)?;
         device.detach()?;
         files.remove(&first);
-        let wires = Wires::new(&places.switch_pid(), &places.client_pid(), &places.log(), options.servers)?;
+        let wires = Wires::new(&places.switch_pid(), &places.client_pid(), &places.log(), options.servers, options.switch)?;
         let cable = if options.servers >= 2 { Some(Cable::new()?) } else { None };
         let (count, boot) = (options.servers, options.boot);
         let shared = Arc::new(Shared {
@@ -214,6 +214,7 @@ fn carry_out(question: Question, shared: &Shared, servers: &[Arc<Server>]) -> Re
         Question::Heal(cut) => {
             change_cable(shared, &cut, false).and_then(|done| done.map_or_else(|| shared.wires.heal(&cut), Ok))?
         }
+        Question::Weather(weather) => shared.wires.set_weather(weather)?,
         Question::Disk(name, state) => server(&name)?.set_disk(state),
         Question::Down => bail!("this question is answered elsewhere"),
     }

@@ -1,4 +1,5 @@
-//! The switches: a network namespace of the lab's own with a bridge for each net, no uplink and no default route.
+//! The switches: a network namespace of the lab's own with a bridge for each net, no uplink and no default route; or, where
+//! it is asked for, the bench's own switches (`switch`), then the namespace is the gateway's alone.
 //!
 //! Each server has one port on each switch, the client one on public. A whole cut sets the port down (the server loses
 //! its carrier); all others drop packets in the switch, below every process of the server.
@@ -14,12 +15,19 @@ use std::{
 };
 
 use crate::{
-    options::{Cut, Net},
+    options::{Cut, Net, SwitchKind, Weather},
+    switch::Switch,
     tools::{hold, run_with_input, succeeds, wait_until},
 };
 
 /// Where the client lives on public.
 pub const CLIENT_ADDRESS: &str = "10.0.0.100";
+/// The public net of version 6, up to the host's number, which reads as that of version 4.
+pub const NET_V6: &str = "fd00:10::";
+/// The client's port on public.
+const CLIENT: &str = "clientport";
+/// The gateway's port on the bench's own switches.
+const GATEWAY: &str = "gateway";
 /// How long a new namespace may take.
 const NAMESPACE_LIMIT: Duration = Duration::from_secs(5);
 
@@ -80,7 +88,10 @@ fn ip_in(namespace: &str, orders: &str) -> Result<()> {
 
 /// The lab's switches, its client, and what is cut.
 pub struct Wires {
+    /// Of the kernel's bridges, and of the gateway.
     switch: Namespace,
+    /// The bench's own switches for public and interconnect, where it has them.
+    own: Option<[Switch; 2]>,
     /// Kept for its namespace.
     _client: Namespace,
     servers: u32,
@@ -92,22 +103,39 @@ impl Wires {
     ///
     /// # Errors
     /// A tool is missing or the kernel refuses.
-    pub fn new(switch_pid: &Path, client_pid: &Path, log: &Path, servers: u32) -> Result<Wires> {
+    pub fn new(switch_pid: &Path, client_pid: &Path, log: &Path, servers: u32, kind: SwitchKind) -> Result<Wires> {
         let switch = Namespace::new(switch_pid, log)?;
         let client = Namespace::new(client_pid, log)?;
+        let own = match kind {
+            SwitchKind::Kernel => None,
+            SwitchKind::User => Some([Switch::new("public")?, Switch::new("interconnect")?]),
+        };
         let mut orders = String::from("link set lo up\n");
-        for (bridge, address) in [("public", "10.0.0.254/24"), ("interconnect", "192.168.0.254/24")] {
+        for (at, (bridge, address)) in [("public", "10.0.0.254/24"), ("interconnect", "192.168.0.254/24")].into_iter().enumerate()
+        {
             // An address of its own: else it is that of some port and changes when a server loses power.
             let card = format!("02:00:00:00:ff:{:02x}", bridge.len());
-            orders += &format!("link add {bridge} address {card} type bridge stp_state 0 forward_delay 0 mcast_snooping 0\n");
+            if let Some(own) = &own {
+                own[at].plug(GATEWAY, &switch.path(), bridge)?;
+                orders += &format!("link set {bridge} address {card}\n");
+            } else {
+                orders += &format!("link add {bridge} address {card} type bridge stp_state 0 forward_delay 0 mcast_snooping 0\n");
+            }
             orders += &format!("addr add {address} dev {bridge}\nlink set {bridge} up\n");
         }
-        let client_process = client.keeper.id();
-        orders += &format!("link add clientport type veth peer name eth0 netns {client_process}\n");
-        orders += "link set clientport master public up\n";
+        if let Some([public, _]) = &own {
+            public.plug(CLIENT, &client.path(), "eth0")?;
+        } else {
+            let client_process = client.keeper.id();
+            orders += &format!("link add {CLIENT} type veth peer name eth0 netns {client_process}\n");
+            orders += &format!("link set {CLIENT} master public up\n");
+        }
         switch.ip(&orders)?;
         client.ip(&format!("link set lo up\naddr add {CLIENT_ADDRESS}/24 dev eth0\nlink set eth0 up\n"))?;
-        Ok(Wires { switch, _client: client, servers, cuts: Mutex::new(Vec::new()) })
+        // A kernel may lack this version; then nothing that needs it is tried.
+        let _ = switch.ip(&format!("addr add {NET_V6}254/64 dev public nodad\n"));
+        let _ = client.ip(&format!("addr add {NET_V6}100/64 dev eth0 nodad\n"));
+        Ok(Wires { switch, own, _client: client, servers, cuts: Mutex::new(Vec::new()) })
     }
 
     /// Plugs a booting server in: `eth0` and `eth1` in the network namespace of process `pid`.
@@ -116,37 +144,72 @@ impl Wires {
     /// The kernel refuses.
     pub fn plug_in(&self, number: u32, pid: u32) -> Result<()> {
         self.unplug(number);
-        let mut orders = String::new();
+        let namespace = format!("/proc/{pid}/ns/net");
+        let (mut orders, mut inside) = (String::new(), String::from("link set lo up\n"));
         let cuts = hold(&self.cuts);
-        for (net, interface, bridge) in [(Net::Public, "eth0", "public"), (Net::Interconnect, "eth1", "interconnect")] {
+        for (at, net, interface, bridge) in [(0, Net::Public, "eth0", "public"), (1, Net::Interconnect, "eth1", "interconnect")] {
             let port = port(number, net);
-            let state = if is_down(&cuts, number, net) { "down" } else { "up" };
+            let is_down = is_down(&cuts, number, net);
             // The same hardware address at every boot, as a card has: neighbours remember it.
             let card = format!("02:00:00:00:{number:02x}:{:02x}", bridge.len());
-            orders += &format!("link add {port} type veth peer name {interface} address {card} netns {pid}\n");
-            orders += &format!("link set {port} master {bridge} {state}\n");
+            if let Some(own) = &self.own {
+                own[at].plug(&port, &namespace, interface)?;
+                own[at].set_carrier(&port, !is_down);
+                inside += &format!("link set {interface} address {card}\n");
+            } else {
+                let state = if is_down { "down" } else { "up" };
+                orders += &format!("link add {port} type veth peer name {interface} address {card} netns {pid}\n");
+                orders += &format!("link set {port} master {bridge} {state}\n");
+            }
         }
         self.switch.ip(&orders)?;
         drop(cuts);
-        let namespace = format!("/proc/{pid}/ns/net");
-        ip_in(
-            &namespace,
-            &format!(
-                "link set lo up\naddr add 10.0.0.{number}/24 dev eth0\nlink set eth0 up\n\
-                 addr add 192.168.0.{number}/24 dev eth1\nlink set eth1 up\n"
-            ),
-        )
+        inside += &format!(
+            "addr add 10.0.0.{number}/24 dev eth0\nlink set eth0 up\n\
+             addr add 192.168.0.{number}/24 dev eth1\nlink set eth1 up\n"
+        );
+        ip_in(&namespace, &inside)?;
+        let _ = ip_in(&namespace, &format!("addr add {NET_V6}{number}/64 dev eth0 nodad\n"));
+        Ok(())
+    }
+
+    /// Says what the bench's own switches do to frames from now on.
+    ///
+    /// # Errors
+    /// The lab has the kernel's bridge, or no such server.
+    pub fn set_weather(&self, weather: Weather) -> Result<()> {
+        let Some(own) = &self.own else {
+            bail!("this lab has the kernel's bridge, which is always fair; make one with `testbed up --switch user`");
+        };
+        for (switch, net) in own.iter().zip([Net::Public, Net::Interconnect]) {
+            let named = weather.towards.iter().map(|peer| match peer.as_str() {
+                "client" => Ok(CLIENT.to_string()),
+                "gateway" => Ok(GATEWAY.to_string()),
+                server => self.number(server).map(|number| port(number, net)),
+            });
+            switch.set_weather(Weather { towards: named.collect::<Result<_>>()?, ..weather.clone() });
+        }
+        Ok(())
     }
 
     /// Cuts both links of a server that loses its power; done within some ten microseconds.
     pub fn cut_at_once(&self, number: u32) -> Result<()> {
         let [public, interconnect] = [port(number, Net::Public), port(number, Net::Interconnect)];
+        if let Some(own) = &self.own {
+            own[0].set_carrier(&public, false);
+            own[1].set_carrier(&interconnect, false);
+            return Ok(());
+        }
         self.switch.at_once(&format!("link set {public} down\nlink set {interconnect} down\n"))
     }
 
     /// Removes the ports of a server that is down.
     pub fn unplug(&self, number: u32) {
-        for net in [Net::Public, Net::Interconnect] {
+        for (at, net) in [Net::Public, Net::Interconnect].into_iter().enumerate() {
+            if let Some(own) = &self.own {
+                own[at].unplug(&port(number, net));
+                continue;
+            }
             // Absent when its namespace has already been taken down by the kernel.
             let _ = self.switch.ip(&format!("link del {}\n", port(number, net)));
         }
@@ -210,22 +273,31 @@ impl Wires {
         }
     }
 
+    /// What a cut that is not whole keeps from passing.
+    fn drops(&self, cut: &Cut) -> Result<Vec<(End, End)>> {
+        let end = |name: Option<&str>| -> Result<End> {
+            Ok(match name {
+                None => End::Any,
+                Some("gateway") => End::Gateway,
+                Some("client") => End::Port(CLIENT.to_string()),
+                Some(server) => End::Port(port(self.number(server)?, cut.net)),
+            })
+        };
+        let (server, peer) = (end(Some(&cut.server))?, end(cut.from.as_deref())?);
+        let mut drops = vec![(peer.clone(), server.clone())];
+        if !cut.one_way {
+            drops.push((server, peer));
+        }
+        Ok(drops)
+    }
+
     fn apply(&self, cuts: &[Cut]) -> Result<()> {
+        if let Some(own) = &self.own {
+            return self.apply_own(own, cuts);
+        }
         let mut rules = [String::new(), String::new(), String::new()]; // forward, input, output
         for cut in cuts.iter().filter(|cut| !is_whole(cut)) {
-            let end = |name: Option<&str>| -> Result<End> {
-                Ok(match name {
-                    None => End::Any,
-                    Some("gateway") => End::Gateway,
-                    Some("client") => End::Port("clientport".to_string()),
-                    Some(server) => End::Port(port(self.number(server)?, cut.net)),
-                })
-            };
-            let (server, peer) = (end(Some(&cut.server))?, end(cut.from.as_deref())?);
-            drop_rules(&mut rules, &peer, &server);
-            if !cut.one_way {
-                drop_rules(&mut rules, &server, &peer);
-            }
+            self.drops(cut)?.iter().for_each(|(from, to)| drop_rules(&mut rules, from, to));
         }
         let mut table = String::from("add table bridge bench\ndelete table bridge bench\n");
         if rules.iter().any(|rules| !rules.is_empty()) {
@@ -250,12 +322,36 @@ impl Wires {
         let _ = run_with_input(&["nsenter", &format!("--net={}", self.switch.path()), "ip", "-force", "-batch", "-"], &orders);
         Ok(())
     }
+
+    fn apply_own(&self, own: &[Switch; 2], cuts: &[Cut]) -> Result<()> {
+        for (switch, net) in own.iter().zip([Net::Public, Net::Interconnect]) {
+            let mut blocked = Vec::new();
+            for cut in cuts.iter().filter(|cut| !is_whole(cut) && cut.net == net) {
+                blocked.extend(self.drops(cut)?.into_iter().map(|(from, to)| (from.port(), to.port())));
+            }
+            switch.set_blocked(blocked);
+            (1..=self.servers).for_each(|number| switch.set_carrier(&port(number, net), !is_down(cuts, number, net)));
+        }
+        Ok(())
+    }
 }
 
+#[derive(Clone)]
 enum End {
     Any,
     Gateway,
     Port(String),
+}
+
+impl End {
+    /// As the bench's own switch names it.
+    fn port(self) -> Option<String> {
+        match self {
+            End::Any => None,
+            End::Gateway => Some(GATEWAY.to_string()),
+            End::Port(port) => Some(port),
+        }
+    }
 }
 
 /// Rules that drop what travels from one end to the other.

@@ -131,3 +131,47 @@ fn a_probe_sees_who_answers_and_the_gap() {
     assert_eq!(report.reigns.len(), 2, "{report:?}");
     assert!(report.longest_gap_us > 1_000 && report.longest_gap_us < 10_000_000, "{report:?}");
 }
+
+/// Everything that a lab with the kernel's bridge does, and what only the bench's own switch can.
+#[test]
+fn the_own_switch_joins_and_cuts_as_the_bridge_does_and_has_weather() {
+    let options = Options { servers: 2, switch: clp_testbed::SwitchKind::User, ..Options::default() };
+    let Some(lab) = lab(options) else { return };
+    let carrier = |server: &str, interface: &str| run(&lab, server, &format!("cat /sys/class/net/{interface}/carrier"));
+    for address in ["10.0.0.2", "192.168.0.2", "10.0.0.254", "192.168.0.254", "10.0.0.100"] {
+        reaches(&lab, "server1", address);
+    }
+    client_reaches(&lab, "10.0.0.1");
+    lab.cut("server1", Net::Interconnect).unwrap();
+    assert_eq!([carrier("server1", "eth0"), carrier("server1", "eth1"), carrier("server2", "eth1")], ["1", "0", "1"]);
+    assert!(!pings(&lab, "server2", "192.168.0.1") && pings(&lab, "server2", "10.0.0.1"));
+    lab.power_off("server1").unwrap();
+    lab.power_on("server1").unwrap();
+    assert_eq!(carrier("server1", "eth1"), "0");
+    lab.heal("server1", Net::Interconnect).unwrap();
+    reaches(&lab, "server2", "192.168.0.1");
+    let cut = Cut::whole("server1", Net::Public).from("client");
+    lab.cut_as(cut.clone()).unwrap();
+    assert!(!lab.client(&["ping", "-c", "1", "-W", "1", "10.0.0.1"]).unwrap().is_ok());
+    assert!(pings(&lab, "server2", "10.0.0.1") && carrier("server1", "eth0") == "1");
+    lab.heal_as(cut).unwrap();
+    client_reaches(&lab, "10.0.0.1");
+
+    let fair = clp_testbed::Weather::default();
+    lab.weather(clp_testbed::Weather { loss_percent: 100, towards: vec![], ..fair.clone() }).unwrap();
+    assert!(!pings(&lab, "server1", "10.0.0.2") && !pings(&lab, "server1", "192.168.0.254"));
+    lab.weather(clp_testbed::Weather { delay_ms: 60, ..fair.clone() }).unwrap();
+    let said = run(&lab, "server1", "ping -c 2 -W 5 10.0.0.2");
+    let fastest = said.rsplit_once("= ").unwrap().1.split('/').next().unwrap().parse::<f64>().unwrap();
+    assert!(fastest >= 120.0, "there and back, {said}");
+    assert!(lab.weather(clp_testbed::Weather { towards: vec!["server9".into()], ..fair.clone() }).is_err());
+    lab.weather(fair).unwrap();
+    reaches(&lab, "server1", "10.0.0.2");
+}
+
+#[test]
+fn the_bridge_has_no_weather() {
+    let Some(lab) = lab(Options { servers: 1, ..Options::default() }) else { return };
+    let error = lab.weather(clp_testbed::Weather::default()).unwrap_err().to_string();
+    assert!(error.contains("testbed up --switch user"), "{error}");
+}
