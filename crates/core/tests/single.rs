@@ -288,6 +288,19 @@ fn a_deactivation_that_fails_is_answered() {
     assert_eq!(world.phases()[0], Phase::OfflineFailure);
 }
 
+/// Scripts see START although the group came here by a failure.
+#[test]
+fn a_single_start_after_a_failover_is_a_start_by_an_operator() {
+    let mut world = World::up();
+    world.servers[0] = None;
+    world.run(Duration::from_secs(5));
+    assert_eq!(world.phases()[1], Phase::On);
+    assert_eq!(world.works().first().map(|(_, how)| *how), Some("start after something"));
+    assert!(is_done(&world.order(1, EXEC, false, ALONE)));
+    assert!(is_done(&world.order(1, EXEC, true, ALONE)));
+    assert_eq!((world.active(1), world.works()), ([true; 3], vec![(2, "start")]));
+}
+
 #[test]
 fn a_group_that_is_moved_takes_its_stopped_resource_up_again() {
     let mut world = World::up();

@@ -8,7 +8,7 @@ use std::fs::Metadata;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clp_alerts::Alert;
 use clp_sys::cgroup::Cgroup;
@@ -24,6 +24,8 @@ pub const AT_ONCE_MAX: u64 = 8;
 pub const LIMIT_MAX: Duration = Duration::from_secs(9999);
 /// Size from which the log of their output is set aside.
 const LOG_MAX: u64 = 1024 * 1024;
+/// How long the kernel may take to let go of an ended process: it is a matter of milliseconds.
+const LET_GO: Duration = Duration::from_secs(1);
 /// Longest file name on Linux (`NAME_MAX`).
 const NAME_MAX: usize = 255;
 
@@ -97,8 +99,7 @@ pub fn run(root: &Root, scripts: &Scripts, asked: Asked<'_>) -> Result<(), Strin
         cgroup,
     };
     let outcome = process::run(&program);
-    // What a script leaves running on purpose keeps it; then it stays.
-    program.cgroup.iter().for_each(Cgroup::remove);
+    program.cgroup.iter().for_each(take_away);
     if outcome.is_success() {
         tell(Alert::notice_done(&action));
         return Ok(());
@@ -106,6 +107,14 @@ pub fn run(root: &Root, scripts: &Scripts, asked: Asked<'_>) -> Result<(), Strin
     let words = outcome.words();
     tell(Alert::notice_failed(&action, &words));
     Err(format!("{action} on {own}: {words}"))
+}
+
+/// What a script leaves running on purpose keeps its control group; else it goes, once the kernel has let go of what ended.
+fn take_away(cgroup: &Cgroup) {
+    let until = Instant::now() + LET_GO;
+    while !cgroup.remove() && cgroup.members().is_empty() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// The path of a script that may be run.

@@ -58,8 +58,8 @@ impl Cgroup {
         }
     }
 
-    /// Take the empty group away.
-    pub fn remove(&self) {
-        let _ = fs::remove_dir(&self.0);
+    /// Take the empty group away; false when it stays. The kernel lets go of a process a moment after its end.
+    pub fn remove(&self) -> bool {
+        fs::remove_dir(&self.0).is_ok() || !self.0.exists()
     }
 }

@@ -12,7 +12,7 @@ use clp_services::{
     request::{Reply, Request, Shelf},
 };
 
-use crate::ground::Ground;
+use crate::ground::{Ground, until};
 
 /// Far beyond what a script that does nothing takes.
 const PLENTY_S: u64 = 60;
@@ -68,8 +68,16 @@ fn a_script_runs_by_its_name_alone_and_its_end_is_answered_and_recorded() {
     assert_eq!(fs::read_to_string(&told).unwrap(), format!("{} 0 {root} {root}\n", path.display()));
     let env = fs::read_to_string(told.with_extension("env")).unwrap();
     assert!(env.lines().count() < 10, "nothing of the service's own environment: {env}");
-    assert!(fs::read_to_string(ground.root.log().join("script.log")).unwrap().ends_with("] words\n"));
+    until("its output is in the log", || {
+        fs::read_to_string(ground.root.log().join("script.log")).is_ok_and(|log| log.ends_with("] words\n"))
+    });
     assert_eq!(alerts(&ground), ["trnsv/10", "trnsv/30"]);
+    // Its control group went with it.
+    for tree in ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"] {
+        let left = fs::read_dir(Path::new(tree).join("mainstay/request.s")).into_iter().flatten().flatten();
+        let own = format!("a b;c.sh.{}.", std::process::id());
+        assert_eq!(left.filter(|entry| entry.file_name().to_string_lossy().starts_with(&own)).count(), 0);
+    }
     assert!(ground.log().contains("run trnreq/a b;c.sh for 60 s at most"), "{}", ground.log());
     // The other directory is another one.
     let elsewhere = ground.ask(address, &request(Shelf::Rexec, "a b;c.sh", PLENTY_S));
@@ -88,7 +96,13 @@ fn at_its_limit_a_script_is_ended_with_all_that_it_started() {
     let ground = Ground::new();
     let address = ground.serve();
     let pids = ground.beside("pids");
-    let text = format!("#!/bin/sh\nsleep 1000 &\necho $! $$ >{}\nwait\n", pids.display());
+    // Where there are control groups, it does not help to leave the process group.
+    let probe = clp_sys::cgroup::Cgroup::make("request.s", "probe");
+    probe.iter().for_each(|probe| {
+        probe.remove();
+    });
+    let away = if probe.is_some() { "setsid " } else { "" };
+    let text = format!("#!/bin/sh\n{away}sleep 1000 &\necho $! $$ >{}\nwait\n", pids.display());
     place(&ground, "trnreq", "late.sh", &text);
     let begin = Instant::now();
     let late = ground.ask(address, &request(Shelf::Trnreq, "late.sh", 1));
@@ -153,6 +167,15 @@ fn nothing_is_run_that_somebody_else_may_have_put_there() {
     assert!(ran.exists(), "what may be run is run");
 }
 
+/// Lets the scripts that wait go on, also when the test fails.
+struct Release(PathBuf);
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        fs::write(&self.0, "").unwrap();
+    }
+}
+
 #[test]
 fn scripts_leave_room_for_other_requests() {
     if !need_root() {
@@ -164,14 +187,15 @@ fn scripts_leave_room_for_other_requests() {
     let text = format!("#!/bin/sh\necho >>{}\nwhile ! test -e {}; do sleep 0.05; done\n", here.display(), go.display());
     place(&ground, "trnreq", "wait.sh", &text);
     place(&ground, "trnreq", "quick.sh", "#!/bin/sh\n");
+    let release = Release(go);
     std::thread::scope(|scope| {
         let wait = || ground.ask(address, &request(Shelf::Trnreq, "wait.sh", PLENTY_S));
         let waiting: Vec<_> = (0..clp_services::script::AT_ONCE_MAX).map(|_| scope.spawn(wait)).collect();
-        crate::ground::until("all run", || fs::read(&here).is_ok_and(|bytes| bytes.len() == waiting.len()));
+        until("all run", || fs::read(&here).is_ok_and(|bytes| bytes.len() == waiting.len()));
         let one_more = ground.ask(address, &request(Shelf::Trnreq, "quick.sh", PLENTY_S));
         assert!(why(&one_more).contains("scripts run already"), "{one_more:?}");
         assert!(matches!(ground.ask(address, &Request::Version), Reply::Version { .. }));
-        fs::write(&go, "").unwrap();
+        drop(release);
         for thread in waiting {
             assert_eq!(thread.join().unwrap(), Reply::Done);
         }
