@@ -86,7 +86,7 @@ fn run(seed: u64, remembers: bool) -> Result<u32, String> {
             if dice.below(10) == 0 {
                 side.kept = side.ordered.max(side.contact.ratio_to_keep());
             }
-            if (tick + me as u64 * 2) % 5 == 0 {
+            if (tick + me as u64 * 2).is_multiple_of(5) {
                 let frame = side.contact.frame(now, Mode::Running, Epoch::default(), Epoch::default(), 0, &[0, 0], 1);
                 if open[me] {
                     waiting[1 - me].push((tick + dice.below(4), frame));
