@@ -27,7 +27,8 @@ use crate::setup::Loaded;
 const LISTEN: Duration = Duration::from_millis(200);
 /// How long a witness has time to answer; on a LAN it needs less than a millisecond.
 const ANSWER_WAIT: Duration = Duration::from_millis(300);
-/// First pause before the witnesses are asked again; each next one is half as long again, up to the last.
+/// Pause before the witnesses are asked first: other addresses of the same takeover may be under way, and they come first. Each next
+/// pause is half as long again, up to the last.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_LAST: Duration = Duration::from_secs(5);
 /// After this, somebody who does not find the address is told to the operators: sooner, one lost frame would be news.
@@ -104,18 +105,21 @@ impl Keeper {
     fn keep(mut self, ordered: &Receiver<BTreeSet<IpAddr>>) {
         let mut watch = Watch::default();
         loop {
-            let order = if self.proofs.is_empty() {
+            let mut order = None;
+            if self.proofs.is_empty() {
                 match ordered.recv() {
-                    Ok(active) => Some(active),
+                    Ok(active) => order = Some(active),
                     Err(_) => return,
                 }
-            } else {
+            }
+            // Many groups come at one moment: only the last word counts.
+            loop {
                 match ordered.try_recv() {
-                    Ok(active) => Some(active),
-                    Err(TryRecvError::Empty) => None,
+                    Ok(active) => order = Some(active),
+                    Err(TryRecvError::Empty) => break,
                     Err(TryRecvError::Disconnected) => return,
                 }
-            };
+            }
             if let Some(active) = order {
                 self.prove(&active);
                 watch.hold(&active);
@@ -169,10 +173,7 @@ impl Proof {
     fn until_seen(mut self, ended: &Receiver<()>) {
         let since = Instant::now();
         let mut pause = PAUSE_FIRST;
-        while !self.is_seen(since) {
-            if !matches!(ended.recv_timeout(pause), Err(RecvTimeoutError::Timeout)) {
-                return;
-            }
+        while matches!(ended.recv_timeout(pause), Err(RecvTimeoutError::Timeout)) && !self.is_seen(since) {
             pause = (pause * 3 / 2).min(PAUSE_LAST);
         }
     }
