@@ -391,6 +391,10 @@ catalogue! {
     recovery_withheld(monitor) "rm" 193 Warning "recovery for {1} skipped since timeouts are set not to recover",
         meaning "A check did not end in time, and emergency/timeout/notrecovery/use says that nothing follows.",
         remedy "Repair the object, or move the group by hand.";
+    /// A check had no processor.
+    monitor_starved(monitor; figures) "rm" 901 Warning "the check of {1} had no processor in time",
+        meaning "It did not end in time because other programs had the processor; the first three of a row do not count as failures.",
+        remedy "Find out what loads this server; for a planned load use clptoratio.";
     /// The end of a ladder without an action.
     recovery_over(monitor; reason) "rm" 900 Warning "no recovery is left for monitor {1}",
         meaning "The recovery ladder is at its end and no final action is configured: the error stays.",
@@ -456,11 +460,11 @@ catalogue! {
         meaning "Monitoring and takeovers work again.",
         remedy "None.";
     /// Time-outs are multiplied.
-    ratio_begins(ratio; span) "cl" 902 Info "time-outs are multiplied by {1}",
+    ratio_begins(ratio; span) "cl" 903 Info "time-outs are multiplied by {1}",
         meaning "An operator lets this cluster wait longer for heartbeats and monitors (clptoratio); a failure is noticed later by as much.",
         remedy "None; clptoratio -i ends it.";
     /// They no longer are.
-    ratio_ended() "cl" 903 Info "time-outs are normal again",
+    ratio_ended() "cl" 904 Info "time-outs are normal again",
         meaning "The temporary time-out ratio is over, by its time or by order.",
         remedy "None.";
     /// A configuration arrived.

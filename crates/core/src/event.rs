@@ -13,12 +13,14 @@ pub struct Failure {
     pub reason: String,
     /// The check did not end in time; what follows can be configured apart.
     pub timed_out: bool,
+    /// It was late because it had no processor.
+    pub starved: bool,
 }
 
 impl Failure {
     /// The object answered badly or is gone.
     pub fn error(reason: impl Into<String>) -> Failure {
-        Failure { reason: reason.into(), timed_out: false }
+        Failure { reason: reason.into(), timed_out: false, starved: false }
     }
 }
 

@@ -10,12 +10,18 @@ use crate::plan::{FinalAction, Plan, RecoveryTarget};
 /// Normal results in a row after which earlier recovery steps of a monitor no longer count.
 const NORMAL_TO_FORGET: u32 = 10;
 
+/// Checks in a row that may be late for want of a processor before they count as failures: a server that is starved for longer
+/// than this does not serve anybody either.
+const STARVED_MAX: u32 = 3;
+
 #[derive(Debug, Clone, Default)]
 struct Local {
     running: bool,
     state: MonitorState,
     reason: String,
     failures: u32,
+    /// Checks in a row that had no processor.
+    starved: u32,
     normal: u32,
     restarts: u32,
     wishes: u64,
@@ -119,6 +125,7 @@ impl Monitors {
             if run != local.running {
                 local.running = run;
                 local.failures = 0;
+                local.starved = 0;
                 local.normal = 0;
                 local.reason.clear();
                 local.held = None;
@@ -147,6 +154,12 @@ impl Monitors {
             return Step::None;
         }
         let failure = if local.dummy { Some(Failure::error(DUMMY)) } else { failure };
+        let starved = failure.as_ref().is_some_and(|failure| failure.starved);
+        local.starved = if starved { local.starved + 1 } else { 0 };
+        if starved && local.starved <= STARVED_MAX {
+            // Neither good nor bad: nothing was seen.
+            return Step::None;
+        }
         let Some(failure) = failure else {
             local.failures = 0;
             local.normal += 1;

@@ -160,7 +160,7 @@ fn failed() -> Option<Failure> {
 }
 
 fn late() -> Option<Failure> {
-    Some(Failure { reason: "it did not end in time".into(), timed_out: true })
+    Some(Failure { reason: "it did not end in time".into(), timed_out: true, starved: false })
 }
 
 #[test]

@@ -56,6 +56,8 @@ pub struct Found {
     pub failure: Option<String>,
     /// The check did not end in time.
     pub timed_out: bool,
+    /// It had no processor for most of that time: the figures, in words.
+    pub starved: Option<String>,
     /// How long the check took, in milliseconds.
     pub took_ms: u64,
 }

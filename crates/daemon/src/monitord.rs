@@ -190,9 +190,11 @@ fn context(loaded: &Loaded, config: &Monitor, pid: Option<u32>) -> monitors::Con
     monitors::Context { resident_pid: pid, work: root.work(), root, server, monitor: config.name.clone(), address }
 }
 
-fn found(config: &Monitor, failure: Option<String>, timed_out: bool, took: Duration) -> Found {
+fn found(config: &Monitor, failed: Option<monitors::CheckFailed>, took: Duration) -> Found {
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    Found { monitor: config.name.clone(), failure, timed_out, took_ms }
+    let timed_out = failed.as_ref().is_some_and(|failed| failed.kind == monitors::FailureKind::TimedOut);
+    let starved = failed.as_ref().and_then(|failed| failed.starved.clone());
+    Found { monitor: config.name.clone(), failure: failed.map(|failed| failed.to_string()), timed_out, starved, took_ms }
 }
 
 /// One monitor from its start to its stop.
@@ -207,7 +209,11 @@ fn probe(loaded: &Loaded, index: usize, pid: Option<u32>, ratio: &AtomicU32, sto
     let mut driver = match monitors::driver(config, &context) {
         Ok(driver) => driver,
         Err(reason) => {
-            let _ = results.send(Told::Found(found(config, Some(reason.to_string()), false, Duration::ZERO)));
+            let _ = results.send(Told::Found(found(
+                config,
+                Some(monitors::CheckFailed::error(reason.what, reason.remedy)),
+                Duration::ZERO,
+            )));
             return;
         }
     };
@@ -232,7 +238,7 @@ fn probe(loaded: &Loaded, index: usize, pid: Option<u32>, ratio: &AtomicU32, sto
             let _ = results.send(Told::Evidence { monitor: config.name.clone(), written });
         }
         was_late = timed_out;
-        let found = found(config, failed.map(|failed| failed.to_string()), timed_out, began.elapsed());
+        let found = found(config, failed, began.elapsed());
         if stop.is_set() || (!is_unable && results.send(Told::Found(found)).is_err()) {
             return;
         }

@@ -21,5 +21,6 @@ pub mod scsi;
 pub mod serial;
 pub mod shortage;
 pub mod signals;
+pub mod starved;
 pub mod tap;
 pub mod watchdog;

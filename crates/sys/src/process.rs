@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, PidfdFlags, Signal};
 
 use crate::cgroup::Cgroup;
+use crate::starved;
 
 /// Bytes of output that are kept; the end matters most, so the beginning goes first.
 pub const OUTPUT_MAX: usize = 64 * 1024;
@@ -78,6 +79,8 @@ pub enum Outcome {
     TimedOut {
         /// What it was doing.
         evidence: String,
+        /// It had no processor for most of its time: the figures, in words.
+        starved: Option<String>,
     },
     /// It could not be started.
     NotStarted {
@@ -101,7 +104,7 @@ impl Outcome {
         match self {
             Outcome::Exited { code, output } => format!("it ended with code {code}{}", tail(output)),
             Outcome::Signaled { signal, output } => format!("it was ended by signal {signal}{}", tail(output)),
-            Outcome::TimedOut { evidence } => format!("it did not end in time and was killed ({evidence})"),
+            Outcome::TimedOut { evidence, .. } => format!("it did not end in time and was killed ({evidence})"),
             Outcome::NotStarted { reason } => format!("it could not be started: {reason}"),
         }
     }
@@ -193,6 +196,7 @@ fn try_run(program: &Program) -> Result<Outcome, String> {
             drop(done);
         });
     }
+    let (began, pressure) = (Instant::now(), starved::processor_pressure());
     let ended = wait(&mut child, program.limit);
     let words = |success: bool| {
         // The reader may be a moment behind the end of the program. A failure is worth waiting for its last words.
@@ -212,9 +216,12 @@ fn try_run(program: &Program) -> Result<Outcome, String> {
             // A script mostly waits for a child: what that one does is the cause.
             let others = program.cgroup.as_ref().map(Cgroup::members).unwrap_or_default();
             let late = std::iter::once(pid).chain(others.into_iter().filter(|other| *other != pid).take(EVIDENCE_MAX));
-            let evidence = late.map(evidence).collect::<Vec<_>>().join("; ");
+            let late: Vec<u32> = late.collect();
+            let evidence = late.iter().map(|process| evidence(*process)).collect::<Vec<_>>().join("; ");
+            let pressed = starved::processor_pressure().zip(pressure).map(|(now, before)| now.saturating_sub(before));
+            let starved = starved::verdict(began.elapsed(), starved::Share::of(late.into_iter()), pressed);
             end(&mut child, program.cgroup.as_ref());
-            Outcome::TimedOut { evidence }
+            Outcome::TimedOut { evidence, starved }
         }
     })
 }
@@ -402,7 +409,7 @@ mod tests {
     #[test]
     fn a_program_that_never_ends_is_killed_at_its_limit_with_evidence() {
         let outcome = run(&program(&["/bin/sleep", "1000"], Duration::from_millis(100)));
-        let Outcome::TimedOut { evidence } = outcome else { panic!("{outcome:?}") };
+        let Outcome::TimedOut { evidence, .. } = outcome else { panic!("{outcome:?}") };
         assert!(evidence.contains("wait channel"), "{evidence}");
     }
 

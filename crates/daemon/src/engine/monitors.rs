@@ -59,7 +59,11 @@ impl Engine {
             self.feed.veto(found.failure.is_some());
         }
         self.tell_of_delay(monitor, &found);
-        let failure = found.failure.map(|reason| Failure { reason, timed_out: found.timed_out });
+        if let Some(figures) = &found.starved {
+            self.record.say(&Alert::monitor_starved(&found.monitor, figures));
+        }
+        let starved = found.starved.is_some();
+        let failure = found.failure.map(|reason| Failure { reason, timed_out: found.timed_out, starved });
         self.step(Event::MonitorResult { monitor: MonitorId::at(monitor), failure })
     }
 

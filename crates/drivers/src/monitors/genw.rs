@@ -64,9 +64,10 @@ impl MonitorDriver for Genw {
         match &mut self.manner {
             Manner::Waited { normal } => match process::run(&self.script.program(limit)?) {
                 Outcome::Exited { code, .. } if normal.has(code) => Ok(()),
-                outcome @ Outcome::TimedOut { .. } => {
+                ref outcome @ Outcome::TimedOut { ref starved, .. } => {
                     let what = format!("script {}: {}", self.script.path(), outcome.words());
-                    Err(CheckFailed::timed_out(what, "see what it waits for, or raise polling/timeout"))
+                    let late = CheckFailed::timed_out(what, "see what it waits for, or raise polling/timeout");
+                    Err(CheckFailed { starved: starved.clone(), ..late })
                 }
                 outcome => Err(self.failed(&outcome.words())),
             },

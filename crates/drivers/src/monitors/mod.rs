@@ -112,17 +112,19 @@ pub struct CheckFailed {
     pub what: String,
     /// What to do about it.
     pub remedy: String,
+    /// The check had no processor for most of its time: the figures, in words.
+    pub starved: Option<String>,
 }
 
 impl CheckFailed {
     /// The object answered badly or is gone.
     pub fn error(what: impl Into<String>, remedy: impl Into<String>) -> CheckFailed {
-        CheckFailed { kind: FailureKind::Error, what: what.into(), remedy: remedy.into() }
+        CheckFailed { kind: FailureKind::Error, what: what.into(), remedy: remedy.into(), starved: None }
     }
 
     /// The check did not end in time.
     pub fn timed_out(what: impl Into<String>, remedy: impl Into<String>) -> CheckFailed {
-        CheckFailed { kind: FailureKind::TimedOut, what: what.into(), remedy: remedy.into() }
+        CheckFailed { kind: FailureKind::TimedOut, what: what.into(), remedy: remedy.into(), starved: None }
     }
 
     /// The check could not be made.
