@@ -224,6 +224,40 @@ fn the_ladder_goes_reactivation_failover_final_action_once() {
     }
 }
 
+#[test]
+fn a_check_that_had_no_processor_is_no_failure_until_that_goes_on() {
+    let monitor = MonitorPlan {
+        name: "genw1".into(),
+        target: None,
+        servers: ServerSet::all(2),
+        retry: 1,
+        on_timeout: OnTimeout::default(),
+        recovery: RecoveryTarget::LocalServer,
+        restart_max: 0,
+        failover_max: 0,
+        action: FinalAction::StopService(AfterStop::Nothing),
+        script_before: ScriptBefore::default(),
+    };
+    let plan = plan(2, vec![monitor]);
+    let executor = Executor::new(&plan);
+    let starved = || Some(Failure { starved: true, timed_out: true, ..Failure::error("late") });
+    for (before, steps) in [(0, 5), (2, 7)] {
+        let mut monitors = Monitors::new(&plan);
+        monitors.sync(&plan, ServerId(0), &executor, false, false);
+        let mut result = |failure| monitors.result(&plan, MonitorId(0), failure, &executor, 0);
+        // Two of them, then a good one: the row begins anew.
+        for _ in 0..before {
+            assert_eq!(result(starved()), Step::None);
+        }
+        if before > 0 {
+            assert_eq!(result(None), Step::None);
+        }
+        let count = (1..20).find(|_| result(starved()) != Step::None).expect("it counts in the end");
+        // Three that do not count, then the failure and its retry; the groups are not verified here, so nothing follows.
+        assert_eq!(count + before, steps, "after {before}");
+    }
+}
+
 /// Servers in a world without faults: frames and messages arrive at once, operations end at once.
 struct World {
     now: Time,
@@ -638,4 +672,24 @@ fn a_resume_that_the_other_server_did_not_hear_is_remembered_over_a_restart() {
     world.run_until(Time(20_000_000));
     assert!(world.said(1, |action| matches!(action, Action::Remember { suspended: false })), "until it knows");
     assert_eq!((world.phase(0), world.phase(1)), (Phase::On, Phase::Off));
+}
+
+#[test]
+fn thirty_two_servers_form_one_view_and_the_next_one_takes_over() {
+    let mut world = World::new(&plan(32, vec![]));
+    world.run_until(Time(3_500_000));
+    let everybody = |world: &World, from: usize| {
+        (from..32).all(|server| {
+            let cluster = world.servers[server].as_ref().expect("it lives");
+            cluster.coordinator() == Some(ServerId::at(from))
+                && (0..32).map(ServerId::at).all(|of| cluster.server_view(world.now, of).member == (of.index() >= from))
+        })
+    };
+    assert!(everybody(&world, 0));
+    assert_eq!((world.phase(0), world.phase(31)), (Phase::On, Phase::Off));
+    world.servers[0] = None;
+    world.run_until(Time(6_500_000));
+    assert!(everybody(&world, 1));
+    assert_eq!((1..32).map(|server| world.phase(server)).filter(|phase| *phase == Phase::On).count(), 1);
+    assert_eq!(world.phase(1), Phase::On);
 }

@@ -14,6 +14,8 @@ const SALT: usize = 16;
 /// Magic, version, kind, sender, one byte for later, salt, counter.
 const HEADER: usize = 4 + 4 + SALT + 8;
 const TAG: usize = 16;
+/// Bytes by which sealing makes a body longer.
+pub const OVERHEAD: usize = HEADER + TAG;
 /// Counters behind the newest one that are still told apart.
 const WINDOW: u64 = 64;
 

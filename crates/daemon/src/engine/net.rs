@@ -12,9 +12,9 @@ use clp_core::event::Event;
 use clp_core::ids::ServerId;
 use clp_core::message::{Frame, Letter};
 use clp_core::time::{Time, micros};
-use clp_drivers::heartbeats::{Dropped, Received, Sink, Transport, comhb, diskhb, lanhb, lankhb};
+use clp_drivers::heartbeats::{Dropped, FRAME_MAX, Received, Sink, Transport, comhb, diskhb, lanhb, lankhb};
 use clp_protocol::datagram::{DATAGRAM_MAX, Datagram, KIND_FRAME, KIND_MESSAGE, frame_body, message_body, read_body};
-use clp_protocol::seal::{Opener, Sealer, claimed_sender};
+use clp_protocol::seal::{OVERHEAD, Opener, Sealer, claimed_sender};
 
 use super::Input;
 use super::paths::Statistics;
@@ -126,9 +126,11 @@ impl Net {
     pub fn beat(&mut self, frame: &Frame) {
         self.statistics.beat(super::now(), frame.seq);
         let body = frame_body(frame);
+        let short = short_body(frame, &body);
         for way in &mut self.ways {
             let Some(transport) = &mut way.transport else { continue };
-            let sealed = self.sealer.seal(KIND_FRAME, &body);
+            let body = short.as_ref().filter(|_| !way.lan).unwrap_or(&body);
+            let sealed = self.sealer.seal(KIND_FRAME, body);
             if way.lan {
                 for to in (0..self.servers).filter(|to| *to != self.me.index()) {
                     // A path that cannot send shows in its status and in the peers' acknowledgements.
@@ -192,6 +194,12 @@ impl Net {
     }
 }
 
+/// The frame for paths that carry less than a LAN, where this body is too long for them: without what it carries for others. That
+/// is for servers that hear each other by LAN over a third one, so it is of no use there.
+fn short_body(frame: &Frame, body: &[u8]) -> Option<Vec<u8>> {
+    (body.len() + OVERHEAD > FRAME_MAX).then(|| frame_body(&Frame { carried: Vec::new(), ..frame.clone() }))
+}
+
 fn open_way(
     loaded: &Loaded,
     kind: HeartbeatKind,
@@ -217,4 +225,43 @@ fn open_way(
         ),
         HeartbeatKind::Comhb => Box::new(comhb::open(path, Path::new(mine), sink.clone()).map_err(text)?),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clp_core::ids::{SERVERS_MAX, ServerSet};
+    use clp_core::message::{Ack, Carried, Row};
+
+    /// All numbers as great as they are ever believed, every server heard, and each carrying for each.
+    fn greatest() -> Frame {
+        let servers = || (0..SERVERS_MAX).map(ServerId::at);
+        let all = ServerSet::all(SERVERS_MAX);
+        let big = u64::MAX - 1;
+        let pairs = servers().flat_map(|by| servers().map(move |of| (by, of))).filter(|(by, of)| by != of);
+        Frame {
+            incarnation: big,
+            boot: big,
+            seq: big,
+            ages: vec![big; SERVERS_MAX],
+            acks: servers().map(|server| Ack { server, incarnation: big, seq: big, report: big }).collect(),
+            rows: servers().map(|server| Row { server, incarnation: big, seq: big, lan: all, any: all }).collect(),
+            carried: pairs.map(|(by, of)| Carried { by, of, incarnation: big, seq: big }).collect(),
+            report: big,
+            generation: big,
+            ratio: u32::MAX,
+            ..Frame::default()
+        }
+    }
+
+    #[test]
+    fn a_frame_of_32_servers_fits_every_path() {
+        let frame = greatest();
+        let body = frame_body(&frame);
+        assert!(body.len() <= DATAGRAM_MAX, "{} bytes on a LAN", body.len());
+        let short = short_body(&frame, &body).expect("too long for a disk");
+        assert!(short.len() + OVERHEAD <= FRAME_MAX, "{} bytes on a disk", short.len() + OVERHEAD);
+        let few = Frame { carried: frame.carried[..20].to_vec(), ..frame };
+        assert_eq!(short_body(&few, &frame_body(&few)), None, "as long as it fits it is whole");
+    }
 }
