@@ -11,6 +11,7 @@ use rustix::{
     process::{Resource, Rlimit},
 };
 use std::{
+    cell::Cell,
     io,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
@@ -23,6 +24,11 @@ pub const HEARTBEAT_PRIORITY: i32 = 20;
 pub const RUNAWAY_LIMIT: Duration = Duration::from_millis(200);
 
 static DEMOTED: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    /// This thread lost its priority and has not regained it. No destructor and no lazy value: a signal handler sets it.
+    static LOST: Cell<bool> = const { Cell::new(false) };
+}
 
 /// Why a thread did not become a real-time thread.
 #[derive(Debug, Error)]
@@ -64,6 +70,12 @@ pub fn promote_this_thread(priority: i32) -> Result<(), RealtimeError> {
 /// Says whether a thread of this process lost its real-time priority because it ran too long without blocking.
 pub fn has_been_demoted() -> bool {
     DEMOTED.load(Ordering::Relaxed)
+}
+
+/// Gives the calling thread back the priority that it lost by running too long; says whether it had lost it. To be called when it is
+/// about to wait: a burst must not leave it at ordinary priority for ever, and one that never waits stays there.
+pub fn regain(priority: i32) -> bool {
+    LOST.replace(false) && schedule(libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, priority).is_ok()
 }
 
 /// Undoes what a child process would inherit: scheduling class, runaway limit, the handler of its signal, and that the kernel
@@ -116,6 +128,7 @@ extern "C" fn demote(_signal: libc::c_int) {
     let before = unsafe { *errno };
     let _ = schedule(libc::SCHED_OTHER, 0);
     DEMOTED.store(true, Ordering::Relaxed);
+    LOST.set(true);
     // SAFETY: as above.
     unsafe { *errno = before };
 }
@@ -148,6 +161,9 @@ mod tests {
             }
             assert!(has_been_demoted());
             assert_eq!(policy_of_this_thread(), libc::SCHED_OTHER);
+            assert!(regain(1));
+            assert_eq!(policy_of_this_thread() & !libc::SCHED_RESET_ON_FORK, libc::SCHED_RR);
+            assert!(!regain(1), "it has it");
             reset_in_child().expect("limits lifted");
             assert_eq!(rustix::process::getrlimit(Resource::Rttime).current, None);
         });

@@ -208,10 +208,19 @@ impl Engine {
             }
             let at = now();
             let wait = self.cluster.next_deadline(at).since(at);
-            let first = match queue.recv_timeout(wait) {
+            let first = match queue.try_recv() {
                 Ok(input) => Some(input),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => unreachable!("the loop's own senders keep the channel open"),
+                Err(_) => {
+                    // A burst of work cost the priority; without it a busy machine would starve this loop, and be reset for it.
+                    if clp_sys::realtime::regain(clp_sys::realtime::HEARTBEAT_PRIORITY) {
+                        self.record.note("the engine worked long without a pause, at ordinary priority; it is over".into());
+                    }
+                    match queue.recv_timeout(wait) {
+                        Ok(input) => Some(input),
+                        Err(RecvTimeoutError::Timeout) => None,
+                        Err(RecvTimeoutError::Disconnected) => unreachable!("the loop's own senders keep the channel open"),
+                    }
+                }
             };
             for input in first.into_iter().chain(queue.try_iter().take(INPUTS_AT_ONCE)) {
                 if let Some(code) = self.take(input) {
