@@ -371,6 +371,10 @@ catalogue! {
     dummy_off_failed(monitor; reason) "rm" 185 Warning "dummy failure of {1} could not be switched off",
         meaning "The monitor is not one of this server.",
         remedy "Choose another monitor or server.";
+    /// An order that ended with the service.
+    monitor_order_over(monitor; what) "rm" 901 Warning "monitor {1} runs as configured again",
+        meaning "What an operator ordered for the monitor on this server ended when the cluster service was started anew.",
+        remedy "If it shall still rest or fail, order it again with clpmonctrl.";
     /// A check was slow.
     monitor_slow(monitor; values) "rm" 71 Warning "polling of {1} was slow; args are timeout, tick rate, actual time, warning ratio",
         meaning "The check ended, but took more than the configured part of its time-out (mainstay/delaywarn/monitor).",

@@ -242,3 +242,68 @@ fn a_monitor_has_parameters_of_its_own_on_one_server() {
     let all = problems(&sample().replacen("</monitor>", wrong, 1));
     assert!(all.iter().any(|problem| problem.path == "/root/monitor/psw@psw1/server@server2/parameters/processnum"), "{all:?}");
 }
+
+/// The user-space monitor's times are the heartbeat's, however fast that is, unless it has its own.
+#[test]
+fn the_user_space_monitor_uses_the_times_of_the_heartbeat() {
+    let times = |heartbeat: &str, userw: &str| {
+        let text = sample().replacen("<timeout>1000</timeout>", heartbeat, 1).replacen(
+            "<userw name=\"userw\">",
+            &format!("<userw name=\"userw\">{userw}"),
+            1,
+        );
+        let document = Document::read(text.as_bytes()).expect("well-formed");
+        let configuration = Configuration::from_document(&document).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let common = configuration.monitors.iter().find(|monitor| monitor.name == "userw").expect("is there").common.clone();
+        (common.interval.as_secs(), common.timeout.as_secs())
+    };
+    let (fast, slow) = ("<timeout>1000</timeout>", "<timeout>90000</timeout>");
+    let own = "<polling><interval>7</interval><timeout>40</timeout></polling>";
+    assert_eq!(times(slow, ""), (3, 90));
+    assert_eq!(times(slow, own), (3, 90));
+    assert_eq!(times(fast, ""), (3, 30), "a busy server is no stalled one");
+    assert_eq!(times(fast, &format!("{own}<parameters><usehb>0</usehb></parameters>")), (7, 40));
+    assert_eq!(times(fast, "<parameters><usehb>0</usehb></parameters>"), (30, 300));
+}
+
+// S-MON-TARGETRSC
+#[test]
+fn a_resource_that_a_monitor_waits_for_cannot_be_deleted_alone() {
+    let watched = sample().replacen(MIIW1, "<miiw name=\"miiw1\"><target>fip1</target><polling><timing>1</timing></polling>", 1);
+    assert_eq!(problems(&watched), []);
+    let (before, rest) = watched.split_once("<fip name=\"fip1\">").expect("is there");
+    let (_, after) = rest.split_once("</fip>").expect("ends");
+    let deleted = format!("{before}{after}").replacen("<resource name=\"fip@fip1\"/>", "", 1);
+    check(
+        &deleted,
+        "monitors_refer_to_what_exists",
+        "/root/monitor/miiw@miiw1/target",
+        "its target \"fip1\" is not a resource",
+        "choose a resource, or monitor always",
+    );
+}
+
+// S-MON-RAWDISTINCT
+#[test]
+fn raw_devices_of_disk_heartbeat_disk_resource_and_disk_monitor_differ() {
+    let raw = |heartbeat: &str, disk: &str, monitor: &str| {
+        let text = sample()
+            .replacen("<rawdevice>/dev/raw/raw1</rawdevice>", &format!("<rawdevice>{monitor}</rawdevice>"), 1)
+            .replacen("<extend></extend>", &format!("<extend>{heartbeat}</extend>"), 1)
+            .replacen("<device>/dev/sdb2</device>", &format!("<device>/dev/sdb2</device><rawdevice>{disk}</rawdevice>"), 1);
+        problems(&text).into_iter().map(|problem| problem.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(raw("/dev/raw/raw1", "/dev/raw/raw2", "/dev/raw/raw3"), [""; 0]);
+    assert_eq!(raw("", "", ""), [""; 0]);
+    for (names, user, other) in [
+        (["/dev/raw/raw1", "/dev/raw/raw1", "/dev/raw/raw3"], "disk1", "diskhb1"),
+        (["/dev/raw/raw1", "/dev/raw/raw2", "/dev/raw/raw1"], "diskw1", "diskhb1"),
+        (["/dev/raw/raw1", "/dev/raw/raw2", "/dev/raw/raw2"], "diskw1", "disk1"),
+    ] {
+        let found = raw(names[0], names[1], names[2]);
+        assert!(
+            found.len() == 1 && found[0].contains(&format!("({user})")) && found[0].contains(&format!("used by {other}")),
+            "{found:?}"
+        );
+    }
+}

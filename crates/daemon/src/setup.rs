@@ -117,7 +117,10 @@ pub fn remember_suspended(root: &Root, suspended: bool) -> Result<(), String> {
 }
 
 /// Write a small file of the work directory so that it is there whole, or as before, after a power failure.
-fn keep(root: &Root, name: &str, text: &str) -> Result<(), String> {
+///
+/// # Errors
+/// It cannot be written, and is as before.
+pub fn keep(root: &Root, name: &str, text: &str) -> Result<(), String> {
     let directory = root.work();
     let path = directory.join(name);
     let fresh = directory.join(format!("{name}.new"));

@@ -322,3 +322,78 @@ fn each_final_action_is_carried_out() {
     cluster.until("the group is active on server1", || cluster.is_active_on("server1"));
     assert_eq!(cluster.server_status("server2").unwrap().last_end.as_deref(), Some("halt"));
 }
+
+/// What stands where the user-space check finds `true`: hangs while a file says so.
+const TRUE: &str = "printf '#! /bin/sh\\n[ -e /tmp/stall ] && exec sleep 1000\\nexit 0\\n' > /opt/mainstay/bin/true && chmod 755 /opt/mainstay/bin/true";
+
+// S-MON-USERW
+#[test]
+fn a_stalled_user_space_is_ended_by_the_watchdog_and_the_groups_start_elsewhere() {
+    let own = "<userw name=\"userw\">\n<polling><interval>1</interval><timeout>2</timeout></polling>\n<parameters><usehb>0</usehb></parameters>";
+    let Some(cluster) = Cluster::up(Conf::sample().with("<userw name=\"userw\">", own)) else { return };
+    cluster.run("server1", &["sh", "-c", TRUE]);
+    cluster.until("user space is watched", || cluster.monitor("server1", "userw") == "Normal");
+    cluster.run("server1", &["touch", "/tmp/stall"]);
+    cluster.until("server1 is reset", || cluster.boots("server1") == 2);
+    cluster.moved_to("server2", "server1");
+    assert_eq!(cluster.server_status("server1").unwrap().last_end.as_deref(), Some("reset by the watchdog"));
+    assert!(cluster.has_logged("server1", "monitor userw found an error, code 1 text the user space check has not ended"));
+    assert_eq!(cluster.boots("server2"), 1);
+}
+
+// S-MON-STATUS
+#[test]
+fn the_status_of_a_monitor_is_what_it_finds_on_each_server() {
+    let conf = Conf::sample().with_monitor(&custom("", &recovery(0, 0))).with_monitor_script(
+        "genw1",
+        "genw.sh",
+        "#! /bin/sh\ntest ! -e /tmp/bad\n",
+    );
+    let Some(cluster) = Cluster::up(conf) else { return };
+    // Interval 1 s; asking takes its time on a busy machine.
+    let limit = Duration::from_secs(1) + Duration::from_secs(3);
+    let find = |what: &str, merged: &str, words: [&str; 2]| {
+        for server in ["server1", "server2"] {
+            let since = Instant::now();
+            cluster.until(&format!("{what}, as {server} sees it"), || {
+                let status = cluster.status(server);
+                let monitors = status["monitors"].as_array().cloned().unwrap_or_default();
+                monitors.iter().any(|monitor| {
+                    monitor["name"] == "genw1" && monitor["status"] == merged && monitor["servers"] == serde_json::json!(words)
+                })
+            });
+            assert!(since.elapsed() <= limit, "{what}: after {:?}", since.elapsed());
+        }
+        let line = format!("    genw1            : {merged:<17}");
+        assert!(cluster.run("server2", &["clpstat"]).contains(&line), "{what}");
+    };
+    find("both are well", "Normal", ["Online", "Online"]);
+    cluster.run("server1", &["touch", "/tmp/bad"]);
+    find("one fails", "Caution", ["Online Failure", "Online"]);
+    cluster.run("server2", &["touch", "/tmp/bad"]);
+    find("both fail", "Error", ["Online Failure", "Online Failure"]);
+    cluster.run("server1", &["rm", "/tmp/bad"]);
+    cluster.run("server2", &["clpmonctrl", "-s", "-m", "genw1"]);
+    find("one is well and one rests", "Normal", ["Online", "Suspend"]);
+}
+
+#[test]
+fn what_was_ordered_for_monitors_ends_with_the_service_and_the_next_one_says_so() {
+    let Some(cluster) = Cluster::up(Conf::sample()) else { return };
+    cluster.run("server2", &["clpmonctrl", "-s", "-m", "miiw1"]);
+    cluster.run("server2", &["clpmonctrl", "-e", "-m", "diskw1"]);
+    cluster.run("server2", &["clpmonctrl", "-n", "-m", "diskw1"]);
+    let refused = cluster.exec("server2", &["clpmonctrl", "-e", "-m", "userw"]).unwrap();
+    assert!(!refused.is_ok() && refused.stderr.contains("the watchdog would reset this server"), "{refused:?}");
+    cluster.until("the refusal is recorded", || cluster.has_logged("server2", "dummy failure of userw could not be switched on"));
+    cluster.until("the order is kept", || cluster.is_true("server2", "grep -q '^miiw1 suspended' /opt/mainstay/work/monitors"));
+    cluster.run("server2", &["clpcl", "-t"]);
+    cluster.run("server2", &["clpcl", "-s"]);
+    cluster.settle();
+    let over = "monitor miiw1 runs as configured again: it was suspended (clpmonctrl -s) until this start";
+    cluster.until("it is told", || cluster.has_logged("server2", over));
+    assert!(!cluster.has_logged("server2", "monitor diskw1 runs as configured again"));
+    assert!(!cluster.is_true("server2", "test -e /opt/mainstay/work/monitors"));
+    let status = cluster.status("server2")["monitors"].to_string();
+    assert!(!status.contains("Suspend"), "{status}");
+}

@@ -58,7 +58,7 @@ impl Configuration {
             heartbeats: paths::read_heartbeats(root, &mut problems),
             partitions: paths::read_partitions(root, &mut problems),
             resources: resource::read_resources(root, &groups, &mut problems),
-            monitors: monitor::read_monitors(root, &mut problems),
+            monitors: monitor::read_monitors(root, &cluster, &mut problems),
             cluster,
             servers,
             groups,

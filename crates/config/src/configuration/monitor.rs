@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::resource::on_server;
-use super::{NOT_YET, instances, key};
+use super::{Cluster, NOT_YET, instances, key};
 use crate::document::Element;
 use crate::problem::Problem;
 use crate::schema::common::MonitorCommon as MonitorSection;
@@ -170,7 +170,15 @@ fn read_kind(element: &Element, at: &str, problems: &mut Vec<Problem>) -> Option
 /// Files of versions from this one on leave out what is 1 for time-outs; earlier ones leave out what is 0.
 const TIMEOUT_RULES_SINCE: u64 = 400_000;
 
-pub(super) fn read_monitors(root: &Element, problems: &mut Vec<Problem>) -> Vec<Monitor> {
+/// What the user-space monitor's times are when it uses those of the heartbeat: no shorter than what can be configured for it, so
+/// that a fast heartbeat does not make a busy server look stalled.
+fn heartbeat_times(cluster: &Cluster) -> (Duration, Duration) {
+    const INTERVAL_MIN: Duration = Duration::from_secs(3);
+    const TIMEOUT_MIN: Duration = Duration::from_secs(30);
+    (cluster.heartbeat_interval.max(INTERVAL_MIN), cluster.heartbeat_timeout.max(TIMEOUT_MIN))
+}
+
+pub(super) fn read_monitors(root: &Element, cluster: &Cluster, problems: &mut Vec<Problem>) -> Vec<Monitor> {
     let version = root.text_at("trekking/savedinnerversion").and_then(|text| text.trim().parse::<u64>().ok());
     let timeout_default = version.is_some_and(|version| version >= TIMEOUT_RULES_SINCE);
     let mut monitors = Vec::new();
@@ -179,6 +187,10 @@ pub(super) fn read_monitors(root: &Element, problems: &mut Vec<Problem>) -> Vec<
         let at = format!("/root/monitor/{}@{name}", element.tag);
         let section = MonitorSection::read(element, &at, common_defaults(&element.tag), problems);
         let Some(kind) = read_kind(element, &at, problems) else { continue };
+        let (interval, timeout) = match &kind {
+            MonitorKind::Userw(userw) if userw.usehb => heartbeat_times(cluster),
+            _ => (section.interval, section.timeout),
+        };
         let on_servers = element.all("server").filter_map(|over| {
             let server = over.key.clone()?;
             let kind = read_kind(&on_server(element, over), &format!("{at}/server@{server}"), problems)?;
@@ -229,8 +241,8 @@ pub(super) fn read_monitors(root: &Element, problems: &mut Vec<Problem>) -> Vec<
             comment: section.comment,
             common: MonitorCommon {
                 target: section.target,
-                interval: section.interval,
-                timeout: section.timeout,
+                interval,
+                timeout,
                 retry: section.retry,
                 timeout_retries,
                 timeout_recovers,

@@ -12,6 +12,7 @@ mod keeper;
 mod monitors;
 mod net;
 mod paths;
+mod ordered;
 mod record;
 mod refused;
 mod scripts;
@@ -90,6 +91,8 @@ struct Engine {
     partition_seen: Vec<Option<(bool, String)>>,
     refused: refused::Refused,
     keeper: keeper::Keeper,
+    /// What operators ordered for monitors.
+    ordered: ordered::Ordered,
 }
 
 /// Run the engine under its parent.
@@ -140,6 +143,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
         setup::complain(&reason.to_string());
     }
     let record = record::Record::open(&root, loaded.clone(), me);
+    ordered::left_by_last_life(&root).iter().for_each(|alert| record.say(alert));
     for resource in &loaded.configuration.resources {
         if let Err(cause) = setup::context(&loaded, me.index(), resource).make_room() {
             let what = format!("that resource {} may be active here", resource.name);
@@ -180,6 +184,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
         partition_seen: Vec::new(),
         refused: refused::Refused::default(),
         keeper,
+        ordered: ordered::Ordered::default(),
     };
     Ok(engine.turn(&queue))
 }
@@ -385,7 +390,12 @@ impl Engine {
             Action::KeepRatio { ratio } => self.keeper.keep(ratio),
             Action::TimeoutRatio { ratio } => self.watch.multiply(ratio),
             Action::MonitorScript { monitor, script, before, count } => self.scripts.run(monitor, script, &before, count),
-            Action::Alert(alert) => self.record.alert(alert, self.cluster.plan()),
+            Action::Alert(alert) => {
+                if let clp_core::action::Alert::MonitorOrdered { monitor, order } = alert {
+                    self.keep_order(monitor, order);
+                }
+                self.record.alert(alert, self.cluster.plan());
+            }
             Action::Cause { group, text } => self.record.cause(&self.cluster.plan().group(group).name, &text),
             Action::Answer { id, answer } => self.answer(id, answer),
             Action::Exit { then, clean } => {
@@ -483,6 +493,7 @@ impl Engine {
             Request::Resume => Command::Suspend { on: false },
             Request::Monitors { monitor, order } => {
                 let monitor = monitor.map(|name| self.monitor(&name)).transpose()?;
+                self.can_be_tried(monitor, order)?;
                 return Ok(Asked::Monitors(monitor, monitors::core_order(order)));
             }
             Request::MonitorCounts { monitor } => {

@@ -11,7 +11,7 @@ use clp_core::message::MonitorState;
 use clp_core::recovery::MonitorOrder;
 use clp_protocol::control::{self, MonitorCount, Reply, Request};
 
-use super::{Engine, Input, scripts, stopped};
+use super::{Engine, Input, ordered, scripts, stopped};
 use crate::ipc::{Found, Told};
 
 /// How long a monitor's script may take beyond its time-out until it is killed and gone.
@@ -65,6 +65,25 @@ impl Engine {
         let starved = found.starved.is_some();
         let failure = found.failure.map(|reason| Failure { reason, timed_out: found.timed_out, starved });
         self.step(Event::MonitorResult { monitor: MonitorId::at(monitor), failure })
+    }
+
+    /// A trial of the user-space monitor would end this server at once, without a recovery that could be tried.
+    pub(super) fn can_be_tried(&self, monitor: Option<MonitorId>, order: control::MonitorOrder) -> Result<(), Box<Reply>> {
+        let monitor = monitor.filter(|_| order == control::MonitorOrder::FailureOn);
+        let config = monitor.map(|monitor| &self.loaded.configuration.monitors[monitor.index()]);
+        let Some(config) = config.filter(|config| matches!(config.kind, MonitorKind::Userw(_))) else { return Ok(()) };
+        let reason = format!("{} has no recovery to be tried: the watchdog would reset this server", config.name);
+        self.record.say(&Alert::dummy_on_failed(&config.name, &reason));
+        Err(Box::new(Reply::Refused { reason, remedy: "choose another monitor".into() }))
+    }
+
+    /// Keep on the disk what an operator ordered: a restart of the service ends it, and says so.
+    pub(super) fn keep_order(&mut self, monitor: Option<MonitorId>, order: MonitorOrder) {
+        let (plan, me) = (self.cluster.plan(), self.me());
+        let named = plan.monitor_ids().filter(|id| monitor.is_none_or(|monitor| monitor == *id));
+        let here: Vec<&str> =
+            named.map(|id| plan.monitor(id)).filter(|plan| plan.servers.has(me)).map(|plan| plan.name.as_str()).collect();
+        self.record.keep(ordered::FILE, self.ordered.take(here.into_iter(), order));
     }
 
     pub(super) fn script_ended(&mut self, ended: &scripts::Ended) -> Option<u8> {

@@ -27,6 +27,7 @@ const LATE_MAX: usize = 1000;
 enum Line {
     Alert(Alert),
     Note(String),
+    Keep(&'static str, String),
     Flush(Sender<()>),
 }
 
@@ -54,6 +55,7 @@ impl Record {
                 match queue.recv_timeout(next.saturating_duration_since(Instant::now())) {
                     Ok(Line::Alert(alert)) => writer.say(alert),
                     Ok(Line::Note(text)) => setup::write_note(&writer.root, &text),
+                    Ok(Line::Keep(file, text)) => writer.keep(file, &text),
                     Ok(Line::Flush(done)) => drop(done.send(())),
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => return,
@@ -72,6 +74,11 @@ impl Record {
     /// Record a line for engineers.
     pub fn note(&self, text: String) {
         let _ = self.lines.send(Line::Note(text));
+    }
+
+    /// Keep a file of the work directory for the next start, whole or as before.
+    pub fn keep(&self, file: &'static str, text: String) {
+        let _ = self.lines.send(Line::Keep(file, text));
     }
 
     /// Record a link of a group's cause chain.
@@ -121,6 +128,12 @@ impl Writer {
             self.lost += 1;
         }
         self.record();
+    }
+
+    fn keep(&mut self, file: &str, text: &str) {
+        if let Err(reason) = setup::keep(&self.root, file, text) {
+            self.say(Alert::state_not_kept(&format!("what work/{file} says"), &reason));
+        }
     }
 
     fn record(&mut self) {

@@ -305,4 +305,69 @@ mod tests {
         assert!(hasty.wait_event(LONG), "it ends by itself");
         hasty.check(LONG).expect_err("judged at once");
     }
+
+    /// What a monitor says, and what is in its log afterwards: a script that writes a line and ends with code 3.
+    fn story(name: &str, parameters: &str) -> String {
+        let ground = ground(name, "#!/bin/sh\necho a line\nexit 3\n");
+        write(&ground.root.path().join("scripts/monitor.s").join(name).join("other.sh"), "#!/bin/sh\nexit 0\n");
+        let log = ground.root.path().join("log");
+        let parameters = parameters.replace("LOG", &log.to_string_lossy());
+        let mut monitor = monitor(&ground, &parameters);
+        let mut say = || {
+            monitor.check(LONG).map_or_else(|failed| failed.what.rsplit('/').next().unwrap_or("").to_string(), |()| "ok".into())
+        };
+        let mut story = say();
+        if parameters.contains("<sync>0") {
+            // The first check starts it, and it ends at once.
+            until("it has ended or need not", || say() != "ok" || parameters.contains("waitmonstart"));
+            story = format!("{story}, then {}", say());
+        }
+        if parameters.contains("userlog") {
+            until("its line is there", || fs::read_to_string(&log).is_ok_and(|text| text.contains("a line")));
+            let is_stamped = !fs::read_to_string(&log).expect("log").starts_with("a line");
+            story += if is_stamped { ", stamped" } else { ", plain" };
+            say();
+            until("it came again", || {
+                let lines = fs::read_to_string(&log).unwrap_or_default().lines().count();
+                lines == 2 || log.with_extension("log.pre").exists()
+            });
+            story += if log.with_extension("log.pre").exists() { ", rotated" } else { "" };
+        }
+        story
+    }
+
+    const ENDED: &str = "genw.sh: it ended with code 3: a line";
+    const LOGGED: &str = "<userlog>LOG</userlog>";
+
+    /// Every declared parameter: what makes the difference, and what is said without and with it.
+    #[rustfmt::skip]
+    const TABLE: &[(&str, &str, &str, &str, &str)] = &[
+        ("parameters/path", "", ENDED, "<path>other.sh</path>", "ok"),
+        // With 0 the rules want an absolute path, which is taken as it stands.
+        ("parameters/default", "<path>/bin/true</path>", "ok", "<default>0</default><path>/bin/true</path>", "ok"),
+        ("parameters/sync", "<sync>1</sync>", ENDED, "<sync>0</sync>", "ok, then genw.sh: it has ended (exit status: 3)"),
+        ("parameters/normalval", "", ENDED, "<normalval>1,3</normalval>", "ok"),
+        ("parameters/waitmonstart", "<sync>0</sync>", "ok, then genw.sh: it has ended (exit status: 3)", "<sync>0</sync><waitmonstart>900</waitmonstart>", "ok, then ok"),
+        // The engine waits, not the monitor: cases/monitors.rs.
+        ("parameters/waitstop", "", ENDED, "<waitstop>1</waitstop>", ENDED),
+        ("parameters/userlog", "", ENDED, LOGGED, "genw.sh: it ended with code 3, plain"),
+        ("parameters/logrotate/use", LOGGED, "genw.sh: it ended with code 3, plain", "<userlog>LOG</userlog><logrotate><use>1</use></logrotate>", "genw.sh: it ended with code 3: a line, stamped"),
+        ("parameters/logrotate/size", "<userlog>LOG</userlog><logrotate><use>1</use></logrotate>", "genw.sh: it ended with code 3: a line, stamped",
+            "<userlog>LOG</userlog><logrotate><use>1</use><size>1</size></logrotate>", "genw.sh: it ended with code 3: a line, stamped, rotated"),
+    ];
+
+    #[test]
+    fn every_parameter_does_what_it_says() {
+        let declared =
+            clp_config::schema::SECTIONS.iter().find(|(section, _)| *section == "monitor/genw@NAME").expect("declared").1;
+        let mut declared: Vec<&str> = declared.iter().map(|param| param.path).collect();
+        let mut rows: Vec<&str> = TABLE.iter().map(|row| row.0).collect();
+        declared.sort_unstable();
+        rows.sort_unstable();
+        assert_eq!(rows, declared, "each parameter has a row");
+        for (number, (path, before, said_before, with, said_with)) in TABLE.iter().enumerate() {
+            assert_eq!(story(&format!("genwrow{number}a"), before), *said_before, "{path}: {before}");
+            assert_eq!(story(&format!("genwrow{number}b"), with), *said_with, "{path}: {with}");
+        }
+    }
 }

@@ -10,7 +10,7 @@ section! {
         method: Text, path "parameters/method", default "softdog", range 0..=15, apply SuspendMonitor;
         /// RESET or PANIC.
         action: Text, path "parameters/action", default "RESET", range 0..=15, apply SuspendMonitor;
-        /// Use interval and time-out of the heartbeat.
+        /// Use interval and time-out of the heartbeat, but no less than 3 s and 30 s.
         usehb: Flag, path "parameters/usehb", default "1", range 0..=1, apply SuspendMonitor;
         /// Open a file at each check.
         repopen: Flag, path "parameters/repopen", default "0", range 0..=1, apply SuspendMonitor;
