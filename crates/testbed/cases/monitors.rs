@@ -397,3 +397,28 @@ fn what_was_ordered_for_monitors_ends_with_the_service_and_the_next_one_says_so(
     let status = cluster.status("server2")["monitors"].to_string();
     assert!(!status.contains("Suspend"), "{status}");
 }
+
+#[test]
+fn counted_failovers_outlive_the_server_that_counted_them_and_end_when_an_operator_moves_the_group() {
+    let Some(cluster) = Cluster::up(Conf::sample()) else { return };
+    cluster.run("server1", &["clpmonctrl", "-e", "-m", "miiw2"]);
+    cluster.moved_to("server2", "server1");
+    let counts = |server: &str| cluster.run(server, &["clpmonctrl", "-v", "-m", "miiw2"]);
+    let one = "Resource : miiw2 reactivation 0, failover 1\n";
+    // The coordinator dies; another one takes over what it knew.
+    cluster.power_off("server1").unwrap();
+    cluster.until("server1 is missed", || cluster.server("server2", "server1") == "Offline");
+    assert_eq!(counts("server2"), one);
+    cluster.power_on("server1").unwrap();
+    cluster.until("server1 is back", || {
+        cluster.server("server2", "server1") == "Online" && cluster.server("server1", "server2") == "Online"
+    });
+    cluster.until("it is told the count", || counts("server1") == one);
+    let over = "monitor miiw2 runs as configured again: it had a dummy failure (clpmonctrl -e) until this start";
+    cluster.until("and says that the trial is over", || cluster.has_logged("server1", over));
+    cluster.run("server2", &["clpgrp", "-m", "failover1"]);
+    cluster.moved_to("server1", "server2");
+    for server in ["server1", "server2"] {
+        cluster.until("the count is forgotten", || counts(server) == one.replace("failover 1", "failover 0"));
+    }
+}
