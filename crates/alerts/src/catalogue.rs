@@ -24,7 +24,7 @@ macro_rules! detail_value {
 }
 
 macro_rules! catalogue {
-    ($( $(#[doc = $doc:literal])* $name:ident($($field:ident),* $(; $detail:ident)?) $module:literal $id:literal $level:ident $text:literal, meaning $meaning:literal, remedy $remedy:literal; )*) => {
+    ($examples:ident: $( $(#[doc = $doc:literal])* $name:ident($($field:ident),* $(; $detail:ident)?) $module:literal $id:literal $level:ident $text:literal, meaning $meaning:literal, remedy $remedy:literal; )*) => {
         impl Alert {
             $(
                 $(#[doc = $doc])*
@@ -42,15 +42,24 @@ macro_rules! catalogue {
                 }
             )*
 
-            /// One of each, its fields named after themselves: for the manual and the catalogue's own tests.
-            pub fn examples() -> Vec<Alert> {
+            /// One of each of this list.
+            pub(crate) fn $examples() -> Vec<Alert> {
                 vec![$( Alert::$name($(stringify!($field),)* $(stringify!($detail))?) ),*]
             }
         }
     };
 }
 
-catalogue! {
+mod groups;
+
+impl Alert {
+    /// One of each, its fields named after themselves: for the manual and the catalogue's own tests.
+    pub fn examples() -> Vec<Alert> {
+        [Alert::examples_of_all(), Alert::examples_of_groups()].concat()
+    }
+}
+
+catalogue! { examples_of_all:
     /// The cluster service starts.
     daemon_started() "pm" 1 Info "cluster daemon start-up begins",
         meaning "The cluster service of this server starts.",

@@ -83,15 +83,15 @@ fn names(kind: Kind) -> Vec<String> {
         Kind::Script(shelf) => return files(&root.work().join(shelf.word())),
         _ => {}
     }
-    let Ok((document, configuration)) = commands::in_force(&root) else { return Vec::new() };
+    let Ok((_, configuration)) = commands::in_force(&root) else { return Vec::new() };
     match kind {
         Kind::Server => configuration.servers.into_iter().map(|server| server.name).collect(),
+        Kind::ServerGroup => configuration.server_groups.into_iter().map(|list| list.name).collect(),
         Kind::Group => configuration.groups.into_iter().map(|group| group.name).collect(),
         Kind::Resource => configuration.resources.into_iter().map(|resource| resource.name).collect(),
         Kind::Monitor => configuration.monitors.into_iter().map(|monitor| monitor.name).collect(),
         Kind::Heartbeat => configuration.heartbeats.into_iter().map(|heartbeat| heartbeat.name).collect(),
         Kind::Partition => configuration.partitions.into_iter().map(|partition| partition.name).collect(),
-        Kind::ServerGroup => properties::server_groups(document.root()).into_iter().map(|(name, _)| name).collect(),
         Kind::Directory
         | Kind::Choice(_)
         | Kind::Script(_)

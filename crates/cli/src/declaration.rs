@@ -81,6 +81,8 @@ pub struct Value {
 pub enum Kind {
     /// Name or address of a server.
     Server,
+    /// Name of a server group.
+    ServerGroup,
     /// Name of a group.
     Group,
     /// Name of a group resource.
@@ -91,8 +93,6 @@ pub enum Kind {
     Heartbeat,
     /// Name of a network partition resolution resource.
     Partition,
-    /// Name of a server group.
-    ServerGroup,
     /// Name of a script that other servers may ask for.
     Script(Shelf),
     /// A directory.

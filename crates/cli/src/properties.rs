@@ -152,6 +152,9 @@ fn objects(root: &Element, configuration: &Configuration, kind: Objects, detail:
                     properties.push(pair("Priority", &server.priority.to_string()));
                     let devices = server.devices.iter();
                     properties.extend(devices.map(|device| (format!("Device {}", device.id), device.info.clone())));
+                    if let Some(element) = root.all("server").find(|element| element.key.as_deref() == Some(&server.name)) {
+                        properties.extend(parameters(element, "server@NAME", &[], &[]));
+                    }
                 }
                 Object { name: server.name.clone(), properties }
             })
@@ -187,11 +190,17 @@ fn objects(root: &Element, configuration: &Configuration, kind: Objects, detail:
                 })
                 .collect()
         }
-        Objects::ServerGroups => server_groups(root)
-            .into_iter()
-            .map(|(name, element)| {
-                let comment = element.text_at("comment").unwrap_or_default();
-                Object { name, properties: vec![pair("Comment", &comment), pair("Servers", &servers_of(element).join(", "))] }
+        Objects::ServerGroups => configuration
+            .server_groups
+            .iter()
+            .map(|list| {
+                let users = configuration.groups.iter().filter(|group| group.server_groups.contains(&list.name));
+                let mut properties = vec![pair("Servers", &list.servers.join(", "))];
+                if detail {
+                    let users: Vec<&str> = users.map(|group| group.name.as_str()).collect();
+                    properties.push(pair("Used by", &users.join(", ")));
+                }
+                Object { name: list.name.clone(), properties }
             })
             .collect(),
         Objects::Groups => configuration
@@ -201,7 +210,16 @@ fn objects(root: &Element, configuration: &Configuration, kind: Objects, detail:
                 let mut properties = vec![pair("Type", group.kind.word()), pair("Comment", &group.comment)];
                 if detail && let Some(element) = root.all("group").find(|element| element.key.as_deref() == Some(&group.name)) {
                     properties.push(pair("Failover Policy", &group.policy.join(", ")));
+                    if !group.server_groups.is_empty() {
+                        properties.push(pair("Server Groups", &group.server_groups.join(", ")));
+                    }
                     properties.push(pair("Resources", &group.resources.join(", ")));
+                    let starts = group.start_after.iter().map(|(name, same)| match same {
+                        true => format!("{name} (on the same server)"),
+                        false => name.clone(),
+                    });
+                    properties.push(pair("Starts After", &starts.collect::<Vec<_>>().join(", ")));
+                    properties.push(pair("Stops After", &group.stop_after.join(", ")));
                     properties.extend(parameters(element, "group@NAME", &["type", "comment"], &[]));
                 }
                 Object { name: group.name.clone(), properties }
@@ -224,20 +242,6 @@ fn objects(root: &Element, configuration: &Configuration, kind: Objects, detail:
             Some(own)
         }),
     }
-}
-
-/// Server groups with their names.
-pub fn server_groups(root: &Element) -> Vec<(String, &Element)> {
-    root.all("servergroup").filter_map(|element| Some((element.key.clone()?, element))).collect()
-}
-
-/// The servers of a server group in their order; without a number they come last, as they stand in the file.
-fn servers_of(group: &Element) -> Vec<String> {
-    let order = |element: &Element| element.text_at("order").and_then(|text| text.trim().parse::<u32>().ok());
-    let mut servers: Vec<(u32, String)> =
-        group.all("policy").filter_map(|policy| Some((order(policy).unwrap_or(u32::MAX), policy.key.clone()?))).collect();
-    servers.sort_by_key(|(order, _)| *order);
-    servers.into_iter().map(|(_, server)| server).collect()
 }
 
 /// A heartbeat or a resolution: name, type, priority, device.
@@ -288,6 +292,7 @@ fn of_instances(
                 let defaults = if tree == "monitor" { common_defaults(&element.tag) } else { &[] };
                 let without = ["comment", "emergency/threshold/restart", "emergency/threshold/fo"];
                 properties.extend(parameters(element, &format!("{tree}/TYPE@NAME"), &without, defaults));
+                properties.extend(on_servers(element, &format!("{tree}/{}@NAME", element.tag)));
             }
             Some(Object { name, properties })
         })
@@ -311,6 +316,22 @@ fn parameters(element: &Element, section: &str, without: &[&str], defaults: &[(&
             (labels::label(section, param.path).to_string(), shown(param, written.as_deref().unwrap_or(default)))
         })
         .collect()
+}
+
+/// The declared parameters that differ on one server, as they are written there.
+fn on_servers(element: &Element, section: &str) -> Vec<(String, String)> {
+    let declared: Vec<&Param> =
+        SECTIONS.iter().filter(|(name, _)| *name == section).flat_map(|(_, params)| params.iter()).collect();
+    let of_server = |over: &Element| {
+        let server = over.key.clone().unwrap_or_default();
+        let written = |param: &&&Param| over.text_at(param.path).filter(|text| !text.is_empty());
+        let shown = |param: &&Param| {
+            let value = written(&param)?;
+            Some((format!("{} on {server}", labels::label(section, param.path)), shown(param, &value)))
+        };
+        declared.iter().filter_map(shown).collect::<Vec<_>>()
+    };
+    element.all("server").flat_map(|over| of_server(over)).collect()
 }
 
 fn shown(param: &Param, value: &str) -> String {

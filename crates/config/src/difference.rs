@@ -22,6 +22,8 @@ pub enum Object {
     Heartbeat(String, String),
     /// A partition resolution resource: type and name.
     Partition(String, String),
+    /// A server group.
+    ServerGroup(String),
     /// A failover group.
     Group(String),
     /// A group resource: type and name.
@@ -36,6 +38,7 @@ impl Object {
         match self {
             Object::Cluster => "cluster",
             Object::Server(_) => "server",
+            Object::ServerGroup(_) => "server group",
             Object::Heartbeat(..) => "heartbeat",
             Object::Partition(..) => "network partition resolution",
             Object::Group(_) => "group",
@@ -48,7 +51,7 @@ impl Object {
     pub fn name(&self) -> &str {
         match self {
             Object::Cluster => "",
-            Object::Server(name) | Object::Group(name) => name,
+            Object::Server(name) | Object::ServerGroup(name) | Object::Group(name) => name,
             Object::Heartbeat(_, name) | Object::Partition(_, name) | Object::Resource(_, name) | Object::Monitor(_, name) => {
                 name
             }
@@ -60,6 +63,7 @@ impl Object {
         match self {
             Object::Cluster => "/root".into(),
             Object::Server(name) => format!("/root/server@{name}"),
+            Object::ServerGroup(name) => format!("/root/servergroup@{name}"),
             Object::Group(name) => format!("/root/group@{name}"),
             Object::Heartbeat(kind, name) => format!("/root/heartbeat/{kind}@{name}"),
             Object::Partition(kind, name) => format!("/root/networkpartition/{kind}@{name}"),
@@ -75,7 +79,7 @@ impl Object {
             Object::Partition(..) => Apply::SuspendCluster,
             // A group that nobody runs yet only has to be known to every server at once.
             Object::Group(_) if is_added => Apply::SuspendCluster,
-            Object::Group(_) | Object::Resource(..) => Apply::StopGroup,
+            Object::ServerGroup(_) | Object::Group(_) | Object::Resource(..) => Apply::StopGroup,
             Object::Monitor(..) => Apply::SuspendMonitor,
         }
     }
@@ -168,16 +172,28 @@ impl Changes {
 pub fn diff(old: &Document, new: &Document) -> Changes {
     let (before, after) = (objects(old.root()), objects(new.root()));
     let (owners_before, owners_after) = (owners(old.root()), owners(new.root()));
-    let owner = |object: &Object| match object {
-        Object::Group(name) => Some(name.clone()),
-        Object::Resource(_, name) => owners_before.get(name).or_else(|| owners_after.get(name)).cloned(),
-        _ => None,
+    let owners = |object: &Object| match object {
+        Object::Group(name) => vec![name.clone()],
+        Object::Resource(_, name) => owners_before.get(name).or_else(|| owners_after.get(name)).cloned().into_iter().collect(),
+        Object::ServerGroup(name) => {
+            let users: BTreeSet<String> = [old, new].iter().flat_map(|document| users(document.root(), name)).collect();
+            users.into_iter().collect()
+        }
+        _ => Vec::new(),
     };
     let mut list = Vec::new();
     for object in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
         let path = object.path();
         let mut add = |path: String, what: What, apply: Apply| {
-            list.push(Change { path, object: object.clone(), what, apply, group: owner(object) });
+            let groups = owners(object);
+            // A list of servers that no group uses needs nothing.
+            let unused = groups.is_empty() && matches!(object, Object::ServerGroup(_));
+            let apply = if unused { Apply::UploadOnly } else { apply };
+            let change = Change { path, object: object.clone(), what, apply, group: None };
+            match groups.as_slice() {
+                [] => list.push(change),
+                groups => list.extend(groups.iter().map(|group| Change { group: Some(group.clone()), ..change.clone() })),
+            }
         };
         match (before.get(object), after.get(object)) {
             (Some(_), None) => add(path, What::Removed, object.class(false)),
@@ -196,6 +212,12 @@ pub fn diff(old: &Document, new: &Document) -> Changes {
         }
     }
     Changes { list }
+}
+
+/// Groups that take their servers from a server group.
+fn users(root: &Element, list: &str) -> Vec<String> {
+    let uses = |group: &&Element| group.all("servergroup").any(|entry| entry.key.as_deref() == Some(list));
+    root.all("group").filter(uses).filter_map(|group| group.key.clone()).collect()
 }
 
 /// Group of each resource, by name.
@@ -219,6 +241,10 @@ fn objects(root: &Element) -> BTreeMap<Object, BTreeMap<String, String>> {
         let kind: fn(String, String) -> Object = match element.tag.as_str() {
             "server" => {
                 values(element, "", objects.entry(Object::Server(name(element))).or_default());
+                continue;
+            }
+            "servergroup" => {
+                values(element, "", objects.entry(Object::ServerGroup(name(element))).or_default());
                 continue;
             }
             "group" => {
@@ -297,7 +323,8 @@ fn declared(object: &Object, place: &str) -> Option<&'static Param> {
         Object::Resource(kind, _) => vec!["resource/TYPE@NAME".into(), format!("resource/{kind}@NAME")],
         Object::Monitor(kind, _) => vec!["monitor/TYPE@NAME".into(), format!("monitor/{kind}@NAME")],
         Object::Partition(kind, _) => vec![format!("networkpartition/{kind}@NAME")],
-        Object::Server(_) | Object::Heartbeat(..) => Vec::new(),
+        Object::Server(_) => vec!["server@NAME".into()],
+        Object::ServerGroup(_) | Object::Heartbeat(..) => Vec::new(),
     };
     let tables = SECTIONS.iter().filter(|(section, _)| sections.iter().any(|wanted| wanted == section));
     tables.flat_map(|(_, params)| params.iter()).find(|param| param.path == place)
@@ -310,7 +337,8 @@ fn list_class(object: &Object, place: &str) -> Apply {
         Object::Server(_) if begins(&["device", "priority"]) => Apply::StopCluster,
         Object::Heartbeat(..) => Apply::StopCluster,
         Object::Partition(..) => Apply::SuspendCluster,
-        Object::Group(_) if begins(&["resource", "policy"]) => Apply::StopGroup,
+        Object::Group(_) if begins(&["resource", "policy", "servergroup"]) => Apply::StopGroup,
+        Object::ServerGroup(_) => Apply::StopGroup,
         Object::Resource(..) if begins(&["depend", "parameters"]) => Apply::StopGroup,
         Object::Monitor(..) if begins(&["polling", "parameters"]) => Apply::SuspendMonitor,
         _ => Apply::UploadOnly,

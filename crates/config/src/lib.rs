@@ -14,8 +14,8 @@ pub mod schema;
 pub mod value;
 
 pub use configuration::{
-    Configuration, Device, DeviceKind, Group, GroupKind, Heartbeat, HeartbeatKind, Monitor, MonitorKind, Partition,
-    PartitionKind, Pingnp, RecoveryTarget, Resource, ResourceKind, Role, Server,
+    Configuration, Device, DeviceKind, FailureSwitches, FinalScript, Group, GroupKind, Heartbeat, HeartbeatKind, Monitor,
+    MonitorKind, Partition, PartitionKind, Pingnp, RecoveryTarget, Resource, ResourceKind, Role, Server, ServerGroup,
 };
 pub use difference::{Change, Changes, diff};
 pub use document::{Document, ReadError, SetError};

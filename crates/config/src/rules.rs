@@ -6,6 +6,11 @@ use std::net::IpAddr;
 use crate::configuration::{Configuration, HeartbeatKind, MonitorKind, PartitionKind, RecoveryTarget, ResourceKind};
 use crate::problem::Problem;
 
+mod groups;
+use groups::{
+    groups_wait_for_others_without_cycle, overrides_name_servers, scripts_before_final_actions_are_named, server_groups_exist,
+};
+
 /// Greatest number of servers (guide chapter 1).
 const SERVERS_MAX: usize = 32;
 /// The time-out must hold at least this many intervals, so that a lost frame is no lost server.
@@ -32,6 +37,10 @@ rules! {
     monitors_refer_to_what_exists,
     monitored_things_are_named,
     final_actions_can_run,
+    server_groups_exist,
+    groups_wait_for_others_without_cycle,
+    overrides_name_servers,
+    scripts_before_final_actions_are_named,
     addresses_are_addresses,
     disks_are_complete,
     devices_are_used_once,
@@ -78,6 +87,7 @@ fn names_are_unique(configuration: &Configuration, problems: &mut Vec<Problem>) 
         }
     };
     check("server", configuration.servers.iter().map(|s| &s.name).collect());
+    check("servergroup", configuration.server_groups.iter().map(|list| &list.name).collect());
     check("group", configuration.groups.iter().map(|g| &g.name).collect());
     check("resource", configuration.resources.iter().map(|r| &r.name).collect());
     check("monitor", configuration.monitors.iter().map(|m| &m.name).collect());
@@ -282,43 +292,55 @@ fn monitored_things_are_named(configuration: &Configuration, problems: &mut Vec<
 }
 
 fn final_actions_can_run(configuration: &Configuration, problems: &mut Vec<Problem>) {
-    let remedy = "this version carries out stop, shutdown and reboot (codes 1 to 5, monitors also 16); choose one of them";
+    let remedy = "this version carries out stop, shutdown, reboot, panic and reset (codes 1 to 5 and 8 to 10, monitors also 16); choose one of them";
+    let known = |code: u32| code <= 5 || (8..=10).contains(&code);
     for resource in &configuration.resources {
         let at = format!("/root/resource/{}@{}", resource.kind.word(), resource.name);
         for (path, code) in [("act/action", resource.common.act_action), ("deact/action", resource.common.deact_action)] {
-            if code > 5 {
+            if !known(code) {
                 problems.push(Problem::new(format!("{at}/{path}"), format!("final action {code}"), remedy));
             }
         }
     }
     for monitor in &configuration.monitors {
         let code = monitor.common.action;
-        if code > 5 && code != 16 {
+        if !known(code) && code != 16 {
             let path = format!("/root/monitor/{}@{}/emergency/action", monitor.kind.word(), monitor.name);
             problems.push(Problem::new(path, format!("final action {code}"), remedy));
         }
     }
-    for (path, code, max) in [
-        ("/root/cluster/networkpartition/npaction", configuration.cluster.np_action, 3),
-        ("/root/pm/exec0/recover", configuration.cluster.pm_action, 3),
+    for (path, code, known, remedy) in [
+        (
+            "/root/cluster/networkpartition/npaction",
+            configuration.cluster.np_action,
+            [0, 1, 2, 3, 4, 5, 6].as_slice(),
+            "this version carries out stop (1), shutdown (2), reboot (3), panic (4, 6) and reset (5)",
+        ),
+        (
+            "/root/pm/exec0/recover",
+            configuration.cluster.pm_action,
+            [0, 1, 2, 3, 5, 6, 7].as_slice(),
+            "this version carries out shutdown (2), reboot (3), panic (5, 7) and reset (6)",
+        ),
     ] {
-        if code > max {
-            problems.push(Problem::new(
-                path,
-                format!("action {code}"),
-                "this version carries out stop, shutdown (2) and reboot (3)",
-            ));
+        if !known.contains(&code) {
+            problems.push(Problem::new(path, format!("action {code}"), remedy));
         }
     }
 }
 
 fn addresses_are_addresses(configuration: &Configuration, problems: &mut Vec<Problem>) {
     for resource in &configuration.resources {
-        let Some(ResourceKind::Fip(fip)) = Some(&resource.kind) else { continue };
-        let address = fip.ip.split('%').next().unwrap_or_default();
-        if address.parse::<IpAddr>().is_err() {
-            let path = format!("/root/resource/fip@{}/parameters/ip", resource.name);
-            problems.push(Problem::new(path, format!("{:?} is not an address", fip.ip), "give an IPv4 or IPv6 address"));
+        let fips = resource.kinds().filter_map(|kind| match kind {
+            ResourceKind::Fip(fip) => Some(fip),
+            _ => None,
+        });
+        for fip in fips {
+            let address = fip.ip.split('%').next().unwrap_or_default();
+            if address.parse::<IpAddr>().is_err() {
+                let path = format!("/root/resource/fip@{}/parameters/ip", resource.name);
+                problems.push(Problem::new(path, format!("{:?} is not an address", fip.ip), "give an IPv4 or IPv6 address"));
+            }
         }
     }
     for (monitor, kind) in configuration.monitors.iter().flat_map(|monitor| monitor.kinds().map(move |kind| (monitor, kind))) {

@@ -50,11 +50,21 @@ const TABLE: &[(&str, &str, &str, &str, &str, &str)] = &[
     ("monitored_things_are_named", "</monitor>", "<fipw name=\"fipw1\"><target>disk1</target></fipw>\n\t</monitor>", "/root/monitor/fipw@fipw1/target", "\"disk1\" is not a fip resource", "whose address is watched"),
     ("monitored_things_are_named", "</monitor>", "<psw name=\"psw1\"/>\n\t</monitor>", "/root/monitor/psw@psw1/parameters/processname", "no process is named", "ps -eo cmd"),
     ("monitored_things_are_named", "</monitor>", "<genw name=\"genw1\"><parameters><default>0</default></parameters></genw>\n\t</monitor>", "/root/monitor/genw@genw1/parameters/path", "\"genw.sh\" is not an absolute path", "with its whole path"),
-    ("final_actions_can_run", "<disk name=\"disk1\">", "<disk name=\"disk1\"><act><action>8</action></act>", "/root/resource/disk@disk1/act/action", "final action 8", "choose one of them"),
+    ("final_actions_can_run", "<disk name=\"disk1\">", "<disk name=\"disk1\"><act><action>11</action></act>", "/root/resource/disk@disk1/act/action", "final action 11", "choose one of them"),
     ("final_actions_can_run", "<disk name=\"disk1\">", "<disk name=\"disk1\"><deact><action>6</action></deact>", "/root/resource/disk@disk1/deact/action", "final action 6", "choose one of them"),
     ("final_actions_can_run", "<action>4</action>", "<action>15</action>", "/root/monitor/diskw@diskw1/emergency/action", "final action 15", "choose one of them"),
-    ("final_actions_can_run", "<npaction>2</npaction>", "<npaction>4</npaction>", "/root/cluster/networkpartition/npaction", "action 4", "shutdown (2) and reboot (3)"),
-    ("final_actions_can_run", "<mainstay>", "<pm><exec0><recover>5</recover></exec0></pm><mainstay>", "/root/pm/exec0/recover", "action 5", "shutdown (2) and reboot (3)"),
+    ("final_actions_can_run", "<npaction>2</npaction>", "<npaction>7</npaction>", "/root/cluster/networkpartition/npaction", "action 7", "shutdown (2), reboot (3)"),
+    ("final_actions_can_run", "<mainstay>", "<pm><exec0><recover>8</recover></exec0></pm><mainstay>", "/root/pm/exec0/recover", "action 8", "shutdown (2), reboot (3)"),
+    ("server_groups_exist", "<gid>1</gid>", "<gid>1</gid><servergroup name=\"svg9\"><order>0</order></servergroup>", "/root/group@failover1/servergroup@svg9", "no such server group", "define it"),
+    ("server_groups_exist", "<mainstay>", "<servergroup name=\"svg1\"><policy name=\"server9\"><order>0</order></policy></servergroup><mainstay>", "/root/servergroup@svg1/policy@server9", "no such server", "correct the name"),
+    ("server_groups_exist", "<mainstay>", "<servergroup name=\"svg1\"/><mainstay>", "/root/servergroup@svg1", "no server belongs to it", "add one"),
+    ("server_groups_exist", "<gid>1</gid>", "<gid>1</gid><servergroup name=\"svg1\"/><policy name=\"server1\"><order>0</order></policy>", "/root/group@failover1/servergroup", "servers of its own", "remove its policy elements"),
+    ("names_are_unique", "<mainstay>", "<servergroup name=\"svg1\"/><servergroup name=\"svg1\"/><mainstay>", "/root/servergroup@svg1", "used twice", "rename"),
+    ("groups_wait_for_others_without_cycle", "<gid>1</gid>", "<gid>1</gid><depend><act><depend name=\"failover9\"/></act></depend>", "/root/group@failover1/depend/act/depend", "no group failover9", "correct the name"),
+    ("groups_wait_for_others_without_cycle", "<gid>1</gid>", "<gid>1</gid><depend><deact><depend name=\"failover1\"/></deact></depend>", "/root/group@failover1/depend/deact/depend", "waits for itself", "break the cycle"),
+    ("overrides_name_servers", "<fip name=\"fip1\">", "<fip name=\"fip1\"><server name=\"server9\"><parameters/></server>", "/root/resource/fip@fip1/server@server9", "no such server", "correct the name"),
+    ("overrides_name_servers", MIIW1, "<miiw name=\"miiw1\"><server name=\"server9\"><parameters/></server>", "/root/monitor/miiw@miiw1/server@server9", "no such server", "correct the name"),
+    ("scripts_before_final_actions_are_named", "<fip name=\"fip1\">", "<fip name=\"fip1\"><act><preaction><use>1</use><default>0</default></preaction></act>", "/root/resource/fip@fip1/act/preaction/path", "\"preaction.sh\" is not an absolute path", "whole path"),
     ("addresses_are_addresses", "<ip>10.0.0.12</ip>", "<ip>10.0.0.12/24</ip>", "/root/resource/fip@fip1/parameters/ip", "\"10.0.0.12/24\" is not an address", "IPv4 or IPv6"),
     ("addresses_are_addresses", "</monitor>", IPW, "/root/monitor/ipw@ipw1/parameters/list", "no address to monitor", "add one"),
     ("addresses_are_addresses", "</monitor>", BAD_IPW, "/root/monitor/ipw@ipw1/parameters/list", "\"10.0.0\" is not an address", "IPv4 or IPv6"),
@@ -306,4 +316,32 @@ fn raw_devices_of_disk_heartbeat_disk_resource_and_disk_monitor_differ() {
             "{found:?}"
         );
     }
+}
+
+#[test]
+fn a_group_takes_its_servers_from_server_groups_in_their_order() {
+    let lists = "<servergroup name=\"near\"><policy name=\"server2\"><order>0</order></policy></servergroup>\n\t<servergroup name=\"all\"><policy name=\"server1\"><order>0</order></policy><policy name=\"server2\"><order>1</order></policy></servergroup>\n\t<mainstay>";
+    let uses = "<gid>1</gid><servergroup name=\"all\"><order>1</order></servergroup><servergroup name=\"near\"><order>0</order></servergroup>";
+    let text = sample().replacen("<mainstay>", lists, 1).replacen("<gid>1</gid>", uses, 1);
+    let document = Document::read(text.as_bytes()).expect("well-formed");
+    let configuration = Configuration::from_document(&document).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let group = configuration.groups.iter().find(|group| group.name == "failover1").expect("is there");
+    assert_eq!(
+        (group.policy.clone(), group.server_groups.clone()),
+        (vec!["server2".into(), "server1".into()], vec!["near".into(), "all".into()])
+    );
+}
+
+#[test]
+fn waits_of_a_group_are_read_with_their_defaults() {
+    let waits = "<gid>1</gid><depend><act><depend name=\"ManagementGroup\"><sameserver>1</sameserver></depend></act><deact><depend name=\"ManagementGroup\"/><timeout>7</timeout></deact></depend>";
+    let document = Document::read(sample().replacen("<gid>1</gid>", waits, 1).as_bytes()).expect("well-formed");
+    let configuration = Configuration::from_document(&document).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let group = configuration.groups.iter().find(|group| group.name == "failover1").expect("is there");
+    assert_eq!(group.start_after, [("ManagementGroup".to_string(), true)]);
+    assert_eq!((group.start_wait.as_secs(), group.stop_wait.as_secs()), (1800, 7));
+    assert_eq!(
+        (group.stop_after.as_slice(), group.stop_wait_at),
+        (["ManagementGroup".to_string()].as_slice(), (true, false, false))
+    );
 }

@@ -52,7 +52,7 @@ pub const COMMAND: Command = Command {
         Form { mode: "--sv", parts: &[NAMED_SERVER, DETAILED], help: "that of the servers, or of one" },
         Form { mode: "--hb", parts: &[NAMED_HEARTBEAT, DETAILED], help: "that of heartbeat resources" },
         Form { mode: "--np", parts: &[NAMED_PARTITION, DETAILED], help: "that of network partition resolution" },
-        Form { mode: "--svg", parts: &[NAMED_SERVER_GROUP, Part::Any(&["-h"])], help: "that of server groups" },
+        Form { mode: "--svg", parts: &[NAMED_SERVER_GROUP, DETAILED], help: "that of server groups" },
         Form { mode: "--grp", parts: &[NAMED_GROUP, DETAILED], help: "that of groups" },
         Form { mode: "--rsc", parts: &[NAMED_RESOURCE, DETAILED], help: "that of group resources" },
         Form { mode: "--mon", parts: &[NAMED_MONITOR, DETAILED], help: "that of monitor resources" },

@@ -29,12 +29,31 @@ pub struct Cluster {
     pub rsc_timeout_action: u32,
     /// Code of clp-conf.md 13.1.
     pub pm_action: u32,
+    /// No final action while no other server runs, by kind of failure.
+    pub survive: FailureSwitches,
+    /// Nothing follows a failure, by its kind.
+    pub no_recovery: FailureSwitches,
+    /// Final actions that end a server before they are withheld there; 0: no limit.
+    pub reboot_max: u32,
+    /// Running after which they are forgotten; zero: never.
+    pub reboot_reset: Duration,
     /// Percent of a monitor's time-out from which on a check is slow; 100: never.
     pub monitor_delay_warning: u32,
     /// Detection profile.
     pub profile: String,
     /// Ports.
     pub ports: Ports,
+}
+
+/// A switch for each kind of failure.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FailureSwitches {
+    /// Activation failures.
+    pub activation: bool,
+    /// Deactivation failures.
+    pub deactivation: bool,
+    /// Errors that monitors find.
+    pub monitor: bool,
 }
 
 impl Cluster {
@@ -71,6 +90,18 @@ impl Cluster {
             np_action: section.np_action,
             rsc_timeout_action: section.rsc_timeout_action,
             pm_action: section.pm_action,
+            survive: FailureSwitches {
+                activation: section.survive_activation,
+                deactivation: section.survive_deactivation,
+                monitor: section.survive_monitor,
+            },
+            no_recovery: FailureSwitches {
+                activation: section.no_recovery_activation,
+                deactivation: section.no_recovery_deactivation,
+                monitor: section.no_recovery_monitor,
+            },
+            reboot_max: section.reboot_max,
+            reboot_reset: section.reboot_reset,
             monitor_delay_warning: section.monitor_delay_warning,
             profile: section.profile,
             ports: Ports::read(root, "/root", &[], problems),

@@ -1,4 +1,6 @@
-//! Failover groups, in force.
+//! Failover groups and server groups, in force.
+
+use std::time::Duration;
 
 use super::{Server, key, number};
 use crate::document::Element;
@@ -50,11 +52,52 @@ pub struct Group {
     pub exclusive: u32,
     /// Does a sign of life of the lost server forbid the takeover? None: when the group holds data.
     pub life_forbids: Option<bool>,
-    /// Failover policy, best first.
+    /// Failover policy, best first: as named, else by its server groups, else every server by priority.
     pub policy: Vec<String>,
+    /// Server groups that its policy comes from, best first.
+    pub server_groups: Vec<String>,
+    /// It names server groups and servers of its own; a rule refuses that.
+    pub has_both_policies: bool,
+    /// Groups that must be online before it starts; true: only when they start on the same server.
+    pub start_after: Vec<(String, bool)>,
+    /// How long its start waits for them.
+    pub start_wait: Duration,
+    /// Groups that must be off before it stops.
+    pub stop_after: Vec<String>,
+    /// How long its stop waits for them.
+    pub stop_wait: Duration,
+    /// It waits for them when the cluster stops, when its server stops, when an operator stops it.
+    pub stop_wait_at: (bool, bool, bool),
 }
 
-pub(super) fn read_groups(root: &Element, servers: &[Server], problems: &mut Vec<Problem>) -> Vec<Group> {
+/// A named list of servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerGroup {
+    /// Name.
+    pub name: String,
+    /// Its servers, best first.
+    pub servers: Vec<String>,
+}
+
+/// Keys of the elements with this tag, by their `order`.
+fn ordered(element: &Element, tag: &str, at: &str, problems: &mut Vec<Problem>) -> Vec<String> {
+    let mut keys: Vec<(u32, String)> =
+        element.all(tag).map(|entry| (number(entry, "order", at, problems), entry.key.clone().unwrap_or_default())).collect();
+    keys.sort();
+    keys.into_iter().map(|(_, key)| key).collect()
+}
+
+pub(super) fn read_server_groups(root: &Element, problems: &mut Vec<Problem>) -> Vec<ServerGroup> {
+    root.all("servergroup")
+        .map(|element| {
+            let name = key(element, "/root/servergroup", problems);
+            let at = format!("/root/servergroup@{name}");
+            ServerGroup { servers: ordered(element, "policy", &at, problems), name }
+        })
+        .collect()
+}
+
+pub(super) fn read_groups(root: &Element, servers: &[Server], lists: &[ServerGroup], problems: &mut Vec<Problem>) -> Vec<Group> {
     root.all("group")
         .enumerate()
         .map(|(index, element)| {
@@ -87,13 +130,18 @@ pub(super) fn read_groups(root: &Element, servers: &[Server], problems: &mut Vec
                     None
                 }
             };
-            let mut policy: Vec<(u32, String)> = element
-                .all("policy")
-                .map(|policy| (number(policy, "order", &at, problems), policy.key.clone().unwrap_or_default()))
-                .collect();
-            policy.sort();
-            let mut policy: Vec<String> = policy.into_iter().map(|(_, name)| name).collect();
+            let mut policy = ordered(element, "policy", &at, problems);
+            let server_groups = ordered(element, "servergroup", &at, problems);
+            let has_both_policies = !policy.is_empty() && !server_groups.is_empty();
             if policy.is_empty() {
+                let named = server_groups.iter().filter_map(|name| lists.iter().find(|list| list.name == *name));
+                for server in named.flat_map(|list| &list.servers) {
+                    if !policy.contains(server) {
+                        policy.push(server.clone());
+                    }
+                }
+            }
+            if policy.is_empty() && server_groups.is_empty() {
                 policy = servers.iter().map(|server| server.name.clone()).collect();
             }
             let resources = element
@@ -114,8 +162,27 @@ pub(super) fn read_groups(root: &Element, servers: &[Server], problems: &mut Vec
                 exclusive: section.exclusive,
                 life_forbids,
                 policy,
+                server_groups,
+                has_both_policies,
+                start_after: awaited(element, "depend/act")
+                    .map(|(name, depend)| (name, depend.text_at("sameserver").is_some_and(|text| text == "1")))
+                    .collect(),
+                start_wait: section.start_wait,
+                stop_after: awaited(element, "depend/deact").map(|(name, _)| name).collect(),
+                stop_wait: section.stop_wait,
+                stop_wait_at: (section.stop_wait_cluster, section.stop_wait_server, section.stop_wait_group),
                 name,
             }
         })
         .collect()
+}
+
+/// The groups named below `depend/act` or `depend/deact`, with their elements.
+fn awaited<'a>(element: &'a Element, path: &str) -> impl Iterator<Item = (String, &'a Element)> {
+    element
+        .at(path)
+        .into_iter()
+        .flat_map(|place| place.all("depend"))
+        .filter_map(|depend| Some((depend.key.clone()?.trim().to_string(), depend)))
+        .filter(|(name, _)| !name.is_empty())
 }

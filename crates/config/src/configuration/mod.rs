@@ -7,11 +7,11 @@ mod paths;
 mod resource;
 mod server;
 
-pub use cluster::Cluster;
-pub use group::{Group, GroupKind};
+pub use cluster::{Cluster, FailureSwitches};
+pub use group::{Group, GroupKind, ServerGroup};
 pub use monitor::{Monitor, MonitorCommon, MonitorKind, Preaction, RecoveryTarget};
 pub use paths::{Heartbeat, HeartbeatKind, Partition, PartitionKind, Pingnp, Role};
-pub use resource::{Resource, ResourceKind};
+pub use resource::{FinalScript, Resource, ResourceKind};
 pub use server::{Device, DeviceKind, Server};
 
 use std::net::IpAddr;
@@ -32,6 +32,8 @@ pub struct Configuration {
     pub heartbeats: Vec<Heartbeat>,
     /// By priority.
     pub partitions: Vec<Partition>,
+    /// Named lists of servers, in the order of the file.
+    pub server_groups: Vec<ServerGroup>,
     /// By gid, else in the order of the file.
     pub groups: Vec<Group>,
     /// All groups' resources.
@@ -52,7 +54,8 @@ impl Configuration {
         let root = document.root();
         let cluster = Cluster::read(root, &mut problems);
         let servers = server::read_servers(root, &mut problems);
-        let mut groups = group::read_groups(root, &servers, &mut problems);
+        let server_groups = group::read_server_groups(root, &mut problems);
+        let mut groups = group::read_groups(root, &servers, &server_groups, &mut problems);
         groups.sort_by_key(|group| group.gid);
         let configuration = Configuration {
             heartbeats: paths::read_heartbeats(root, &mut problems),
@@ -61,6 +64,7 @@ impl Configuration {
             monitors: monitor::read_monitors(root, &cluster, &mut problems),
             cluster,
             servers,
+            server_groups,
             groups,
         };
         rules::check(&configuration, &mut problems);

@@ -1,6 +1,7 @@
 //! Group resources, in force, with what differs on one server.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::{Group, NOT_YET, instances, key};
 use crate::document::Element;
@@ -19,12 +20,29 @@ pub struct Resource {
     pub comment: String,
     /// Common parameters.
     pub common: ResourceCommon,
+    /// Before the final action of a failed activation.
+    pub act_script: FinalScript,
+    /// Before the final action of a failed deactivation.
+    pub deact_script: FinalScript,
     /// Named dependencies; None: by type.
     pub depends: Option<Vec<String>>,
     /// Type and parameters.
     pub kind: ResourceKind,
     /// Parameters that differ on one server.
     pub on_servers: Vec<(String, ResourceKind)>,
+}
+
+/// The script before a resource's final action.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FinalScript {
+    /// It runs.
+    pub used: bool,
+    /// A user application, not a script beside the configuration.
+    pub foreign: bool,
+    /// Its path.
+    pub path: String,
+    /// Time it may take.
+    pub timeout: Duration,
 }
 
 impl Resource {
@@ -34,6 +52,11 @@ impl Resource {
             ResourceKind::Fip(fip) => fip.ip.split(['%', '/']).next()?.parse().ok(),
             _ => None,
         }
+    }
+
+    /// The parameters common to all servers, then those of single servers.
+    pub fn kinds(&self) -> impl Iterator<Item = &ResourceKind> {
+        std::iter::once(&self.kind).chain(self.on_servers.iter().map(|(_, kind)| kind))
     }
 
     /// Parameters on a server.
@@ -110,7 +133,20 @@ pub(super) fn read_resources(root: &Element, groups: &[Group], problems: &mut Ve
             continue;
         };
         let comment = common.comment.clone();
-        resources.push(Resource { group: group.name.clone(), comment, common, depends, kind, on_servers, name });
+        let act_script = FinalScript {
+            used: common.act_script,
+            foreign: !common.act_script_product,
+            path: common.act_script_path.clone(),
+            timeout: common.act_script_timeout,
+        };
+        let deact_script = FinalScript {
+            used: common.deact_script,
+            foreign: !common.deact_script_product,
+            path: common.deact_script_path.clone(),
+            timeout: common.deact_script_timeout,
+        };
+        let group = group.name.clone();
+        resources.push(Resource { group, comment, act_script, deact_script, common, depends, kind, on_servers, name });
     }
     resources
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::{key, number};
 use crate::document::Element;
 use crate::problem::Problem;
+use crate::schema::server::ServerCommon;
 
 /// A server.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +16,8 @@ pub struct Server {
     pub priority: u32,
     /// Comment.
     pub comment: String,
+    /// Its copy of a group that is found active on two servers stays, unless the copies share data.
+    pub survive: bool,
     /// Its devices.
     pub devices: Vec<Device>,
 }
@@ -100,6 +103,7 @@ pub(super) fn read_servers(root: &Element, problems: &mut Vec<Problem>) -> Vec<S
             Server {
                 priority: number(element, "priority", &at, problems),
                 comment: element.text_at("comment").unwrap_or_default(),
+                survive: ServerCommon::read(element, &at, &[], problems).survive,
                 devices,
                 name,
             }

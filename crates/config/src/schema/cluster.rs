@@ -36,11 +36,17 @@ section! {
         survive_deactivation: Flag, path "cluster/survive/rscdeact", default "0", range 0..=1, apply UploadOnly;
         /// No final action on monitor errors while no other server runs.
         survive_monitor: Flag, path "cluster/survive/monitor", default "0", range 0..=1, apply UploadOnly;
-        /// Reboots and shutdowns by final actions before they are withheld.
+        /// Nothing follows an activation failure: no retry, failover or final action.
+        no_recovery_activation: Flag, path "rc/errordetect/rscact/norecovery", default "0", range 0..=1, apply UploadOnly;
+        /// Nothing follows a deactivation failure: no retry or final action.
+        no_recovery_deactivation: Flag, path "rc/errordetect/rscdeact/norecovery", default "0", range 0..=1, apply UploadOnly;
+        /// Nothing follows an error that a monitor finds.
+        no_recovery_monitor: Flag, path "rm/errordetect/norecovery", default "0", range 0..=1, apply UploadOnly;
+        /// Final actions that end a server before they are withheld there; 0: no limit.
         reboot_max: Count, path "mainstay/reboot/max", default "3", range 0..=99, apply UploadOnly;
         /// Part of a monitor's time-out after which a check that ends is reported as slow; 0 reports each, 100 none.
         monitor_delay_warning: Percent, path "mainstay/delaywarn/monitor", default "80", range 0..=100, apply UploadOnly;
-        /// Minutes of normal running after which those are forgotten.
+        /// Minutes of normal running after which those are forgotten; 0: never.
         reboot_reset: Minutes, path "mainstay/reboot/reset_min", default "60", range 0..=999, apply UploadOnly;
     }
 }

@@ -16,12 +16,28 @@ section! {
         act_action: Code, path "act/action", default "1", range 0..=15, apply UploadOnly;
         /// Seconds after which an activation counts as stalled; empty: script time and 180 s.
         act_timeout: Text, path "act/timeout", default "", range 0..=5, apply UploadOnly;
+        /// 1: a script runs before the final action of a failed activation.
+        act_script: Flag, path "act/preaction/use", default "0", range 0..=1, apply UploadOnly;
+        /// 1 the script beside the configuration, 0 an application of the user (absolute path).
+        act_script_product: Flag, path "act/preaction/default", default "1", range 0..=1, apply UploadOnly;
+        /// That script; a bare name lies in scripts/GROUP/RESOURCE/.
+        act_script_path: Text, path "act/preaction/path", default "preaction.sh", range 0..=1023, apply UploadOnly;
+        /// Time it may take; then it is killed and the final action follows.
+        act_script_timeout: Seconds, path "act/preaction/timeout", default "5", range 1..=9999, apply UploadOnly;
         /// Further tries after a failed deactivation.
         deact_retry: Count, path "deact/retry", default "0", range 0..=99, apply UploadOnly;
         /// Final action of a failed deactivation (clp-conf.md 13.4).
         deact_action: Code, path "deact/action", default "4", range 0..=15, apply UploadOnly;
         /// Seconds after which a deactivation counts as stalled; empty: script time and 180 s.
         deact_timeout: Text, path "deact/timeout", default "", range 0..=5, apply UploadOnly;
+        /// 1: a script runs before the final action of a failed deactivation.
+        deact_script: Flag, path "deact/preaction/use", default "0", range 0..=1, apply UploadOnly;
+        /// 1 the script beside the configuration, 0 an application of the user (absolute path).
+        deact_script_product: Flag, path "deact/preaction/default", default "1", range 0..=1, apply UploadOnly;
+        /// That script; a bare name lies in scripts/GROUP/RESOURCE/.
+        deact_script_path: Text, path "deact/preaction/path", default "preaction.sh", range 0..=1023, apply UploadOnly;
+        /// Time it may take; then it is killed and the final action follows.
+        deact_script_timeout: Seconds, path "deact/preaction/timeout", default "5", range 1..=9999, apply UploadOnly;
     }
 }
 

@@ -6,6 +6,7 @@ pub mod group;
 pub mod monitors;
 pub mod partition;
 pub mod resources;
+pub mod server;
 
 use crate::value::Param;
 
@@ -13,6 +14,7 @@ use crate::value::Param;
 pub const SECTIONS: &[(&str, &[Param])] = &[
     ("", cluster::Cluster::PARAMS),
     ("", cluster::Ports::PARAMS),
+    ("server@NAME", server::ServerCommon::PARAMS),
     ("group@NAME", group::GroupCommon::PARAMS),
     ("resource/TYPE@NAME", common::ResourceCommon::PARAMS),
     ("monitor/TYPE@NAME", common::MonitorCommon::PARAMS),

@@ -15,6 +15,7 @@ pub fn sample_with_every_kind() -> String {
 pub fn place(section: &str) -> &str {
     match section {
         "" => "",
+        "server@NAME" => "server@server1/",
         "group@NAME" => "group@failover1/",
         "resource/TYPE@NAME" | "resource/exec@NAME" => "resource/exec@exec1/",
         "resource/disk@NAME" => "resource/disk@disk1/",

@@ -6,6 +6,7 @@
 pub mod disk;
 pub mod exec;
 pub mod fip;
+pub mod preaction;
 
 use clp_config::{Resource, ResourceKind};
 use clp_sys::paths::Root;
