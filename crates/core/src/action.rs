@@ -75,6 +75,29 @@ pub enum Action {
         /// How often such a step was taken, this one included.
         count: u32,
     },
+    /// Run the script before a resource's final action; answer with [`crate::event::Event::FinalScriptDone`].
+    FinalScript {
+        /// Which resource.
+        resource: ResourceId,
+        /// Number of the script.
+        script: u64,
+        /// Its activation failed; else its deactivation.
+        activation: bool,
+    },
+    /// Keep for the next start of this server, before anything that follows is done: how many final actions have ended it.
+    /// The next life gets it as [`crate::cluster::Identity::reboots`].
+    RememberReboots {
+        /// So many.
+        count: u32,
+    },
+    /// End this server at once; nothing is stopped before. Nothing follows in this life: when the means does not work, the
+    /// shell treats that as the death of the engine.
+    EndServer {
+        /// How; [`AfterStop::is_abrupt`].
+        how: AfterStop,
+        /// For what.
+        blame: Blame,
+    },
     /// Tell the operators.
     Alert(Alert),
     /// A link of a group's cause chain was recorded.
@@ -117,6 +140,41 @@ pub enum Work {
     },
     /// The deactivation failed: detach so that nothing more can be written or answered, then verify.
     Detach,
+}
+
+/// What a final action is carried out for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The activation of a resource failed.
+    Activation(ResourceId),
+    /// The deactivation of a resource failed.
+    Deactivation(ResourceId),
+    /// A monitor found an error.
+    Monitor(MonitorId),
+}
+
+/// Why a final action, or a whole recovery, is not carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restraint {
+    /// Recovery from such failures is switched off.
+    Disabled,
+    /// No other server runs.
+    Alone,
+    /// Final actions have ended this server as often as is allowed.
+    Reboots(u32),
+}
+
+/// How a wait for another group ended, or that it began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// It begins.
+    Begins,
+    /// The other group is as it was waited for.
+    Over,
+    /// The time is up.
+    Expired,
+    /// The other group failed and will not get there by itself.
+    Failed,
 }
 
 /// A fact for operators; the shell turns it into a catalogue entry.
@@ -177,6 +235,18 @@ pub enum Alert {
     TimeoutRatio { ratio: u32, span: Duration },
     /// The cluster was suspended or resumed, and this server knows of it.
     Suspended { on: bool },
+    /// A group waits for another one before it starts, or no longer; when that expires or fails the start is given up.
+    StartWait { group: GroupId, on: GroupId, wait: Wait },
+    /// A group waits for another one before it stops, or no longer; when that expires or fails it stops all the same.
+    StopWait { group: GroupId, on: GroupId, wait: Wait },
+    /// The server chosen for a group lies in this server group, by its position in the plan.
+    ServerGroupChosen { group: GroupId, to: ServerId, server_group: usize },
+    /// No server of this server group can take the group.
+    ServerGroupExhausted { group: GroupId, server_group: usize },
+    /// One of two copies was found on a server that is exempt, and stays.
+    ExemptServer { server: ServerId, other: ServerId },
+    /// A final action, or a whole recovery, is withheld.
+    Withheld { blame: Blame, action: FinalAction, restraint: Restraint },
     /// The final action of a resource is carried out: after its activation failed, else after its deactivation failed.
     FinalAction { resource: ResourceId, activation: bool, action: FinalAction, reason: String },
 }

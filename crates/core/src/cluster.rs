@@ -3,10 +3,11 @@
 //! To follow a failover: a frame stops coming, [`Event::Deadline`] → `view.rs` (who is in) → `govern.rs` (where groups run)
 //! → an order → `local.rs` (activation in order) → actions.
 
-use crate::action::{Action, Alert};
+use crate::action::{Action, Alert, Blame};
 use crate::command::Commands;
 use crate::contact::Contact;
 use crate::event::Event;
+use crate::finals::Finals;
 use crate::fits::Limits;
 use crate::ids::{GroupId, ResourceId, ServerId};
 use crate::leaving::Leaving;
@@ -43,6 +44,8 @@ pub struct Identity {
     pub suspended: bool,
     /// The time-out ratio that others may rely upon ([`Action::KeepRatio`]); 1: none.
     pub ratio: u32,
+    /// How many final actions have ended this server ([`Action::RememberReboots`]).
+    pub reboots: u32,
 }
 
 /// The decisions of one server.
@@ -67,6 +70,7 @@ pub struct Cluster {
     pub(crate) orders: Orders,
     pub(crate) commands: Commands,
     pub(crate) singles: Vec<Single>,
+    pub(crate) finals: Finals,
     pub(crate) leaving: Option<Leaving>,
     pub(crate) emergency: bool,
     pub(crate) exited: bool,
@@ -109,9 +113,10 @@ impl Cluster {
             document_seen: vec![Default::default(); servers],
             executor: Executor::new(&plan),
             monitors: Monitors::new(&plan),
-            orders: Orders::new(plan.groups.len()),
+            orders: Orders::new(&plan),
             commands: Commands::default(),
             singles: Vec::new(),
+            finals: Finals::new(identity.reboots),
             leaving: None,
             emergency: false,
             exited: false,
@@ -155,6 +160,7 @@ impl Cluster {
             Event::MonitorResult { monitor, failure } => self.monitor_result(now, monitor, failure),
             Event::MonitorScriptDone { monitor, script } => self.monitor_script_done(now, monitor, script),
             Event::RatioKept { ratio, result } => self.ratio_kept(now, ratio, result),
+            Event::FinalScriptDone { resource, script } => self.final_script_done(now, resource, script),
             Event::MonitorOrder { id, monitor, order } => self.monitor_order(now, id, monitor, order),
             Event::ResourceOrder { id, resource, order } => self.resource_order(now, id, resource, order),
             Event::Operator { id, command } => self.operator(now, id, command),
@@ -221,11 +227,13 @@ impl Cluster {
         self.follow_document(now);
         self.forget_given_up();
         self.govern(now);
+        self.release_stops(now);
         self.watch_commands(now);
         self.watch_resource_orders(now);
         self.sync_monitors();
         self.note_phases(now);
         self.finish_leaving(now);
+        self.forget_reboots(now);
         self.watch_occupied(now);
         self.watch_paths(now);
         if self.refresh_report() {
@@ -234,6 +242,7 @@ impl Cluster {
         if now >= self.next_beat {
             self.beat(now);
         }
+        self.end_at_once();
     }
 
     fn beat(&mut self, now: Time) {
@@ -325,12 +334,16 @@ impl Cluster {
         }
         match ended {
             Ended::Step => {}
-            Ended::ActivateFailed(reason) => self.out.push(Action::Alert(Alert::ActivateFailed { resource, reason })),
+            Ended::ActivateFailed(reason) => {
+                self.out.push(Action::Alert(Alert::ActivateFailed { resource, reason }));
+                if self.plan.restraints.no_recovery.activation {
+                    let action = self.plan.resource(resource).activate_action;
+                    self.is_withheld(now, &[group], Blame::Activation(resource), action);
+                }
+            }
             Ended::DeactivateFailed(reason) => {
                 self.out.push(Action::Alert(Alert::DeactivateFailed { resource, reason: reason.clone() }));
-                let action = self.plan.resource(resource).deactivate_action;
-                self.tell_final(resource, false, action, &reason);
-                self.final_action(now, group, &[resource], action, &format!("{name} could not be deactivated: {reason}"));
+                self.resource_final(now, resource, false, &reason);
             }
         }
     }

@@ -114,6 +114,13 @@ pub enum Event {
         /// Number of the [`crate::action::Action::MonitorScript`].
         script: u64,
     },
+    /// The script before a resource's final action has ended, well or not: the action goes on if the failure still stands.
+    FinalScriptDone {
+        /// Which resource.
+        resource: ResourceId,
+        /// Number of the [`crate::action::Action::FinalScript`].
+        script: u64,
+    },
     /// An operator orders something for the monitors of this server alone.
     MonitorOrder {
         /// Number chosen by the shell; the answer carries it.

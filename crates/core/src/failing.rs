@@ -24,6 +24,9 @@ impl Cluster {
             self.order(now, group, server, OrderKind::Stop { factor: Factor::GroupStop }, why);
             return;
         }
+        if self.plan.restraints.no_recovery.activation {
+            return;
+        }
         let planned = self.plan.resource(resource);
         let count = self.document.groups[group.index()].activation_failovers[position];
         let decision = self.candidates(group, [server].into_iter().collect());
@@ -108,10 +111,17 @@ impl Cluster {
     /// Decision 5 of the protocol: two copies met after a split.
     pub(crate) fn double_owner(&mut self, now: Time, group: GroupId, first: ServerId, second: ServerId) {
         self.out.push(Action::Alert(Alert::DoubleOwner { group, first, second }));
+        let exempt = self.plan.restraints.exempt;
+        let swapped = exempt.has(second) && !exempt.has(first) && !self.plan.group(group).shared_data;
+        let (first, second) = if swapped { (second, first) } else { (first, second) };
+        if exempt.has(first) && !self.plan.group(group).shared_data {
+            self.out.push(Action::Alert(Alert::ExemptServer { server: first, other: second }));
+        }
         let names = format!("active on {} and {} at once", self.plan.server(first), self.plan.server(second));
         if self.plan.group(group).shared_data {
             let intent = &mut self.document.groups[group.index()];
             intent.run = false;
+            intent.stop_waits = false;
             intent.why = format!("{names}: both copies are stopped because they share data; check it, then start the group");
             self.document_changed(now);
             let why = self.document.groups[group.index()].why.clone();

@@ -102,6 +102,7 @@ impl Limits<'_> {
             })
             && document.served.len() <= served_max
             && document.served.iter().all(|(s, g, m, _)| self.server(*s) && self.group(*g) && self.monitor(*m))
+            && document.stopping.is_none_or(|then| !then.is_abrupt())
             && self.set(document.unsure)
             && self.set(document.unaware)
             && document.extension.as_ref().is_none_or(|extension| is_extension(extension.ratio, extension.left))
@@ -114,6 +115,8 @@ impl Limits<'_> {
             Command::DeclareOff { server } => return self.server(*server),
             Command::GroupStart { group, server } | Command::GroupStop { group, server } => (*group, *server, None),
             Command::GroupMove { group, from, to } => (*group, *from, *to),
+            // No operator can order such an end of servers.
+            Command::StopAll { then } if then.is_abrupt() => return false,
             Command::StopAll { .. } | Command::Suspend { .. } => (None, None, None),
         };
         group.is_none_or(|group| self.group(group)) && one.into_iter().chain(other).all(|server| self.server(server))

@@ -72,6 +72,9 @@ impl Cluster {
     pub(crate) fn govern(&mut self, now: Time) {
         self.orders.wake = None;
         if !self.is_governing() {
+            if self.views.coordinator() != Some(self.identity.me) {
+                self.orders.forget_waits();
+            }
             return;
         }
         if !self.document.started && self.document.stopping.is_none() {
@@ -88,8 +91,8 @@ impl Cluster {
             self.document_changed(now);
         }
         let frozen = self.out_of_reach(now);
-        for group in self.plan.group_ids() {
-            self.govern_group(now, group, frozen);
+        for index in 0..self.orders.sequence.len() {
+            self.govern_group(now, self.orders.sequence[index], frozen);
         }
     }
 
@@ -149,6 +152,8 @@ impl Cluster {
         }
         let acting: Vec<ServerId> =
             holders.iter().filter(|(_, r)| matches!(r.phase, Phase::On | Phase::Starting)).map(|(s, _)| *s).collect();
+        let waits = if holders.is_empty() { &mut self.orders.stop_waits } else { &mut self.orders.start_waits };
+        waits[group.index()] = None;
         match (acting.as_slice(), holders.as_slice()) {
             ([first, second, ..], _) => self.double_owner(now, group, *first, *second),
             (_, []) => self.place(now, group, frozen),
@@ -171,16 +176,24 @@ impl Cluster {
             return;
         }
         let intent = &self.document.groups[group.index()];
+        if intent.run {
+            self.orders.stop_waits[group.index()] = None;
+        }
         let leaving = self.leaving_members().has(server);
         match report.phase {
             Phase::On | Phase::Starting if leaving => {}
             Phase::On | Phase::Starting if !intent.run => {
                 let why = intent.why.clone();
+                if self.must_wait_to_stop(now, group) {
+                    return;
+                }
                 self.order(now, group, server, OrderKind::Stop { factor: Factor::GroupStop }, why);
             }
             Phase::On => {
                 let target = intent.target.filter(|target| *target != server);
-                let usable = target.filter(|target| self.candidates(group, ServerSet::EMPTY).chosen == Some(*target));
+                // What it waits for may be on its way there too: it goes where it is wanted when it can start there.
+                let waits = target.is_some_and(|target| self.start_awaits(group, target).is_some());
+                let usable = target.filter(|target| !waits && self.candidates(group, ServerSet::EMPTY).chosen == Some(*target));
                 let settled = intent.last == Some(server) && !intent.after_failure && intent.excluded.is_empty();
                 if let Some(target) = usable
                     && frozen.is_empty()
@@ -188,12 +201,12 @@ impl Cluster {
                 {
                     let why = format!("move to {}: {}", self.plan.server(target), intent.why);
                     self.order(now, group, server, OrderKind::Stop { factor: Factor::GroupMove }, why);
-                } else if !settled || (intent.target.is_some() && usable.is_none()) {
+                } else if !settled || (intent.target.is_some() && usable.is_none() && !waits) {
                     let intent = &mut self.document.groups[group.index()];
                     intent.last = Some(server);
                     intent.after_failure = false;
                     intent.excluded = ServerSet::EMPTY;
-                    intent.target = None;
+                    intent.target = target.filter(|_| waits);
                     intent.activation_failovers.fill(0);
                     self.document_changed(now);
                 }

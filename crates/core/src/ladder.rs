@@ -1,11 +1,11 @@
 //! What follows on this server when a monitor finds an error: the rungs of its ladder and the final actions.
 
-use crate::action::{Action, Alert};
+use crate::action::{Action, Alert, Blame, Restraint};
 use crate::cluster::Cluster;
 use crate::event::Failure;
+use crate::finals::final_words;
 use crate::ids::{GroupId, MonitorId, ResourceId};
-use crate::message::{Answer, Command, Factor, Phase, WantedAway};
-use crate::plan::{AfterStop, FinalAction};
+use crate::message::{Answer, Command, Phase, WantedAway};
 use crate::recovery::{MonitorOrder, Step, targets};
 use crate::time::Time;
 
@@ -23,6 +23,16 @@ impl Cluster {
             self.out.push(Action::Alert(Alert::MonitorError { monitor: id, reason: reason.clone() }));
             if step == Step::Withheld {
                 self.out.push(Action::Alert(Alert::RecoveryWithheld { monitor: id }));
+            }
+            if step == Step::Disabled {
+                let (blame, action) = (Blame::Monitor(id), self.plan.monitor(id).action);
+                self.out.push(Action::Alert(Alert::Withheld { blame, action, restraint: Restraint::Disabled }));
+            }
+        }
+        if let Step::Final(action) = step {
+            let groups: Vec<GroupId> = targets(&self.plan, id, &self.executor).into_iter().map(|(group, _)| group).collect();
+            if action.acts() && self.is_withheld(now, &groups, Blame::Monitor(id), action) {
+                return;
             }
         }
         if let Some(script) = self.monitors.hold(&self.plan, id, &step) {
@@ -64,7 +74,7 @@ impl Cluster {
             cluster.out.push(Action::Alert(Alert::Recovery { monitor: id, rung: rung.clone(), step }));
         };
         match step {
-            Step::None | Step::Error | Step::Withheld => {}
+            Step::None | Step::Error | Step::Withheld | Step::Disabled => {}
             Step::Recovered => self.out.push(Action::Alert(Alert::MonitorNormal { monitor: id })),
             Step::Reactivate(count) => {
                 tell(self, format!("reactivation {count} of {}", self.plan.monitor(id).restart_max));
@@ -81,11 +91,11 @@ impl Cluster {
                 tell(self, format!("the ladder ends: {}", final_words(action)));
                 let text = format!("monitor {name} found: {reason}");
                 if here.is_empty() {
-                    self.final_action_server(now, action, &text);
+                    self.final_action_server(now, action, Blame::Monitor(id), &text);
                 }
                 for (group, _) in here.clone() {
                     let resources = self.recovery_resources(id, group);
-                    self.final_action(now, group, &resources, action, &text);
+                    self.final_action(now, group, &resources, action, Blame::Monitor(id), &text);
                 }
             }
         }
@@ -123,48 +133,6 @@ impl Cluster {
         self.out = out;
     }
 
-    /// The last rung for a group on this server.
-    pub(crate) fn final_action(
-        &mut self,
-        now: Time,
-        group: GroupId,
-        resources: &[ResourceId],
-        action: FinalAction,
-        reason: &str,
-    ) {
-        match action {
-            FinalAction::Nothing | FinalAction::NothingContinue => {}
-            FinalAction::StopResource => {
-                let mut out = std::mem::take(&mut self.out);
-                self.executor.hold_off(&self.plan, group, resources, &mut out);
-                self.out = out;
-            }
-            FinalAction::StopGroup => {
-                self.executor.group_mut(group).given_up = true;
-                self.stop_here(now, group, Factor::GroupStop, reason);
-            }
-            FinalAction::StopService(_) => self.final_action_server(now, action, reason),
-        }
-    }
-
-    /// Tell operators of a resource's final action (a monitor's is told by its ladder).
-    pub(crate) fn tell_final(&mut self, resource: ResourceId, activation: bool, action: FinalAction, reason: &str) {
-        if !matches!(action, FinalAction::Nothing | FinalAction::NothingContinue) {
-            self.out.push(Action::Alert(Alert::FinalAction { resource, activation, action, reason: reason.into() }));
-        }
-    }
-
-    fn final_action_server(&mut self, now: Time, action: FinalAction, reason: &str) {
-        if let FinalAction::StopService(then) = action {
-            for group in self.plan.group_ids() {
-                if self.executor.phase(group).is_held() {
-                    self.cause(now, group, format!("{reason}; {}", final_words(action)));
-                }
-            }
-            self.leave(now, None, then, false);
-        }
-    }
-
     pub(crate) fn sync_monitors(&mut self) {
         let leaving = self.leaving.is_some() || self.emergency;
         let changes = self.monitors.sync(&self.plan, self.identity.me, &self.executor, self.document.suspended, leaving);
@@ -180,17 +148,5 @@ impl Cluster {
                 self.executor.group_mut(group).given_up = false;
             }
         }
-    }
-}
-
-/// A final action in words.
-pub fn final_words(action: FinalAction) -> &'static str {
-    match action {
-        FinalAction::Nothing | FinalAction::NothingContinue => "no final action",
-        FinalAction::StopResource => "stop the resource",
-        FinalAction::StopGroup => "stop the group",
-        FinalAction::StopService(AfterStop::Nothing) => "stop the cluster service",
-        FinalAction::StopService(AfterStop::Shutdown) => "stop the cluster service and shut down",
-        FinalAction::StopService(AfterStop::Reboot) => "stop the cluster service and reboot",
     }
 }

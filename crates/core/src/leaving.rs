@@ -2,10 +2,11 @@
 
 use crate::action::{Action, Alert};
 use crate::cluster::Cluster;
-use crate::ids::{ServerId, ServerSet};
+use crate::ids::{GroupId, ServerId, ServerSet};
 use crate::message::{Factor, Mode, Phase};
 use crate::plan::AfterStop;
 use crate::time::Time;
+use crate::waits::Waiting;
 
 /// Intervals for which a farewell is repeated, so that one lost frame does not turn it into a silence.
 const FAREWELL_INTERVALS: u32 = 3;
@@ -20,6 +21,8 @@ pub(crate) struct Leaving {
     pub farewell_since: Option<Time>,
     /// Every server stops: wait for the others' farewells.
     pub all: bool,
+    /// Groups that stop only when others are off (`waits.rs`).
+    pub waiting: Vec<(GroupId, Option<Waiting>)>,
 }
 
 impl Cluster {
@@ -71,13 +74,25 @@ impl Cluster {
             leaving.all |= all;
             return;
         }
-        self.leaving = Some(Leaving { then, asked: asked.into_iter().collect(), farewell_since: None, all });
-        let factor = if all { Factor::ClusterShutdown } else { Factor::ServerShutdown };
-        for group in self.plan.group_ids() {
-            if !matches!(self.executor.phase(group), Phase::Off | Phase::Possible) {
-                self.stop_here(now, group, factor, "the cluster service stops");
-            }
+        let asked = asked.into_iter().collect();
+        self.leaving = Some(Leaving { then, asked, farewell_since: None, all, waiting: Vec::new() });
+        let active = |group: &GroupId| !matches!(self.executor.phase(*group), Phase::Off | Phase::Possible);
+        let (wait, stop): (Vec<_>, Vec<_>) =
+            self.plan.group_ids().filter(active).partition(|group| self.waits_at_end(*group, all));
+        for group in stop {
+            let factor = self.leaving_factor();
+            self.stop_here(now, group, factor, "the cluster service stops");
         }
+        if let Some(leaving) = &mut self.leaving {
+            leaving.waiting = wait.into_iter().map(|group| (group, None)).collect();
+        }
+        self.release_stops(now);
+    }
+
+    /// What scripts are told while this server goes.
+    pub(crate) fn leaving_factor(&self) -> Factor {
+        let all = self.leaving.as_ref().is_some_and(|leaving| leaving.all);
+        if all { Factor::ClusterShutdown } else { Factor::ServerShutdown }
     }
 
     pub(crate) fn finish_leaving(&mut self, now: Time) {

@@ -110,6 +110,12 @@ impl Executor {
         self.group(id).phase()
     }
 
+    /// The resource that stopped the activation of a group.
+    pub fn failed_resource(&self, plan: &Plan, id: GroupId) -> Option<ResourceId> {
+        let position = self.group(id).failed.as_ref()?.position;
+        plan.group(id).resources.get(usize::from(position)).copied()
+    }
+
     /// State of one resource.
     pub fn resource(&self, plan: &Plan, id: ResourceId) -> ResourceState {
         let (group, position) = locate(plan, id);
@@ -269,6 +275,11 @@ impl Executor {
     ) -> Option<(GroupId, Ended)> {
         let (group_id, position) = locate(plan, id);
         let planned = plan.resource(id);
+        let off = plan.restraints.no_recovery;
+        let retries = (
+            if off.activation { 0 } else { planned.activate_retry },
+            if off.deactivation { 0 } else { planned.deactivate_retry },
+        );
         let group = self.group_mut(group_id);
         let resource = &mut group.resources[position];
         if resource.op != Some(op) {
@@ -281,7 +292,7 @@ impl Executor {
                 resource.state = ResourceState::On;
                 resource.tries = 0;
             }
-            (ResourceState::Activating, Err(_)) if group.goal == Goal::On && resource.tries < planned.activate_retry => {
+            (ResourceState::Activating, Err(_)) if group.goal == Goal::On && resource.tries < retries.0 => {
                 resource.tries += 1;
                 resource.state = ResourceState::Off;
             }
@@ -290,6 +301,8 @@ impl Executor {
                 if group.goal == Goal::On {
                     let position = u16::try_from(position).expect("a group's list fits the plan's limits");
                     group.failed = Some(FailedResource { position, reason: format!("{}: {reason}", planned.name) });
+                    // Nothing is left to follow when recovery is switched off.
+                    group.final_done = off.activation;
                     ended = Ended::ActivateFailed(reason);
                 }
             }
@@ -303,7 +316,7 @@ impl Executor {
                 resource.state = ResourceState::DeactivateFailed;
                 ended = Ended::DeactivateFailed(reason);
             }
-            (ResourceState::Deactivating, Err(_)) if resource.tries < planned.deactivate_retry => {
+            (ResourceState::Deactivating, Err(_)) if resource.tries < retries.1 => {
                 resource.tries += 1;
                 resource.state = ResourceState::On;
             }

@@ -63,6 +63,7 @@ impl Cluster {
             }
             let intent = &mut self.document.groups[id.index()];
             intent.run = false;
+            intent.stop_waits = true;
             intent.target = None;
             intent.why = "stopped by an operator".into();
             self.forget_failovers(id);
@@ -114,6 +115,11 @@ impl Cluster {
                 ));
             }
             self.check_target(id, target)?;
+            if let Some(awaited) = self.start_awaits(id, target) {
+                let awaited = &self.plan.group(awaited).name;
+                let reason = format!("{name} starts only when {awaited} is online, which it is not");
+                return Err(refused(reason, format!("start it first with clpgrp -s {awaited}")));
+            }
             goals.push(Goal::Online { group: id, on: Some(target) });
         }
         // Nothing is changed before everything was found to be possible.

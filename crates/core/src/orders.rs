@@ -6,8 +6,10 @@ use crate::cluster::Cluster;
 use crate::fits::{first_serial, is_serial};
 use crate::ids::{GroupId, ServerId, ServerSet};
 use crate::message::{Member, Message, Order, OrderKind, Phase};
+use crate::plan::Plan;
 use crate::time::Time;
 use crate::view::View;
+use crate::waits::Waiting;
 
 /// Intervals after which a refused start is tried again.
 const REFUSED_INTERVALS: u32 = 5;
@@ -25,6 +27,8 @@ pub(crate) struct Outstanding {
 /// Orders of this coordinator.
 #[derive(Debug, Clone)]
 pub struct Orders {
+    /// In which order groups are looked at.
+    pub(crate) sequence: Vec<GroupId>,
     pub(crate) open: Vec<Option<Outstanding>>,
     pub(crate) not_before: Vec<Time>,
     pub(crate) stranded: Vec<String>,
@@ -33,20 +37,28 @@ pub struct Orders {
     /// The last stop by a final action that was taken note of: where, and under which order it had been started.
     pub(crate) given_up: Vec<Option<(Member, u64)>>,
     serial: u64,
+    /// Groups that wait for others to be online.
+    pub(crate) start_waits: Vec<Option<Waiting>>,
+    /// Groups whose stop waits for others to be off.
+    pub(crate) stop_waits: Vec<Option<Waiting>>,
     /// When waiting alone lets a group start.
     pub wake: Option<Time>,
 }
 
 impl Orders {
     /// None given.
-    pub fn new(groups: usize) -> Self {
+    pub fn new(plan: &Plan) -> Self {
+        let groups = plan.groups.len();
         Orders {
+            sequence: plan.groups_awaited_first(),
             open: vec![None; groups],
             not_before: vec![Time::default(); groups],
             stranded: vec![String::new(); groups],
             nowhere: vec![false; groups],
             given_up: vec![None; groups],
             serial: 0,
+            start_waits: vec![None; groups],
+            stop_waits: vec![None; groups],
             wake: None,
         }
     }
@@ -55,6 +67,12 @@ impl Orders {
     pub fn new_view(&mut self, view: &View) {
         self.open.iter_mut().for_each(|open| *open = None);
         self.serial = first_serial(view.epoch);
+    }
+
+    /// Somebody else keeps the times of waits from now on.
+    pub(crate) fn forget_waits(&mut self) {
+        self.start_waits.fill(None);
+        self.stop_waits.fill(None);
     }
 
     /// Why a group that should run does not, empty otherwise.
@@ -148,9 +166,7 @@ impl Cluster {
                 let Some(resource) = self.plan.group(group).resources.get(usize::from(position)).copied() else { return };
                 self.executor.group_mut(group).final_done = true;
                 self.cause(now, group, order.why.clone());
-                let action = self.plan.resource(resource).activate_action;
-                self.tell_final(resource, true, action, &order.why);
-                self.final_action(now, group, &[resource], action, &order.why);
+                self.resource_final(now, resource, true, &order.why);
             }
         }
     }

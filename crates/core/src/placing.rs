@@ -27,6 +27,7 @@ impl Cluster {
         let intent = &self.document.groups[group.index()];
         if !intent.run || self.document.stopping.is_some() {
             self.orders.stranded[group.index()].clear();
+            self.orders.start_waits[group.index()] = None;
             return;
         }
         if now < self.orders.not_before[group.index()] {
@@ -58,10 +59,22 @@ impl Cluster {
         let decision = self.candidates(group, ServerSet::EMPTY);
         let Some(chosen) = decision.chosen else {
             let reason = format!("no server can take it: {}", self.rejections(&decision));
+            if self.orders.stranded[group.index()].is_empty() {
+                for server_group in 0..self.plan.group(group).server_groups.len() {
+                    self.out.push(Action::Alert(Alert::ServerGroupExhausted { group, server_group }));
+                }
+            }
             self.strand(now, group, reason, true);
             return;
         };
+        if self.must_wait_to_start(now, group, chosen) {
+            return;
+        }
         self.orders.stranded[group.index()].clear();
+        let lists = &self.plan.group(group).server_groups;
+        if let Some(server_group) = lists.iter().position(|list| list.servers.has(chosen)) {
+            self.out.push(Action::Alert(Alert::ServerGroupChosen { group, to: chosen, server_group }));
+        }
         let intent = &mut self.document.groups[group.index()];
         let after_failure = lost.is_some() || intent.after_failure;
         let moved = intent.target == Some(chosen);
@@ -96,15 +109,20 @@ impl Cluster {
     /// A group that should run is not started, for this reason; `nowhere` when no server can take it.
     pub(crate) fn strand(&mut self, now: Time, group: GroupId, reason: String, nowhere: bool) {
         self.orders.nowhere[group.index()] = nowhere;
-        let noted = std::mem::replace(&mut self.orders.stranded[group.index()], reason.clone());
-        // Figures change with every millisecond of a wait; that is no news.
-        let words = |text: &str| text.chars().filter(|letter| !letter.is_ascii_digit()).collect::<String>();
-        if words(&noted) != words(&reason) {
-            self.cause(now, group, format!("not started: {reason}"));
-        }
-        if noted.is_empty() {
+        if self.note_stranded(now, group, &reason) {
             self.out.push(Action::Alert(Alert::GroupStranded { group, reason, nowhere }));
         }
+    }
+
+    /// Keep for showing why a group is not started; true when nothing was kept before.
+    pub(crate) fn note_stranded(&mut self, now: Time, group: GroupId, reason: &str) -> bool {
+        let noted = std::mem::replace(&mut self.orders.stranded[group.index()], reason.to_string());
+        // Figures change with every millisecond of a wait; that is no news.
+        let words = |text: &str| text.chars().filter(|letter| !letter.is_ascii_digit()).collect::<String>();
+        if words(&noted) != words(reason) {
+            self.cause(now, group, format!("not started: {reason}"));
+        }
+        noted.is_empty()
     }
 
     /// Where the group would go if an operator wanted it there now.

@@ -23,6 +23,34 @@ pub struct Plan {
     pub resources: Vec<ResourcePlan>,
     /// Monitors in the order of the file.
     pub monitors: Vec<MonitorPlan>,
+    /// When recovery and final actions are withheld.
+    pub restraints: Restraints,
+}
+
+/// A switch for each kind of failure.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Switches {
+    /// Activation failures of resources.
+    pub activation: bool,
+    /// Deactivation failures of resources.
+    pub deactivation: bool,
+    /// Errors that monitors find.
+    pub monitor: bool,
+}
+
+/// When recovery and final actions are withheld.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Restraints {
+    /// No final action while no other server runs (`cluster/survive`).
+    pub survive: Switches,
+    /// Nothing follows a failure (`rc/errordetect`, `rm/errordetect`).
+    pub no_recovery: Switches,
+    /// Final actions that end a server before they are withheld there; 0: no limit.
+    pub reboot_max: u32,
+    /// Running in one life after which they are forgotten; zero: never.
+    pub reboot_reset: Duration,
+    /// Servers that keep their copy of a group that was found active on two (`server@NAME/survive`).
+    pub exempt: ServerSet,
 }
 
 /// The times of the safety sum (names of `docs/safety.md`).
@@ -67,6 +95,22 @@ pub enum AfterStop {
     /// The operating system reboots.
     #[n(2)]
     Reboot,
+    /// The kernel panics by a system request.
+    #[n(3)]
+    SysrqPanic,
+    /// The server is reset at once, with the watchdog behind it.
+    #[n(4)]
+    KeepaliveReset,
+    /// The kernel panics, with the watchdog behind it.
+    #[n(5)]
+    KeepalivePanic,
+}
+
+impl AfterStop {
+    /// Does it end the server at once, so that nothing is stopped before it as a final action?
+    pub fn is_abrupt(self) -> bool {
+        matches!(self, AfterStop::SysrqPanic | AfterStop::KeepaliveReset | AfterStop::KeepalivePanic)
+    }
 }
 
 /// The last rung of a recovery ladder (clp-conf.md 13.4, 13.5).
@@ -80,8 +124,64 @@ pub enum FinalAction {
     StopResource,
     /// Stop the group.
     StopGroup,
-    /// Stop the cluster service of this server, then this.
+    /// Stop the cluster service of this server, then this; what is abrupt happens without the stop.
     StopService(AfterStop),
+}
+
+impl FinalAction {
+    /// Does it do anything?
+    pub fn acts(self) -> bool {
+        !matches!(self, FinalAction::Nothing | FinalAction::NothingContinue)
+    }
+
+    /// Does the operating system go down or start anew?
+    pub fn ends_server(self) -> bool {
+        matches!(self, FinalAction::StopService(then) if then != AfterStop::Nothing)
+    }
+}
+
+/// A group that another one waits for before it starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StartAfter {
+    /// Which.
+    pub group: GroupId,
+    /// Only when it starts, or is to start, on the same server.
+    pub same_server: bool,
+}
+
+/// At which stops a group waits for others to be off first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StopOccasions {
+    /// The whole cluster stops.
+    pub cluster: bool,
+    /// The server stops; only groups on it are waited for.
+    pub server: bool,
+    /// An operator stops the group.
+    pub group: bool,
+}
+
+/// Waits between groups (clp-conf.md 8, `depend`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Waits {
+    /// Online before this group starts.
+    pub start: Vec<StartAfter>,
+    /// Then the start is given up.
+    pub start_limit: Duration,
+    /// Off before this group stops.
+    pub stop: Vec<GroupId>,
+    /// Then it stops all the same.
+    pub stop_limit: Duration,
+    /// When.
+    pub stop_at: StopOccasions,
+}
+
+/// A named list of servers that a group takes its policy from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerGroup {
+    /// Name.
+    pub name: String,
+    /// Who belongs to it.
+    pub servers: ServerSet,
 }
 
 /// Failover exclusion of a group (clp-conf.md 8).
@@ -118,6 +218,10 @@ pub struct GroupPlan {
     pub shared_data: bool,
     /// Its resources.
     pub resources: Vec<ResourceId>,
+    /// Groups that it waits for.
+    pub waits: Waits,
+    /// Server groups that its policy was taken from, best first; for telling only.
+    pub server_groups: Vec<ServerGroup>,
 }
 
 /// A group resource.
@@ -139,6 +243,10 @@ pub struct ResourcePlan {
     pub deactivate_retry: u32,
     /// Final action of a failed deactivation.
     pub deactivate_action: FinalAction,
+    /// A script runs before the final action of a failed activation.
+    pub activate_script: bool,
+    /// A script runs before the final action of a failed deactivation.
+    pub deactivate_script: bool,
 }
 
 /// What a monitor's recovery acts upon.
@@ -228,6 +336,21 @@ impl Plan {
     /// All groups.
     pub fn group_ids(&self) -> impl Iterator<Item = GroupId> + use<> {
         (0..self.groups.len()).map(GroupId::at)
+    }
+
+    /// All groups, those that others wait for before their start first; otherwise in the order of the file.
+    pub fn groups_awaited_first(&self) -> Vec<GroupId> {
+        fn visit(plan: &Plan, group: GroupId, seen: &mut Vec<bool>, order: &mut Vec<GroupId>) {
+            if !std::mem::replace(&mut seen[group.index()], true) {
+                for after in &plan.group(group).waits.start {
+                    visit(plan, after.group, seen, order);
+                }
+                order.push(group);
+            }
+        }
+        let (mut seen, mut order) = (vec![false; self.groups.len()], Vec::with_capacity(self.groups.len()));
+        self.group_ids().for_each(|group| visit(self, group, &mut seen, &mut order));
+        order
     }
 
     /// All monitors.

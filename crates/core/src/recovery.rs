@@ -82,6 +82,8 @@ pub enum Step {
     Error,
     /// Error, and the configuration wants no recovery after a time-out.
     Withheld,
+    /// Error, and the configuration wants no recovery from monitors at all.
+    Disabled,
     /// Reactivate the target; this is the given time.
     Reactivate(u32),
     /// Ask for a failover; the serial of the wish.
@@ -179,6 +181,9 @@ impl Monitors {
             return Step::None;
         }
         local.state = MonitorState::Failed;
+        if plan.restraints.no_recovery.monitor {
+            return Step::Disabled;
+        }
         if failure.timed_out && !planned.on_timeout.recovers {
             return Step::Withheld;
         }
@@ -210,7 +215,7 @@ impl Monitors {
             Step::Reactivate(_) => before.reactivation,
             Step::Failover(_) => before.failover,
             Step::Final(_) => before.final_action,
-            Step::None | Step::Recovered | Step::Error | Step::Withheld => false,
+            Step::None | Step::Recovered | Step::Error | Step::Withheld | Step::Disabled => false,
         };
         let local = &mut self.monitors[id.index()];
         wanted.then(|| {

@@ -12,7 +12,7 @@ use clp_core::message::{Answer, Command, Factor, Origin, Phase};
 use clp_core::partition::Partition;
 use clp_core::plan::{
     AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, PartitionMethod, Plan, RecoveryTarget, ResourcePlan,
-    ScriptBefore, Timing,
+    Restraints, ScriptBefore, Timing, Waits,
 };
 use clp_core::recovery::{Monitors, Step};
 use clp_core::time::Time;
@@ -45,6 +45,8 @@ fn plan(servers: usize, monitors: Vec<MonitorPlan>) -> Plan {
         activate_action: FinalAction::Nothing,
         deactivate_retry: 0,
         deactivate_action: FinalAction::Nothing,
+        activate_script: false,
+        deactivate_script: false,
     };
     Plan {
         servers: (0..servers).map(|server| format!("server{}", server + 1)).collect(),
@@ -61,6 +63,8 @@ fn plan(servers: usize, monitors: Vec<MonitorPlan>) -> Plan {
             life_forbids: true,
             shared_data: true,
             resources: vec![ResourceId(0), ResourceId(1), ResourceId(2)],
+            waits: Waits::default(),
+            server_groups: Vec::new(),
         }],
         resources: vec![
             resource("fip1", vec![]),
@@ -68,6 +72,7 @@ fn plan(servers: usize, monitors: Vec<MonitorPlan>) -> Plan {
             resource("exec1", vec![ResourceId(0), ResourceId(1)]),
         ],
         monitors,
+        restraints: Restraints::default(),
     }
 }
 
@@ -284,6 +289,7 @@ impl World {
                     generation: 1,
                     suspended: false,
                     ratio: 1,
+                    reboots: 0,
                 };
                 Some(Cluster::new(plan.clone(), identity, Time(0)))
             })
@@ -538,7 +544,7 @@ fn a_stop_of_all_that_failed_somewhere_does_not_stop_a_server_that_starts_later(
     world.run_until(Time(20_000_000));
     assert!(world.said(0, |action| matches!(action, Action::Exit { clean: true, .. })), "the first server stopped");
     assert_eq!(world.phase(1), Phase::OfflineFailure);
-    let identity = Identity { me: ServerId(0), incarnation: 2, boot: 7, paths: 1, generation: 1, suspended: false, ratio: 1 };
+    let identity = Identity { me: ServerId(0), incarnation: 2, boot: 7, paths: 1, generation: 1, suspended: false, ratio: 1, reboots: 0 };
     world.servers[0] = Some(Cluster::new(plan(2, vec![]), identity, world.now));
     world.log.clear();
     world.run_until(Time(30_000_000));
@@ -624,6 +630,7 @@ fn a_server_that_boots_into_a_suspended_cluster_starts_nothing_alone_and_everyth
                 generation: 1,
                 suspended: true,
                 ratio: 1,
+                reboots: 0,
             };
             world.servers[server] = (all || server == 0).then(|| Cluster::new(plan(2, vec![]), identity, Time(0)));
         }

@@ -13,7 +13,7 @@ use clp_core::message::{
 };
 use clp_core::plan::{
     AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, PartitionMethod, Plan, RecoveryTarget, ResourcePlan,
-    ScriptBefore, Timing,
+    Restraints, ScriptBefore, Timing, Waits,
 };
 use clp_core::time::Time;
 
@@ -36,6 +36,8 @@ fn plan() -> Plan {
         life_forbids: true,
         shared_data: true,
         resources: vec![ResourceId(resource)],
+        waits: Waits::default(),
+        server_groups: Vec::new(),
     };
     let resource = |name: &str, group: u16| ResourcePlan {
         name: name.into(),
@@ -46,6 +48,8 @@ fn plan() -> Plan {
         activate_action: FinalAction::StopGroup,
         deactivate_retry: 0,
         deactivate_action: FinalAction::Nothing,
+        activate_script: false,
+        deactivate_script: false,
     };
     let ms = Duration::from_millis;
     Plan {
@@ -77,6 +81,7 @@ fn plan() -> Plan {
             failover_max: 1,
             action: FinalAction::Nothing,
         }],
+        restraints: Restraints::default(),
     }
 }
 
@@ -119,7 +124,7 @@ impl Pair {
     fn start(&mut self, server: usize, life: u64) {
         let me = ServerId::at(server);
         let identity =
-            Identity { me, incarnation: life + server as u64, boot: life, paths: 2, generation: 1, suspended: false, ratio: 1 };
+            Identity { me, incarnation: life + server as u64, boot: life, paths: 2, generation: 1, suspended: false, ratio: 1, reboots: 0 };
         self.servers[server] = Some(Cluster::new(self.plan.clone(), identity, self.now));
         self.ended[server] = false;
     }

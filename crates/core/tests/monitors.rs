@@ -10,7 +10,7 @@ use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
 use clp_core::message::{Answer, Command, MonitorState, Phase};
 use clp_core::plan::{
     AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, PartitionMethod, Plan, RecoveryTarget, ResourcePlan,
-    ScriptBefore, Timing,
+    Restraints, ScriptBefore, Timing, Waits,
 };
 use clp_core::recovery::{Counts, MonitorOrder, Step};
 use clp_core::time::Time;
@@ -60,6 +60,8 @@ fn plan(monitors: Vec<MonitorPlan>) -> Plan {
             exclusion: Exclusion::None,
             life_forbids: false,
             resources: vec![ResourceId(0)],
+            waits: Waits::default(),
+            server_groups: Vec::new(),
         }],
         resources: vec![ResourcePlan {
             name: "exec1".into(),
@@ -70,8 +72,11 @@ fn plan(monitors: Vec<MonitorPlan>) -> Plan {
             activate_action: FinalAction::Nothing,
             deactivate_retry: 0,
             deactivate_action: FinalAction::Nothing,
+            activate_script: false,
+            deactivate_script: false,
         }],
         monitors,
+        restraints: Restraints::default(),
     }
 }
 
@@ -94,6 +99,7 @@ impl World {
                 generation: 1,
                 suspended: false,
                 ratio: 1,
+                reboots: 0,
             };
             Some(Cluster::new(plan.clone(), identity, Time(0)))
         };

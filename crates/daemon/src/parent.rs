@@ -19,6 +19,9 @@ use crate::setup::{self, Loaded};
 /// A monitor daemon that ends sooner than this after its start is started again only after this long.
 const MONITORD_PAUSE: Duration = Duration::from_secs(1);
 
+/// Who asks for the end of the server, in the words of the record.
+const ASKING: &str = "clusterpro";
+
 enum Ended {
     Engine(Option<u8>, String),
     Monitord,
@@ -132,34 +135,38 @@ fn after_engine(loaded: &Loaded, code: Option<u8>, words: &str) -> ExitCode {
         Some(exit::CANNOT_START) => ExitCode::from(exit::CANNOT_START),
         Some(exit::SHUTDOWN) => power(root, AfterStop::Shutdown),
         Some(exit::REBOOT) => power(root, AfterStop::Reboot),
+        Some(exit::SYSRQ_PANIC) => power(root, AfterStop::SysrqPanic),
+        Some(exit::KEEPALIVE_RESET) => power(root, AfterStop::KeepaliveReset),
+        Some(exit::KEEPALIVE_PANIC) => power(root, AfterStop::KeepalivePanic),
         _ => {
             let _ = clp_sys::shortage::keep_files();
             // What the engine held may still act: give it up before anything slower happens, the record included.
             setup::give_up(loaded);
             let process_failure = setup::process_failure_action(&loaded.configuration);
             setup::write_alert(root, &Alert::process_died("clusterpro engine", words));
-            setup::write_alert(
-                root,
-                &match process_failure {
-                    AfterStop::Nothing => Alert::process_stops(),
-                    AfterStop::Shutdown => Alert::process_halts(),
-                    AfterStop::Reboot => Alert::process_reboots(),
-                },
-            );
+            setup::write_alert(root, &setup::process_failure_alert(process_failure));
             power(root, process_failure)
         }
     }
 }
 
 fn power(root: &Root, then: AfterStop) -> ExitCode {
-    let done = match then {
-        AfterStop::Nothing => return ExitCode::FAILURE,
-        AfterStop::Shutdown => clp_sys::power::shutdown(root.path()),
-        AfterStop::Reboot => clp_sys::power::reboot(root.path()),
-    };
-    match done {
+    if then == AfterStop::Nothing {
+        return ExitCode::FAILURE;
+    }
+    match setup::end_server(root, then) {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
+            match then {
+                AfterStop::SysrqPanic => setup::write_alert(root, &Alert::sysrq_panic_failed(ASKING, &reason.to_string())),
+                AfterStop::KeepaliveReset => {
+                    setup::write_alert(root, &Alert::keepalive_reset_failed(ASKING, &reason.to_string()))
+                }
+                AfterStop::KeepalivePanic => {
+                    setup::write_alert(root, &Alert::keepalive_panic_failed(ASKING, &reason.to_string()))
+                }
+                AfterStop::Nothing | AfterStop::Shutdown | AfterStop::Reboot => {}
+            }
             setup::complain(&reason.to_string());
             ExitCode::FAILURE
         }

@@ -1,13 +1,11 @@
 //! From a checked configuration to the plan that the core decides upon: names become positions, codes become actions.
 
-use clp_config::{Configuration, MonitorKind, RecoveryTarget as ConfiguredTarget, ResourceKind, safety};
+use clp_config::{Configuration, FailureSwitches, MonitorKind, RecoveryTarget as ConfiguredTarget, ResourceKind, safety};
 use clp_core::ids::{GroupId, ResourceId, ServerId, ServerSet};
 use clp_core::plan::{
     AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, PartitionMethod, Plan, RecoveryTarget, ResourcePlan,
-    ScriptBefore, Timing,
+    Restraints, ScriptBefore, ServerGroup, StartAfter, StopOccasions, Switches, Timing, Waits,
 };
-
-use crate::setup::after_stop_code;
 
 /// The plan of a configuration whose references were checked.
 pub fn plan(configuration: &Configuration) -> Plan {
@@ -36,6 +34,30 @@ pub fn plan(configuration: &Configuration) -> Plan {
                 life_forbids: group.life_forbids.unwrap_or_else(|| resources.iter().any(shares)),
                 shared_data: resources.iter().any(shares),
                 resources,
+                waits: Waits {
+                    start: group
+                        .start_after
+                        .iter()
+                        .filter_map(|(name, same_server)| Some(StartAfter { group: group_id(name)?, same_server: *same_server }))
+                        .collect(),
+                    start_limit: group.start_wait,
+                    stop: group.stop_after.iter().filter_map(group_id).collect(),
+                    stop_limit: group.stop_wait,
+                    stop_at: StopOccasions {
+                        cluster: group.stop_wait_at.0,
+                        server: group.stop_wait_at.1,
+                        group: group.stop_wait_at.2,
+                    },
+                },
+                server_groups: configuration
+                    .server_groups
+                    .iter()
+                    .filter(|list| group.server_groups.contains(&list.name))
+                    .map(|list| ServerGroup {
+                        name: list.name.clone(),
+                        servers: list.servers.iter().filter_map(server_id).collect(),
+                    })
+                    .collect(),
             }
         })
         .collect();
@@ -51,6 +73,8 @@ pub fn plan(configuration: &Configuration) -> Plan {
             activate_action: final_action(resource.common.act_action, true),
             deactivate_retry: resource.common.deact_retry,
             deactivate_action: final_action(resource.common.deact_action, true),
+            activate_script: resource.act_script.used,
+            deactivate_script: resource.deact_script.used,
         })
         .collect();
     let monitors = configuration
@@ -106,7 +130,20 @@ pub fn plan(configuration: &Configuration) -> Plan {
             sync_wait: configuration.cluster.bootwait,
         },
         partition: if configuration.partitions.is_empty() { PartitionMethod::None } else { PartitionMethod::Asked },
-        partition_action: after_stop_of_partition(configuration.cluster.np_action),
+        partition_action: after_partition(configuration.cluster.np_action),
+        restraints: Restraints {
+            survive: switches(configuration.cluster.survive),
+            no_recovery: switches(configuration.cluster.no_recovery),
+            reboot_max: configuration.cluster.reboot_max,
+            reboot_reset: configuration.cluster.reboot_reset,
+            exempt: configuration
+                .servers
+                .iter()
+                .enumerate()
+                .filter(|(_, server)| server.survive)
+                .map(|(index, _)| ServerId::at(index))
+                .collect(),
+        },
         servers,
         groups,
         resources,
@@ -114,8 +151,21 @@ pub fn plan(configuration: &Configuration) -> Plan {
     }
 }
 
-fn after_stop_of_partition(code: u32) -> AfterStop {
-    after_stop_code(code)
+fn switches(switches: FailureSwitches) -> Switches {
+    let FailureSwitches { activation, deactivation, monitor } = switches;
+    Switches { activation, deactivation, monitor }
+}
+
+/// Codes of clp-conf.md 13.3.
+fn after_partition(code: u32) -> AfterStop {
+    match code {
+        0 | 1 => AfterStop::Nothing,
+        3 => AfterStop::Reboot,
+        4 => AfterStop::SysrqPanic,
+        5 => AfterStop::KeepaliveReset,
+        6 => AfterStop::KeepalivePanic,
+        _ => AfterStop::Shutdown,
+    }
 }
 
 /// Codes of clp-conf.md 13.4 (resources) and 13.5 (monitors).
@@ -126,6 +176,9 @@ fn final_action(code: u32, resource: bool) -> FinalAction {
         3 => FinalAction::StopService(AfterStop::Nothing),
         4 => FinalAction::StopService(AfterStop::Shutdown),
         5 => FinalAction::StopService(AfterStop::Reboot),
+        8 => FinalAction::StopService(AfterStop::SysrqPanic),
+        9 => FinalAction::StopService(AfterStop::KeepaliveReset),
+        10 => FinalAction::StopService(AfterStop::KeepalivePanic),
         16 if !resource => FinalAction::StopResource,
         _ => FinalAction::Nothing,
     }

@@ -146,18 +146,54 @@ fn in_place(path: &std::path::Path, text: &str, full: std::io::Error) -> std::io
     file.sync_all()
 }
 
-/// What follows when a process of the service dies (`pm/exec*/recover`).
+/// What follows when a process of the service dies (`pm/exec*/recover`, clp-conf.md 13.1).
 pub fn process_failure_action(configuration: &Configuration) -> AfterStop {
-    after_stop_code(configuration.cluster.pm_action)
-}
-
-/// Codes 2 and 3 of the daemon's and the partition's actions (clp-conf.md 13.1 to 13.3).
-pub fn after_stop_code(code: u32) -> AfterStop {
-    match code {
+    match configuration.cluster.pm_action {
         0 | 1 => AfterStop::Nothing,
         3 => AfterStop::Reboot,
+        5 => AfterStop::SysrqPanic,
+        6 => AfterStop::KeepaliveReset,
+        7 => AfterStop::KeepalivePanic,
         _ => AfterStop::Shutdown,
     }
+}
+
+/// Operators are told what the death of a process of the service leads to.
+pub fn process_failure_alert(then: AfterStop) -> Alert {
+    match then {
+        AfterStop::Nothing => Alert::process_stops(),
+        AfterStop::Shutdown => Alert::process_halts(),
+        AfterStop::Reboot => Alert::process_reboots(),
+        AfterStop::SysrqPanic => Alert::process_sysrq_panic(),
+        AfterStop::KeepaliveReset => Alert::process_keepalive_reset(),
+        AfterStop::KeepalivePanic => Alert::process_keepalive_panic(),
+    }
+}
+
+/// Let the operating system go down or start anew; nothing when nothing is to follow. Does not return when it happens at once.
+///
+/// # Errors
+/// It is refused or the kernel does not do it ([`clp_sys::power::PowerError`]).
+pub fn end_server(root: &Root, then: AfterStop) -> Result<(), clp_sys::power::PowerError> {
+    use clp_sys::power;
+    match then {
+        AfterStop::Nothing => Ok(()),
+        AfterStop::Shutdown => power::shutdown(root.path()),
+        AfterStop::Reboot => power::reboot(root.path()),
+        // The vendor's driver is not there: the kernel does the same, and the watchdog, which is not disarmed, stands behind it.
+        AfterStop::KeepaliveReset => power::reset(root.path()),
+        AfterStop::SysrqPanic | AfterStop::KeepalivePanic => power::panic(root.path()),
+    }
+}
+
+/// How many final actions have ended this server, as its disk remembers.
+pub fn reboots(root: &Root) -> u32 {
+    std::fs::read_to_string(root.work().join("reboots")).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+/// Keep that number for the next start; it is on the disk when this returns.
+pub fn remember_reboots(root: &Root, count: u32) -> Result<(), String> {
+    keep(root, "reboots", &format!("{count}\n"))
 }
 
 /// What a driver is told about a resource on this server; scripts' circumstances are filled in by the caller.

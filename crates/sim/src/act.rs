@@ -82,6 +82,12 @@ impl World {
             }
             Action::TimeoutRatio { .. } => {}
             Action::MonitorScript { monitor, script, .. } => self.handle(host, Event::MonitorScriptDone { monitor, script }),
+            Action::FinalScript { resource, script, .. } => {
+                let span = self.rng.below(self.interval() * 3);
+                self.after(span, Happening::FinalScriptDone { host, life, resource, script });
+            }
+            Action::RememberReboots { count } => self.reboots_counted(host, count),
+            Action::EndServer { .. } => self.end_server(host),
             Action::Alert(alert) => self.alerted(host, &alert),
             Action::Cause { .. } => {}
             Action::Answer { .. } => {}

@@ -8,6 +8,7 @@ use clp_core::plan::{Exclusion, FinalAction};
 
 use crate::needless::Upsets;
 use crate::options::{Arbiter, Options};
+use crate::waits::Waits;
 use crate::world::World;
 
 /// Good checks after which a ladder begins anew (the guide's behaviour as `core` has it).
@@ -23,6 +24,7 @@ pub struct Checker {
     /// Until when it must be well.
     pub stage_until: u64,
     pub(crate) upsets: Upsets,
+    pub(crate) waits: Waits,
     double_since: Vec<Option<u64>>,
     /// The second copy came while the method allows it; it stays until servers can deal with it.
     double_excused: Vec<bool>,
@@ -41,6 +43,7 @@ impl Checker {
         let servers = options.plan.servers.len();
         Checker {
             upsets: Upsets::new(servers),
+            waits: Waits::new(options),
             double_since: vec![None; options.plan.groups.len()],
             double_excused: vec![false; options.plan.groups.len()],
             excused: vec![None; servers * servers],
@@ -126,6 +129,7 @@ impl World {
 
     /// Invariant *single-owner*.
     pub(crate) fn truth_changed(&mut self) {
+        self.note_whole();
         for group in self.options.plan.group_ids() {
             let owners: Vec<usize> = (0..self.hosts.len()).filter(|host| self.owns(*host, group)).collect();
             let [first, second, ..] = owners.as_slice() else {
@@ -177,6 +181,9 @@ impl World {
     /// Invariant *ordered*, and the retries of *ladder*.
     pub(crate) fn check_order(&mut self, host: usize, resource: ResourceId, work: Work) {
         let plan = self.options.plan.clone();
+        if let Work::Deactivate { factor } = work {
+            self.check_stop_wait(host, plan.resource(resource).group, factor);
+        }
         let active = |id: ResourceId| self.hosts[host].active[id.index()];
         match work {
             Work::Activate { .. } => {
@@ -231,8 +238,10 @@ impl World {
             Alert::ServerDown { server, reason } if reason.starts_with("no heartbeat") => {
                 self.check_accusation(host, server.index())
             }
+            Alert::StopWait { group, wait, .. } => self.note_stop_wait(host, *group, *wait),
             Alert::GroupStarting { group } => {
                 self.check_exclusion(host, *group);
+                self.check_start_wait(host, *group);
                 for monitor in self.options.plan.monitor_ids() {
                     self.checker.finals[host * monitors + monitor.index()] = 0;
                 }
@@ -244,6 +253,15 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    /// How often final actions have ended the server, as its engine counts.
+    pub(crate) fn reboots_counted(&mut self, host: usize, count: u32) {
+        let max = self.options.plan.restraints.reboot_max;
+        if max > 0 && count > max {
+            self.violation(format!("ladder: final actions end s{host} for the {count}th time, {max} are allowed"));
+        }
+        self.hosts[host].reboots = count;
     }
 
     /// Failover exclusion: a group that excludes another fully is not started beside it.
@@ -310,13 +328,18 @@ impl World {
             if lenient && phases.iter().any(|phase| matches!(phase, Phase::OnlineFailure | Phase::OfflineFailure)) {
                 continue;
             }
-            let should = !lenient || engine.wish(group).run;
+            // A start whose wait was in vain was given up; an operator orders it anew.
+            let waits = !self.options.plan.group(group).waits.start.is_empty();
+            let should = engine.wish(group).run || (!lenient && !waits);
             let on = phases.iter().position(|phase| *phase == Phase::On);
+            let note = engine.group_view(self.hosts[governor].clock(self.now), group).note;
+            if should && on.is_none() && note.starts_with("waiting until ") && note.contains(" is online, at most ") {
+                return Some(format!("g{} waits: {note}", group.0));
+            }
             // One failover attribute may say that only an operator brings it back.
             let by_hand = lenient && !self.options.plan.group(group).failover_auto;
             if should && !by_hand && !(on.is_none() && self.is_shut_out(group)) {
                 let Some(on) = on else {
-                    let note = engine.group_view(self.hosts[governor].clock(self.now), group).note;
                     return Some(format!("g{} does not run, phases {phases:?}, note: {note}", group.0));
                 };
                 let local = self.hosts[on].engine.as_ref()?;

@@ -54,6 +54,8 @@ pub struct Host {
     pub suspended: bool,
     /// The time-out ratio that its disk remembers.
     pub ratio: u32,
+    /// How many final actions ended it, as its disk remembers.
+    pub reboots: u32,
     /// When the last pause began.
     pub paused_at: u64,
     /// Time that its clock did not count; none but with a planted mistake.
@@ -94,6 +96,7 @@ impl Host {
             slots_read: vec![(0, 0); servers],
             suspended: false,
             ratio: 1,
+            reboots: 0,
             paused_at: 0,
             stood: 0,
             base,

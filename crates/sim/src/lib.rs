@@ -15,6 +15,7 @@ pub mod options;
 pub mod plant;
 mod power;
 pub mod rng;
+mod waits;
 pub mod work;
 pub mod world;
 

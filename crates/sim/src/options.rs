@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
 use clp_core::plan::{
-    AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, PartitionMethod, Plan, RecoveryTarget, ResourcePlan, Timing,
+    AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, PartitionMethod, Plan, RecoveryTarget, ResourcePlan, Restraints,
+    Switches, Timing, Waits,
 };
 
 use crate::plant::Planted;
@@ -163,7 +164,11 @@ impl Options {
         rng.shuffle(&mut faults);
         let kinds = usize::try_from(rng.range(1, FAULTS.len() as u64)).expect("small");
         faults.truncate(kinds);
-        let plan = draw_plan(&mut rng, servers, timing, arbiter);
+        let mut plan = draw_plan(&mut rng, servers, timing, arbiter);
+        // Drawn apart, so that what else a seed is made of stays.
+        let mut apart = Rng::new(seed ^ 0x5eed_0a17);
+        crate::waits::draw(&mut apart, &mut plan);
+        draw_restraints(&mut apart, &mut plan);
         Options {
             seed,
             plan,
@@ -197,7 +202,10 @@ impl Options {
         let h = span(timing.interval);
         let ts = span(timing.timeout);
         let chain = 8 * (self.operation + self.operation_limit);
-        self.quiet = span(timing.sync_wait) + 6 * ts + 2 * (ts + span(timing.takeover_data)) + 60 * h + chain + 3 * self.watchdog;
+        let waits =
+            self.plan.groups.iter().map(|group| span(group.waits.start_limit.max(group.waits.stop_limit)) * 2).sum::<u64>();
+        self.quiet =
+            waits + span(timing.sync_wait) + 6 * ts + 2 * (ts + span(timing.takeover_data)) + 60 * h + chain + 3 * self.watchdog;
         if self.has_ratio() {
             self.quiet += (RATIO_TIMEOUTS + u64::from(RATIO_MAX)) * ts;
         }
@@ -227,6 +235,33 @@ impl Options {
     /// Is one owner guaranteed under every fault?
     pub fn is_sound(&self) -> bool {
         matches!(self.arbiter, Arbiter::Majority | Arbiter::Witness)
+    }
+}
+
+/// When final actions are withheld, and some that end a server at once.
+fn draw_restraints(rng: &mut Rng, plan: &mut Plan) {
+    let mut switches = || Switches { activation: rng.percent(10), deactivation: rng.percent(10), monitor: rng.percent(10) };
+    let (survive, no_recovery) = (switches(), switches());
+    plan.restraints = Restraints {
+        survive,
+        no_recovery,
+        reboot_max: rng.pick(&[0, 0, 1, 3]),
+        reboot_reset: plan.timing.timeout * rng.pick(&[0, 20]),
+        exempt: plan.server_ids().filter(|_| rng.percent(10)).collect(),
+    };
+    let mut abrupt = |action: &mut FinalAction| {
+        if rng.percent(8) {
+            *action = FinalAction::StopService(rng.pick(&[AfterStop::SysrqPanic, AfterStop::KeepaliveReset]));
+        }
+    };
+    for resource in &mut plan.resources {
+        abrupt(&mut resource.activate_action);
+        abrupt(&mut resource.deactivate_action);
+    }
+    plan.monitors.iter_mut().for_each(|monitor| abrupt(&mut monitor.action));
+    for resource in &mut plan.resources {
+        resource.activate_script = rng.percent(20);
+        resource.deactivate_script = rng.percent(20);
     }
 }
 
@@ -264,6 +299,8 @@ fn draw_plan(rng: &mut Rng, servers: usize, timing: Timing, arbiter: Arbiter) ->
                 activate_action: final_action(rng),
                 deactivate_retry: u32::try_from(rng.below(3)).expect("small"),
                 deactivate_action: final_action(rng),
+                activate_script: false,
+                deactivate_script: false,
             });
         }
         groups.push(GroupPlan {
@@ -276,6 +313,8 @@ fn draw_plan(rng: &mut Rng, servers: usize, timing: Timing, arbiter: Arbiter) ->
             life_forbids: rng.percent(60),
             shared_data: rng.percent(60),
             resources: (first..resources.len()).map(ResourceId::at).collect(),
+            waits: Waits::default(),
+            server_groups: Vec::new(),
         });
     }
     let monitors = (0..usize::try_from(rng.below(4)).expect("small"))
@@ -308,5 +347,6 @@ fn draw_plan(rng: &mut Rng, servers: usize, timing: Timing, arbiter: Arbiter) ->
         groups,
         resources,
         monitors,
+        restraints: Restraints::default(),
     }
 }

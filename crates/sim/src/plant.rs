@@ -54,6 +54,8 @@ pub enum Planted {
     OneRetryMore,
     /// No order to another server arrives.
     OrdersGetLost,
+    /// Groups start and stop without regard to those that they wait for.
+    WaitsForNobody,
 }
 
 /// All of them.
@@ -75,6 +77,7 @@ pub const PLANTS: &[Planted] = &[
     Planted::RatioForgotten,
     Planted::OneRetryMore,
     Planted::OrdersGetLost,
+    Planted::WaitsForNobody,
 ];
 
 // OPEN(sim): which faults make a clock that stands still during a pause harmful?
@@ -97,7 +100,8 @@ impl Planted {
     pub fn word(self) -> &'static str {
         match self {
             Planted::EmergencyDoesNothing => "farewell",
-            Planted::IgnoresDependencies => "ordered",
+            Planted::IgnoresDependencies => "ordered:",
+            Planted::WaitsForNobody => "ordered between groups",
             Planted::OneRetryMore => "ladder",
             Planted::OrdersGetLost => "no-orphan",
             Planted::PauseIsSilence => "no-false-accusation",
@@ -137,6 +141,7 @@ pub fn plan(options: &Options) -> Plan {
     let mut plan = options.plan.clone();
     match options.planted {
         Some(Planted::IgnoresDependencies) => plan.resources.iter_mut().for_each(|resource| resource.depends.clear()),
+        Some(Planted::WaitsForNobody) => plan.groups.iter_mut().for_each(|group| group.waits = Default::default()),
         Some(Planted::OneRetryMore) => plan.resources.iter_mut().for_each(|resource| resource.activate_retry += 1),
         Some(Planted::RightNeverEnds) => {
             plan.timing.right_timeout = Duration::from_secs(3600);

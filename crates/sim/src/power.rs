@@ -45,6 +45,7 @@ impl World {
             generation: 1,
             suspended: server.suspended,
             ratio: if self.options.planted == Some(Planted::RatioForgotten) { 1 } else { server.ratio },
+            reboots: server.reboots,
         };
         let mut now = server.clock(self.now);
         if self.options.planted == Some(Planted::BootForgetsAbsent) {
@@ -73,10 +74,24 @@ impl World {
         let back = self.rng.range(self.interval() * 5, self.interval() * 80);
         match then {
             AfterStop::Nothing => self.after(back, Happening::EngineStart { host, boot }),
-            AfterStop::Shutdown | AfterStop::Reboot => {
+            _ => {
                 self.power_off(host);
                 self.after(back, Happening::PowerOn { host });
             }
+        }
+        self.contact_changed();
+    }
+
+    /// A final action ends the server at once; sometimes its means does not work, and the parent shuts it down.
+    pub(crate) fn end_server(&mut self, host: usize) {
+        let (boot, life) = (self.hosts[host].boot, self.hosts[host].life);
+        if self.rng.percent(20) {
+            self.hosts[host].end_engine();
+            self.after(1000, Happening::Fence { host, boot, life });
+        } else {
+            self.power_off(host);
+            let back = self.rng.range(self.interval() * 5, self.interval() * 80);
+            self.after(back, Happening::PowerOn { host });
         }
         self.contact_changed();
     }

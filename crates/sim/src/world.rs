@@ -42,6 +42,8 @@ pub enum Happening {
     Effect { host: usize, work: u64, resource: ResourceId, on: bool },
     /// An operation ends.
     Done { host: usize, life: u64, op: u64, resource: ResourceId, result: Result<(), String> },
+    /// The script before a final action ends.
+    FinalScriptDone { host: usize, life: u64, resource: ResourceId, script: u64 },
     /// The emergency ends.
     EmergencyDone { host: usize, life: u64 },
     /// A monitor checks.
@@ -228,9 +230,12 @@ impl World {
         // A server that stands still takes nothing; a standing engine takes no events, its scripts go on.
         let stands = match &happening {
             Frame { to, .. } | Message { to, .. } => (self.hosts[*to].pause != Pause::No).then_some(*to),
-            Wake { host } | Verdict { host, .. } | Done { host, .. } | EmergencyDone { host, .. } | Check { host, .. } => {
-                (self.hosts[*host].pause != Pause::No).then_some(*host)
-            }
+            Wake { host }
+            | Verdict { host, .. }
+            | Done { host, .. }
+            | EmergencyDone { host, .. }
+            | Check { host, .. }
+            | FinalScriptDone { host, .. } => (self.hosts[*host].pause != Pause::No).then_some(*host),
             DiskRead { host, .. } | EngineStart { host, .. } | Fence { host, .. } | RatioKept { host, .. } => {
                 (self.hosts[*host].pause != Pause::No).then_some(*host)
             }
@@ -290,6 +295,11 @@ impl World {
                 if self.alive(host, life) {
                     self.say(|| format!("s{host} operation {op} on r{} ended: {result:?}", resource.0));
                     self.handle(host, Event::ResourceDone { op, resource, result });
+                }
+            }
+            FinalScriptDone { host, life, resource, script } => {
+                if self.alive(host, life) {
+                    self.handle(host, Event::FinalScriptDone { resource, script });
                 }
             }
             EmergencyDone { host, life } => {

@@ -77,6 +77,16 @@ impl Conf {
         self
     }
 
+    /// Writes a script of an exec resource of failover1.
+    pub fn with_script(self, resource: &str, name: &str, text: &str) -> Conf {
+        let folder = self.directory.join("scripts/failover1").join(resource);
+        fs::create_dir_all(&folder).unwrap();
+        let file = folder.join(name);
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        self
+    }
+
     /// Writes another start script.
     pub fn with_start_script(self, text: &str) -> Conf {
         fs::write(self.directory.join("scripts/failover1/exec1/start.sh"), text).unwrap();

@@ -31,6 +31,10 @@ pub struct Intent {
     /// Server on which it was last seen active.
     #[n(6)]
     pub last: Option<ServerId>,
+    /// An operator stopped it: groups that it waits for before a stop are waited for. No other stop waits.
+    #[n(7)]
+    #[cbor(default)]
+    pub stop_waits: bool,
 }
 
 /// The small versioned document that the coordinator keeps and every member holds.

@@ -9,6 +9,7 @@ mod asker;
 mod control;
 mod feed;
 mod keeper;
+mod finals;
 mod monitors;
 mod net;
 mod paths;
@@ -63,6 +64,8 @@ pub enum Input {
     Monitord(crate::ipc::Told),
     /// The script before a step of a monitor's recovery ended.
     ScriptEnded(scripts::Ended),
+    /// The script before a resource's final action ended.
+    FinalScriptEnded(finals::Ended),
     /// The parent is gone.
     ParentGone,
     /// An alert of a thread that knows no more than it says.
@@ -138,6 +141,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
         generation: loaded.generation,
         suspended: setup::was_suspended(&root),
         ratio: setup::kept_ratio(&root),
+        reboots: setup::reboots(&root),
     };
     if let Err(reason) = clp_sys::realtime::lock_memory() {
         setup::complain(&reason.to_string());
@@ -261,6 +265,7 @@ impl Engine {
             }
             Input::Monitord(told) => self.monitord_told(told),
             Input::ScriptEnded(ended) => self.script_ended(&ended),
+            Input::FinalScriptEnded(ended) => self.final_script_ended(&ended),
             Input::ParentGone => Some(self.parent_gone()),
             Input::Say(alert) => {
                 self.record.say(&alert);
@@ -280,12 +285,7 @@ impl Engine {
         self.record.say(&clp_alerts::Alert::process_died("clusterpro", "the engine's standard input closed"));
         setup::give_up(&self.loaded);
         let then = setup::process_failure_action(&self.loaded.configuration);
-        let done = match then {
-            AfterStop::Nothing => Ok(()),
-            AfterStop::Shutdown => clp_sys::power::shutdown(self.loaded.root.path()),
-            AfterStop::Reboot => clp_sys::power::reboot(self.loaded.root.path()),
-        };
-        if let Err(reason) = done {
+        if let Err(reason) = setup::end_server(&self.loaded.root, then) {
             self.record.note(reason.to_string());
         }
         exit::STOPPED
@@ -334,7 +334,7 @@ impl Engine {
 
     fn step(&mut self, event: Event) -> Option<u8> {
         let actions = self.cluster.handle(now(), event);
-        let ends = actions.iter().any(|action| matches!(action, Action::Exit { .. }));
+        let ends = actions.iter().any(|action| matches!(action, Action::Exit { .. } | Action::EndServer { .. }));
         let mut ended = None;
         for action in actions {
             // The service has not ended while a monitor is waited for.
@@ -390,6 +390,9 @@ impl Engine {
             Action::KeepRatio { ratio } => self.keeper.keep(ratio),
             Action::TimeoutRatio { ratio } => self.watch.multiply(ratio),
             Action::MonitorScript { monitor, script, before, count } => self.scripts.run(monitor, script, &before, count),
+            Action::FinalScript { resource, script, activation } => self.run_final_script(resource, script, activation),
+            Action::RememberReboots { count } => self.remember_reboots(count),
+            Action::EndServer { how, blame } => return Some(self.end_server(how, blame)),
             Action::Alert(alert) => {
                 if let clp_core::action::Alert::MonitorOrdered { monitor, order } = alert {
                     self.keep_order(monitor, order);

@@ -3,9 +3,9 @@
 //! Numbers that depend on what follows (a shutdown, a reboot, the end of the service) are chosen here. No decisions, no writing.
 
 use clp_alerts::Alert;
-use clp_core::action::{Alert as Fact, SingleStep};
+use clp_core::action::{Alert as Fact, Blame, Restraint, SingleStep, Wait};
+use clp_core::finals::final_words;
 use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId};
-use clp_core::ladder::final_words;
 use clp_core::plan::{AfterStop, FinalAction, Plan, RecoveryTarget};
 use clp_core::recovery::{MonitorOrder, Step};
 
@@ -27,9 +27,11 @@ pub fn alerts(fact: &Fact, plan: &Plan, heartbeats: &[String], me: &str) -> Vec<
             (true, AfterStop::Nothing) => Alert::split_stop(me, reason),
             (true, AfterStop::Shutdown) => Alert::split_shutdown(me, reason),
             (true, AfterStop::Reboot) => Alert::split_reboot(me, reason),
+            (true, then) => Alert::split_action(final_words(FinalAction::StopService(then)), me, reason),
             (false, AfterStop::Nothing) => Alert::check_stop(me, reason),
             (false, AfterStop::Shutdown) => Alert::check_shutdown(me, reason),
             (false, AfterStop::Reboot) => Alert::check_reboot(me, reason),
+            (false, then) => Alert::check_action(final_words(FinalAction::StopService(then)), me, reason),
         },
         Fact::GroupStarting { group: g } => Alert::group_starting(group(*g)),
         Fact::GroupOnline { group: g } => Alert::group_online(group(*g)),
@@ -68,10 +70,63 @@ pub fn alerts(fact: &Fact, plan: &Plan, heartbeats: &[String], me: &str) -> Vec<
             return vec![Alert::cluster_suspended(), Alert::daemon_stopped("the cluster is suspended")];
         }
         Fact::Suspended { on: false } => Alert::cluster_resumed(),
+        Fact::StartWait { group: g, on, wait } => start_wait(group(*on), group(*g), *wait),
+        Fact::StopWait { group: g, on, wait } => stop_wait(group(*on), group(*g), *wait),
+        Fact::ServerGroupChosen { group: g, to, server_group } => {
+            let list = &plan.group(*g).server_groups[*server_group].name;
+            Alert::server_group_chosen(server(*to), list, group(*g))
+        }
+        Fact::ServerGroupExhausted { group: g, server_group } => {
+            Alert::server_group_exhausted(group(*g), &plan.group(*g).server_groups[*server_group].name)
+        }
+        Fact::ExemptServer { server: s, other } => {
+            let kept = Alert::exempt_kept(server(*s), "its copy of the group stays");
+            return vec![kept, Alert::exempt_not(server(*other), "its copy of the group is stopped")];
+        }
+        Fact::Withheld { blame, action, restraint } => withheld(*blame, *action, *restraint, plan),
         Fact::FinalAction { resource: r, activation, action, reason } => {
             final_action(group(plan.resource(*r).group), resource(*r), *activation, *action, reason)
         }
     }]
+}
+
+fn start_wait(on: &str, group: &str, wait: Wait) -> Alert {
+    let who = format!("{group} is to start");
+    match wait {
+        Wait::Begins => Alert::start_wait_begins(on, &who),
+        Wait::Over => Alert::start_wait_over(on, &who),
+        Wait::Expired => Alert::start_wait_expired(on, &who),
+        Wait::Failed => Alert::start_wait_failed(on, &who),
+    }
+}
+
+fn stop_wait(on: &str, group: &str, wait: Wait) -> Alert {
+    let who = format!("{group} is to stop");
+    match wait {
+        Wait::Begins => Alert::stop_wait_begins(on, &who),
+        Wait::Over => Alert::stop_wait_over(on, &who),
+        Wait::Expired => Alert::stop_wait_expired(on, &who),
+        Wait::Failed => Alert::stop_wait_failed(on, &who),
+    }
+}
+
+fn withheld(blame: Blame, action: FinalAction, restraint: Restraint, plan: &Plan) -> Alert {
+    let words = final_words(action);
+    let resource = |id: ResourceId| plan.resource(id).name.as_str();
+    match (restraint, blame) {
+        (Restraint::Disabled, Blame::Activation(id)) => Alert::disabled_activation(resource(id)),
+        (Restraint::Disabled, Blame::Deactivation(id)) => Alert::disabled_deactivation(resource(id)),
+        (Restraint::Disabled, Blame::Monitor(id)) => Alert::disabled_monitor(&plan.monitor(id).name),
+        (Restraint::Alone, Blame::Activation(id)) => Alert::alone_activation(resource(id), words),
+        (Restraint::Alone, Blame::Deactivation(id)) => Alert::alone_deactivation(resource(id), words),
+        (Restraint::Alone, Blame::Monitor(id)) => Alert::alone_monitor(words, &plan.monitor(id).name),
+        (Restraint::Reboots(limit), Blame::Activation(id) | Blame::Deactivation(id)) => {
+            Alert::reboots_spent_resource(&limit.to_string(), resource(id), words)
+        }
+        (Restraint::Reboots(limit), Blame::Monitor(id)) => {
+            Alert::reboots_spent_monitor(&limit.to_string(), &plan.monitor(id).name, words)
+        }
+    }
 }
 
 fn ordered(monitor: Option<&str>, order: MonitorOrder) -> Option<Alert> {
@@ -117,13 +172,16 @@ fn recovery(id: MonitorId, rung: &Step, step: &str, plan: &Plan, me: &str) -> Op
         RecoveryTarget::Resource(resource) => plan.resource(resource).name.as_str(),
     };
     Some(match rung {
-        Step::None | Step::Recovered | Step::Error | Step::Withheld => return None,
+        Step::None | Step::Recovered | Step::Error | Step::Withheld | Step::Disabled => return None,
         Step::Reactivate(_) => Alert::recovery_restarted(target, monitor, step),
         Step::Failover(_) => Alert::recovery_failed_over(target, monitor, step),
         Step::Final(FinalAction::StopResource | FinalAction::StopGroup) => Alert::recovery_stopped(target, monitor, step),
         Step::Final(FinalAction::StopService(AfterStop::Nothing)) => Alert::recovery_service(monitor, step),
         Step::Final(FinalAction::StopService(AfterStop::Shutdown)) => Alert::recovery_halt(monitor, step),
         Step::Final(FinalAction::StopService(AfterStop::Reboot)) => Alert::recovery_reboot(monitor, step),
+        Step::Final(FinalAction::StopService(AfterStop::SysrqPanic)) => Alert::recovery_sysrq_panic(monitor, step),
+        Step::Final(FinalAction::StopService(AfterStop::KeepaliveReset)) => Alert::recovery_keepalive_reset(monitor, step),
+        Step::Final(FinalAction::StopService(AfterStop::KeepalivePanic)) => Alert::recovery_keepalive_panic(monitor, step),
         Step::Final(FinalAction::Nothing | FinalAction::NothingContinue) => Alert::recovery_over(monitor, step),
     })
 }
@@ -134,10 +192,16 @@ fn final_action(group: &str, resource: &str, activation: bool, action: FinalActi
         (true, FinalAction::StopService(AfterStop::Nothing)) => Alert::activation_final_service(resource, reason),
         (true, FinalAction::StopService(AfterStop::Shutdown)) => Alert::activation_final_halt(resource, reason),
         (true, FinalAction::StopService(AfterStop::Reboot)) => Alert::activation_final_reboot(resource, reason),
+        (true, FinalAction::StopService(AfterStop::SysrqPanic)) => Alert::activation_sysrq_panic(resource, reason),
+        (true, FinalAction::StopService(AfterStop::KeepaliveReset)) => Alert::activation_keepalive_reset(resource, reason),
+        (true, FinalAction::StopService(AfterStop::KeepalivePanic)) => Alert::activation_keepalive_panic(resource, reason),
         (false, FinalAction::StopGroup) => Alert::deactivation_final_group(group, resource, reason),
         (false, FinalAction::StopService(AfterStop::Nothing)) => Alert::deactivation_final_service(resource, reason),
         (false, FinalAction::StopService(AfterStop::Shutdown)) => Alert::deactivation_final_halt(resource, reason),
         (false, FinalAction::StopService(AfterStop::Reboot)) => Alert::deactivation_final_reboot(resource, reason),
+        (false, FinalAction::StopService(AfterStop::SysrqPanic)) => Alert::deactivation_sysrq_panic(resource, reason),
+        (false, FinalAction::StopService(AfterStop::KeepaliveReset)) => Alert::deactivation_keepalive_reset(resource, reason),
+        (false, FinalAction::StopService(AfterStop::KeepalivePanic)) => Alert::deactivation_keepalive_panic(resource, reason),
         (_, FinalAction::StopResource | FinalAction::Nothing | FinalAction::NothingContinue) => {
             Alert::final_action(&format!("{} ({resource})", final_words(action)), reason)
         }

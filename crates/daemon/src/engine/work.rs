@@ -31,6 +31,7 @@ struct Job {
 enum Order {
     Job(Box<Job>),
     Emergency,
+    Aside(Box<dyn FnOnce(Sender<Input>) + Send>),
 }
 
 /// The threads that touch resources.
@@ -66,6 +67,9 @@ impl Workers {
                             }
                             let _ = inputs.send(Input::Event(event));
                         });
+                    }
+                    Order::Aside(what) => {
+                        std::thread::spawn(move || what(inputs));
                     }
                     Order::Emergency => {
                         let loaded = emergency.clone();
@@ -103,6 +107,11 @@ impl Workers {
     /// Give up everything at once; ends as [`Event::EmergencyDone`].
     pub fn emergency(&self) {
         let _ = self.orders.send(Order::Emergency);
+    }
+
+    /// Do something else that may take its time, on a thread of its own without the loop's priority.
+    pub fn aside(&self, what: impl FnOnce(Sender<Input>) + Send + 'static) {
+        let _ = self.orders.send(Order::Aside(Box::new(what)));
     }
 
     /// Process id of the asynchronous start script of a resource, for the monitor that watches it.
