@@ -2,9 +2,9 @@
 //!
 //! The shell only asks (`clp --complete`), so that it never knows more or less than the parser.
 
+use crate::commands;
 use crate::declaration::{Command, Form, Kind};
 use crate::parse::meant;
-use crate::{commands, properties};
 
 /// Said in place of names when directories are wanted: the shell knows those better.
 pub const DIRECTORIES: &str = "/";

@@ -544,7 +544,8 @@ fn a_stop_of_all_that_failed_somewhere_does_not_stop_a_server_that_starts_later(
     world.run_until(Time(20_000_000));
     assert!(world.said(0, |action| matches!(action, Action::Exit { clean: true, .. })), "the first server stopped");
     assert_eq!(world.phase(1), Phase::OfflineFailure);
-    let identity = Identity { me: ServerId(0), incarnation: 2, boot: 7, paths: 1, generation: 1, suspended: false, ratio: 1, reboots: 0 };
+    let identity =
+        Identity { me: ServerId(0), incarnation: 2, boot: 7, paths: 1, generation: 1, suspended: false, ratio: 1, reboots: 0 };
     world.servers[0] = Some(Cluster::new(plan(2, vec![]), identity, world.now));
     world.log.clear();
     world.run_until(Time(30_000_000));

@@ -123,8 +123,16 @@ impl Pair {
 
     fn start(&mut self, server: usize, life: u64) {
         let me = ServerId::at(server);
-        let identity =
-            Identity { me, incarnation: life + server as u64, boot: life, paths: 2, generation: 1, suspended: false, ratio: 1, reboots: 0 };
+        let identity = Identity {
+            me,
+            incarnation: life + server as u64,
+            boot: life,
+            paths: 2,
+            generation: 1,
+            suspended: false,
+            ratio: 1,
+            reboots: 0,
+        };
         self.servers[server] = Some(Cluster::new(self.plan.clone(), identity, self.now));
         self.ended[server] = false;
     }

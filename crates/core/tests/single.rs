@@ -78,8 +78,16 @@ impl World {
     fn boot(suspended: [Option<bool>; 2]) -> World {
         let server = |me: usize| {
             let suspended = suspended[me]?;
-            let identity =
-                Identity { me: ServerId::at(me), incarnation: 1, boot: me as u64, paths: 1, generation: 1, suspended, ratio: 1 };
+            let identity = Identity {
+                me: ServerId::at(me),
+                incarnation: 1,
+                boot: me as u64,
+                paths: 1,
+                generation: 1,
+                suspended,
+                ratio: 1,
+                reboots: 0,
+            };
             Some(Cluster::new(plan(), identity, Time(0)))
         };
         World { now: Time(0), servers: vec![server(0), server(1)], fails: None, silent: false, log: Vec::new(), ids: 0 }

@@ -129,7 +129,7 @@ impl CheckFailed {
 
     /// The check could not be made.
     pub fn unable(what: impl Into<String>, remedy: impl Into<String>) -> CheckFailed {
-        CheckFailed { kind: FailureKind::Unable, what: what.into(), remedy: remedy.into() }
+        CheckFailed { kind: FailureKind::Unable, what: what.into(), remedy: remedy.into(), starved: None }
     }
 }
 
