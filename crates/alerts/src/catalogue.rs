@@ -278,7 +278,7 @@ catalogue! { examples_of_all:
         remedy "Find out why the service ended: the alerts and the log before this one.";
     /// A second holder of a floating address.
     address_doubled(address; holder) "fip" 10 Error "address {1} already used on the network",
-        meaning "Another machine answers for a floating address that is active here: each of the two gets a part of its traffic.",
+        meaning "Another machine answers for a floating address. If it is active here, each of the two gets a part of its traffic; if it was to be activated here, it was not.",
         remedy "Find the machine with the hardware address named and remove the address there.";
     /// Somebody who does not find a floating address here.
     address_unseen(address, witness; reason) "fip" 901 Warning "{2} does not find address {1} here",

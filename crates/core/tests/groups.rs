@@ -112,7 +112,7 @@ impl World {
     fn new(plan: &Plan, reboots: u32) -> World {
         let server = |me: usize| {
             let me = ServerId::at(me);
-            let identity = Identity { me, incarnation: 1, boot: 7, paths: 1, generation: 1, suspended: false, reboots };
+            let identity = Identity { me, incarnation: 1, boot: 7, paths: 1, generation: 1, suspended: false, ratio: 1, reboots };
             Some(Cluster::new(plan.clone(), identity, Time(0)))
         };
         let (slow, broken) = (BTreeSet::new(), BTreeSet::new());

@@ -49,8 +49,16 @@ struct Side {
 }
 
 fn start(me: usize, life: u64, kept: u32, now: Time) -> Contact {
-    let identity =
-        Identity { me: ServerId::at(me), incarnation: life, boot: life, paths: 1, generation: 1, suspended: false, ratio: kept };
+    let identity = Identity {
+        me: ServerId::at(me),
+        incarnation: life,
+        boot: life,
+        paths: 1,
+        generation: 1,
+        suspended: false,
+        ratio: kept,
+        reboots: 0,
+    };
     Contact::new(&identity, 2, now, TIMING)
 }
 

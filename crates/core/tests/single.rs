@@ -8,7 +8,9 @@ use clp_core::cluster::{Cluster, Identity};
 use clp_core::event::Event;
 use clp_core::ids::{GroupId, ResourceId, ServerId};
 use clp_core::message::{Answer, Command, Origin, Phase, ResourceState};
-use clp_core::plan::{AfterStop, Exclusion, FinalAction, GroupPlan, PartitionMethod, Plan, ResourcePlan, Timing};
+use clp_core::plan::{
+    AfterStop, Exclusion, FinalAction, GroupPlan, PartitionMethod, Plan, ResourcePlan, Restraints, Timing, Waits,
+};
 use clp_core::single::ResourceOrder;
 use clp_core::time::Time;
 
@@ -31,6 +33,8 @@ fn plan() -> Plan {
         activate_action: FinalAction::Nothing,
         deactivate_retry: 0,
         deactivate_action: FinalAction::Nothing,
+        activate_script: false,
+        deactivate_script: false,
     };
     Plan {
         servers: vec!["server1".into(), "server2".into()],
@@ -56,9 +60,12 @@ fn plan() -> Plan {
             exclusion: Exclusion::None,
             life_forbids: true,
             resources: vec![ResourceId(0), ResourceId(1), ResourceId(2)],
+            waits: Waits::default(),
+            server_groups: Vec::new(),
         }],
         resources: vec![resource("fip1", &[]), resource("disk1", &[]), resource("exec1", &[0, 1])],
         monitors: vec![],
+        restraints: Restraints::default(),
     }
 }
 

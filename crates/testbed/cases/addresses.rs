@@ -77,6 +77,26 @@ fn a_server_with_an_old_entry_is_named_and_the_activation_waits_for_none_of_it()
     assert!(!cluster.has_logged("server2", "already used on the network"));
 }
 
+/// Frames that come late, in another order or not at all are ordinary: no machine is accused and nothing moves by itself.
+#[test]
+fn in_bad_weather_a_group_moves_there_and_back_and_no_false_duplicate_is_told() {
+    let Some(cluster) = Cluster::boot_in(Conf::sample(), with_own_switch()) else { return };
+    cluster.settle();
+    let weather =
+        Weather { delay_ms: 3, loss_percent: 3, reorder_percent: 20, keep_entries: true, seed: 4, ..Weather::default() };
+    cluster.weather(weather).unwrap();
+    for (server, other) in [("server2", "server1"), ("server1", "server2")] {
+        cluster.run(other, &["clpgrp", "-m", "failover1"]);
+        cluster.moved_to(server, other);
+    }
+    for server in ["server1", "server2"] {
+        for told in ["already used on the network", "does not find address", "failover begins"] {
+            assert!(!cluster.has_logged(server, told), "{server}: {told}");
+        }
+        assert_eq!(cluster.boots(server), 1);
+    }
+}
+
 // S-TST-FIPDUP
 #[test]
 fn an_address_of_version_6_fails_over_and_is_refused_while_someone_else_has_it() {
@@ -97,7 +117,7 @@ fn an_address_of_version_6_fails_over_and_is_refused_while_someone_else_has_it()
     let mac = mac_of(&client(&cluster, "ip -o link show eth0"));
     let started = cluster.exec("server2", &["clpgrp", "-s", "ManagementGroup"]).unwrap();
     assert!(!started.is_ok() && !has("server2"), "{started:?}");
-    assert!(cluster.has_logged("server2", &format!("address {FLOATING_V6} is in use by {mac}")));
+    assert!(cluster.has_logged("server2", &format!("address {FLOATING_V6} already used on the network: by {mac}")));
 }
 
 /// Both programs die at once and no watchdog resets the server: everything is still there when the service starts again.

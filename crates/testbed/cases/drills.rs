@@ -161,6 +161,7 @@ fn a_floating_address_that_someone_else_has_is_not_activated() {
     });
     assert!(!cluster.has_address("server1") && !cluster.has_address("server2"));
     assert_ne!(cluster.group("server1").0, "Online");
+    assert!(cluster.has_logged("server1", &format!("address {FLOATING} already used on the network: by ")));
 }
 
 // S-TST-DISKMOUNTED

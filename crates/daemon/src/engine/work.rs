@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clp_alerts::Alert;
 use clp_core::action::Work;
@@ -19,6 +19,12 @@ use crate::setup::{self, Loaded};
 #[derive(Debug, Clone, Copy, Default)]
 struct Started {
     origin: Origin,
+}
+
+/// What operators know of a resource already; each retry would say it again.
+#[derive(Debug, Default)]
+struct Told {
+    doubled: bool,
 }
 
 struct Job {
@@ -50,7 +56,8 @@ impl Workers {
         let drivers: Arc<Vec<Box<dyn ResourceDriver>>> =
             Arc::new(loaded.configuration.resources.iter().map(|resource| driver(resource, &server)).collect());
         // One piece of work at a time on one resource; an emergency does not wait for its turn.
-        let busy: Arc<Vec<Mutex<()>>> = Arc::new(loaded.configuration.resources.iter().map(|_| Mutex::new(())).collect());
+        let busy: Arc<Vec<Mutex<Told>>> =
+            Arc::new(loaded.configuration.resources.iter().map(|_| Mutex::new(Told::default())).collect());
         let emergency = loaded.clone();
         std::thread::spawn(move || {
             for order in queue {
@@ -59,10 +66,10 @@ impl Workers {
                     Order::Job(job) => {
                         let (drivers, busy) = (drivers.clone(), busy.clone());
                         std::thread::spawn(move || {
-                            let turn = busy[job.resource.index()].lock();
-                            let (event, left_over) = carry_out(drivers[job.resource.index()].as_ref(), &job);
-                            drop(turn);
-                            if let Some(alert) = left_over {
+                            let mut told = busy[job.resource.index()].lock().unwrap_or_else(PoisonError::into_inner);
+                            let (event, alert) = carry_out(drivers[job.resource.index()].as_ref(), &job, &mut told);
+                            drop(told);
+                            if let Some(alert) = alert {
                                 let _ = inputs.send(Input::Say(alert));
                             }
                             let _ = inputs.send(Input::Event(event));
@@ -131,20 +138,32 @@ fn cause(factor: Factor) -> Cause {
     }
 }
 
-/// Do it, and tell the core what came of it; with an alert when a verification found something left over and took it off.
-fn carry_out(driver: &dyn ResourceDriver, job: &Job) -> (Event, Option<Alert>) {
+/// Do it, and tell the core what came of it; with an alert when a verification found something left over and took it off, or
+/// when an address is in use elsewhere.
+fn carry_out(driver: &dyn ResourceDriver, job: &Job, told: &mut Told) -> (Event, Option<Alert>) {
     let (op, resource) = (job.op, job.resource);
     if job.work == Work::Verify
         && let Status::Occupied(reason) = driver.status(&job.context)
     {
         return (Event::ResourceOccupied { op, resource, reason }, None);
     }
-    let (result, left_over) = match job.work {
+    let (result, alert) = match job.work {
         Work::Verify => verify(driver, job),
-        _ => (result_of(driver, job).map(drop), None),
+        _ => {
+            let result = result_of(driver, job).map(drop);
+            let doubled = result.as_ref().err().and_then(|error| error.doubled.as_ref());
+            let is_news = !std::mem::replace(&mut told.doubled, doubled.is_some());
+            let alert = doubled.filter(|_| is_news).map(|(address, by)| {
+                Alert::address_doubled(
+                    &address.to_string(),
+                    &format!("by {by}, so {} is not activated here", job.context.resource),
+                )
+            });
+            (result, alert)
+        }
     };
     let result = result.map_err(|error| error.to_string());
-    (Event::ResourceDone { op, resource, result }, left_over)
+    (Event::ResourceDone { op, resource, result }, alert)
 }
 
 fn result_of(driver: &dyn ResourceDriver, job: &Job) -> Result<Outcome, ResourceError> {

@@ -137,10 +137,9 @@ fn list() -> Result<Vec<Assigned>, ResourceError> {
 }
 
 fn in_use(address: IpAddr, by: &str) -> ResourceError {
-    ResourceError::new(
-        format!("address {address} is in use by {by}"),
-        "find that machine and remove the address there, or choose another",
-    )
+    let what = format!("address {address} is in use by {by}");
+    let error = ResourceError::new(what, "find that machine and remove the address there, or choose another");
+    ResourceError { doubled: Some((address, by.to_string())), ..error }
 }
 
 impl ResourceDriver for FipDriver {

@@ -10,6 +10,7 @@ pub mod preaction;
 
 use clp_config::{Resource, ResourceKind};
 use clp_sys::paths::Root;
+use std::net::IpAddr;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -156,11 +157,13 @@ pub struct ResourceError {
     pub what: String,
     /// What helps.
     pub remedy: String,
+    /// It is an address that another machine has: which one, and who.
+    pub doubled: Option<(IpAddr, String)>,
 }
 
 impl ResourceError {
     fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        ResourceError { what: what.into(), remedy: remedy.into() }
+        ResourceError { what: what.into(), remedy: remedy.into(), doubled: None }
     }
 }
 
