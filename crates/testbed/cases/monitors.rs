@@ -1,10 +1,14 @@
 //! Monitor resources: what each kind finds, what follows, and what an operator can do with them.
+#![allow(clippy::unwrap_used, reason = "a case fails by panicking")]
 
 mod cluster;
 
 use clp_testbed::Net;
 use cluster::{Cluster, Conf, FLOATING};
-use std::time::{Duration, Instant};
+use std::{
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
 
 /// The recovery of the monitors here: reactivations of the group, then failovers.
 fn recovery(restart: u32, failover: u32) -> String {
@@ -106,14 +110,14 @@ fn a_cut_disk_and_a_hanging_one_are_found_in_time_and_the_daemon_goes_on() {
     find("the cut disk is found", "cannot read /dev/sdb2: Input/output error");
     cluster.disk_heal("server1").unwrap();
     cluster.until("it is well", || cluster.monitor("server1", "diskw1") == "Normal");
-    cluster.disk_hang("server1").unwrap();
+    let dead_man = DeadMan::hang(&cluster, "server1");
     find("the hanging disk is found", "reading /dev/sdb2 has not ended");
     // Other monitors of the same daemon still see what happens.
     cluster.run("server1", &["clpmonctrl", "-s", "-m", "miiw2"]);
     cluster.cut("server1", Net::Public).unwrap();
     cluster.until("another monitor works", || cluster.has_logged("server1", "monitor miiw1 found an error"));
     cluster.heal("server1", Net::Public).unwrap();
-    cluster.disk_heal("server1").unwrap();
+    drop(dead_man);
     cluster.until("it is well again", || cluster.monitor("server1", "diskw1") == "Normal");
 }
 
@@ -421,4 +425,47 @@ fn counted_failovers_outlive_the_server_that_counted_them_and_end_when_an_operat
     for server in ["server1", "server2"] {
         cluster.until("the count is forgotten", || counts(server) == one.replace("failover 1", "failover 0"));
     }
+}
+
+/// Heals a server's disk path when it is dropped, and after a while also when the case itself hangs on it.
+struct DeadMan<'a>(&'a Cluster, &'static str, Child);
+
+impl DeadMan<'_> {
+    fn hang<'a>(cluster: &'a Cluster, server: &'static str) -> DeadMan<'a> {
+        let testbed = std::env::var("MAINSTAY_BIN").map_or_else(
+            |_| std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("testbed"),
+            |place| std::path::Path::new(&place).join("testbed"),
+        );
+        let line = "sleep 60; exec \"$0\" disk heal \"$1\" --name \"$2\"";
+        let mut command = Command::new("sh");
+        // What it has open would hold up whoever reads this program's output.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.args(["-c", line]).arg(testbed).args([server, cluster.name()]).spawn().unwrap();
+        cluster.disk_hang(server).unwrap();
+        DeadMan(cluster, server, child)
+    }
+}
+
+impl Drop for DeadMan<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.disk_heal(self.1);
+        let _ = self.2.kill();
+        let _ = self.2.wait();
+    }
+}
+
+/// Nothing of the group ends by itself: its program and its unmount wait for the disk.
+#[test]
+fn a_hanging_disk_moves_its_group_although_nothing_of_it_can_be_stopped_in_order() {
+    let conf = Conf::sample()
+        .with("<stop>60</stop>", "<stop>3</stop>")
+        .with("</mount>", "</mount>\n<umount><timeout>3</timeout><retry>0</retry></umount>");
+    let Some(cluster) = Cluster::up(conf) else { return };
+    let dead_man = DeadMan::hang(&cluster, "server1");
+    cluster.until("the time-out is found", || cluster.has_logged("server1", "reading /dev/sdb2 has not ended"));
+    cluster.until("the group is active on server2", || cluster.is_active_on("server2"));
+    assert!(!cluster.has_address("server1"));
+    drop(dead_man);
+    cluster.until("server1 is down, as its final action says", || cluster.is_off("server1"));
+    assert!(cluster.is_active_on("server2") && cluster.boots("server2") == 1);
 }
