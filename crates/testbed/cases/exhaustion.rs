@@ -16,7 +16,7 @@ use std::{
 
 /// What the record holds when something moved, stopped or was given up.
 const UNREST: [&str; 7] =
-    ["failover begins", "stop begins", "activation failed", "split network", "check failed", "went down", "found an error"];
+    ["failover begins", "stop begins", "activation failed", "split network", "check failed", "went down:", "found an error"];
 
 /// Time in which a false alarm would show: several heartbeat time-outs and checks of every monitor.
 const WATCHED: Duration = Duration::from_secs(6);
