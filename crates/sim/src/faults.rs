@@ -196,6 +196,13 @@ impl World {
         let stage = self.checker.stage;
         let problem = self.what_is_wrong(stage < 3, stage > 0);
         if let Some(problem) = problem {
+            // The server that took the resume may have been the one that was switched off with it: nobody was told that it is done.
+            if stage == 1
+                && let Some(host) = self.coordinator()
+                && self.hosts[host].engine.as_ref().is_some_and(|engine| engine.is_suspended())
+            {
+                self.operate(host, Command::Suspend { on: false });
+            }
             if self.now > self.checker.stage_until {
                 let stages = ["by themselves", "after resume", "after stopping what failed", "after starting all groups"];
                 self.violation(format!("no-orphan: not well {}: {problem}", stages[stage]));
