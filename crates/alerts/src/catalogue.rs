@@ -1,9 +1,10 @@
 //! The messages, one entry each. To add one: an entry here, a call where the fact is known, `cargo xtask generate`.
 //!
 //! `name(fields; detail)`: the fields fill `{1}`, `{2}`, … of the text, the detail follows it. Below 900 a text is the event
-//! list's own (`tests/list.rs` compares); what the list has no place for goes into the detail.
+//! list's own (`tests/list.rs` compares); what the list has no place for goes into the detail. `to` names where it goes when that
+//! is not the record and syslog.
 
-use crate::{Alert, Entry, Level};
+use crate::{Alert, Destinations, Entry, Level};
 
 macro_rules! detail_name {
     () => {
@@ -23,8 +24,17 @@ macro_rules! detail_value {
     };
 }
 
+macro_rules! destinations {
+    () => {
+        Destinations::USUAL
+    };
+    ($to:ident) => {
+        Destinations::$to
+    };
+}
+
 macro_rules! catalogue {
-    ($examples:ident: $( $(#[doc = $doc:literal])* $name:ident($($field:ident),* $(; $detail:ident)?) $module:literal $id:literal $level:ident $text:literal, meaning $meaning:literal, remedy $remedy:literal; )*) => {
+    ($examples:ident: $( $(#[doc = $doc:literal])* $name:ident($($field:ident),* $(; $detail:ident)?) $module:literal $id:literal $level:ident $text:literal, $(to $to:ident,)? meaning $meaning:literal, remedy $remedy:literal; )*) => {
         impl Alert {
             $(
                 $(#[doc = $doc])*
@@ -33,6 +43,7 @@ macro_rules! catalogue {
                         module: $module,
                         id: $id,
                         level: Level::$level,
+                        destinations: destinations!($($to)?),
                         text: $text,
                         detail: detail_name!($($detail)?),
                         meaning: $meaning,
@@ -73,17 +84,25 @@ catalogue! { examples_of_all:
         meaning "Somebody started the cluster service while it runs.",
         remedy "See clpstat; stop the service first if it is to start anew.";
     /// A configuration that cannot be used.
-    configuration_bad(; reason) "pm" 13 Error "configuration data is bad",
+    configuration_bad(; reason) "pm" 13 Error "configuration data is bad", to EVERYWHERE,
         meaning "The service does not start: its configuration breaks a rule.",
         remedy "Correct what is named and distribute it with clpcfctrl --push.";
     /// No configuration.
     configuration_missing(; reason) "pm" 14 Error "configuration data missing",
         meaning "The service does not start: there is no configuration on this server.",
         remedy "Distribute one with clpcfctrl --push.";
+    /// A configuration of other servers.
+    own_name_unknown(; reason) "pm" 15 Error "own host name not found in the configuration",
+        meaning "The service does not start: none of the configured servers has this server's host name.",
+        remedy "Set the host name, or name this server in the configuration and distribute it with clpcfctrl --push.";
     /// A process of the service ended without being asked.
-    process_died(process; words) "pm" 20 Error "child process {1} ended abnormally",
+    process_died(process; words) "pm" 20 Error "child process {1} ended abnormally", to EVERYWHERE,
         meaning "A process of the cluster service died. The configured action follows for the engine (default: shutdown); the monitor daemon is started again.",
         remedy "Collect the logs and report the failure.";
+    /// A process of the service did not come up.
+    process_unusable(process, code; words) "pm" 22 Error "process {1} failed its initialisation, return code {2}", to EVERYWHERE,
+        meaning "The cluster service did not start; nothing was activated.",
+        remedy "Remove the cause named, then start the service with clpcl -s.";
     /// The machine halts because a process died.
     process_halts() "pm" 23 Info "machine will be halted",
         meaning "A process of the cluster service died and the configured action is a shutdown.",
@@ -124,12 +143,36 @@ catalogue! { examples_of_all:
     state_not_kept(what; reason) "pm" 906 Error "{1} cannot be kept for the next start of this server",
         meaning "A file of the work directory could not be written: what it says is true now and would be forgotten by a restart of this server.",
         remedy "Make room on the file system of /opt/mainstay, then give the order again.";
+    /// A shutdown was asked for.
+    shutdown_asked(by) "pm" 30 Info "{1} asked for a machine shutdown",
+        meaning "The cluster service of this server stops, then the server shuts down.",
+        remedy "None.";
+    /// A stop was asked for.
+    stop_asked(by) "pm" 31 Info "{1} asked to stop the daemon",
+        meaning "The cluster service of this server stops, the operating system goes on.",
+        remedy "None.";
+    /// A reboot was asked for.
+    reboot_asked(by) "pm" 32 Info "{1} asked for a reboot",
+        meaning "The cluster service of this server stops, then the server reboots.",
+        remedy "None.";
+    /// A restart was asked for.
+    restart_asked(by) "pm" 33 Info "{1} asked to restart the daemon",
+        meaning "The cluster service of this server stops and is started again.",
+        remedy "None.";
+    /// A resumption was asked for.
+    resume_asked(by) "pm" 34 Info "{1} asked to resume the daemon",
+        meaning "Monitoring and takeovers of this server work again.",
+        remedy "None.";
+    /// A suspension was asked for.
+    suspend_asked(by) "pm" 35 Info "{1} asked to suspend the daemon",
+        meaning "Monitoring and takeovers of this server rest, groups go on.",
+        remedy "Resume with clpcl --resume.";
     /// A server joined.
     server_up(server) "nm" 1 Info "server {1} came up",
         meaning "The server joined the cluster.",
         remedy "None.";
     /// A server is gone.
-    server_down(server; reason) "nm" 2 Info "server {1} went down",
+    server_down(server; reason) "nm" 2 Info "server {1} went down", to EVERYWHERE,
         meaning "The server left the cluster; its groups fail over where they can.",
         remedy "If nobody stopped it, find out why: power, system log, clpstat --why GROUP.";
     /// A heartbeat path works.
@@ -140,6 +183,26 @@ catalogue! { examples_of_all:
     heartbeat_down(path, server) "nm" 4 Info "heartbeat or NP device {1} of server {2} went down",
         meaning "Nothing was heard on the path for more than two intervals; other paths keep the cluster together.",
         remedy "Check cable, switch, address or disk of that path.";
+    /// The servers wait for each other.
+    sync_wait_begins(; limit) "nm" 5 Info "start synchronisation begins: waiting for every server",
+        meaning "This server has started and waits for the others, at most as long as the server sync wait time, before any group is started.",
+        remedy "None.";
+    /// All are there.
+    sync_wait_all() "nm" 6 Info "every server arrived",
+        meaning "Every server of the configuration is there; groups start.",
+        remedy "None.";
+    /// Some are not.
+    sync_wait_expired(; missing) "nm" 7 Info "start synchronisation wait expired",
+        meaning "The servers named sent no sign of life within the server sync wait time; groups start without them.",
+        remedy "Start the servers named, or find out why they do not come up.";
+    /// Some live and cannot be reached.
+    sync_wait_unreached(; missing) "nm" 8 Error "start synchronisation wait expired and some servers could not be reached",
+        meaning "The servers named are alive, but no LAN reaches them: nothing is started that they may hold.",
+        remedy "Repair the interconnects, see clpstat -n.";
+    /// It is not waited for any longer.
+    sync_wait_cancelled(; reason) "nm" 9 Info "start synchronisation wait cancelled",
+        meaning "This server came into a cluster that runs already, somebody started a group by hand, or the service stops.",
+        remedy "None.";
     /// This side may not go on: the server shuts down.
     split_shutdown(server; reason) "nm" 30 Error "split network found; server {1} is shut down to save data",
         meaning "The network partition resolution did not let this side go on, so its groups were given up before anybody takes over; the server shuts down.",
@@ -172,6 +235,18 @@ catalogue! { examples_of_all:
     partition_down(resolution, server; reason) "nm" 37 Error "NP resolver {1} on server {2} is failing",
         meaning "Its targets do not answer: should the other servers fall silent now, this server gives up its groups.",
         remedy "Check the targets and the way to them.";
+    /// A path that this server cannot use.
+    path_unusable(path, server; reason) "nm" 35 Error "device {1} could not be started on server {2}",
+        meaning "Something that the path needs is not there: interface, address, disk or line. It is tried again all the time and works as soon as it is there, which nm/3 tells.",
+        remedy "Provide what is named.";
+    /// A server that no LAN reaches.
+    communication_lost(server) "nm" 80 Error "internal communication with server {1} lost",
+        meaning "The server is alive by other paths, but no LAN reaches it: nothing is started, moved or taken over meanwhile, and commands that need all servers do not work.",
+        remedy "Repair the interconnects, see clpstat -n.";
+    /// It is reached again.
+    communication_restored(server) "nm" 81 Info "internal communication with server {1} restored",
+        meaning "A LAN reaches the server again.",
+        remedy "None.";
     /// Another key.
     foreign_key(server, path) "nm" 901 Error "frames on {2} that claim to come from server {1} do not open with this cluster's key",
         meaning "One of the servers holds another key or another cluster's configuration, or somebody sends on this port.",
@@ -204,22 +279,54 @@ catalogue! { examples_of_all:
     group_stop_failed(group; reason) "rc" 22 Error "group {1} stop failed",
         meaning "A resource of the group could not be deactivated; the group starts nowhere else until it is.",
         remedy "See clpstat --why GROUP.";
+    /// An activation begins.
+    activation_begins(resource) "rc" 30 Info "resource {1} activation begins", to SYSLOG,
+        meaning "A step of the start of its group on this server.",
+        remedy "None.";
+    /// It is done.
+    activation_done(resource) "rc" 31 Info "resource {1} activation done", to SYSLOG,
+        meaning "The resource is active on this server.",
+        remedy "None.";
     /// Activation failure.
-    activation_failed(resource, code, reason) "rc" 32 Error "resource {1} activation failed, code {2} text {3}",
+    activation_failed(resource, code, reason) "rc" 32 Error "resource {1} activation failed, code {2} text {3}", to EVERYWHERE,
         meaning "The resource could not be activated; failover or the final action follows. The code is 1: the text says what failed.",
         remedy "Remove the cause named.";
+    /// A deactivation begins.
+    deactivation_begins(resource) "rc" 40 Info "resource {1} deactivation begins", to SYSLOG,
+        meaning "A step of the stop of its group on this server.",
+        remedy "None.";
+    /// It is done.
+    deactivation_done(resource) "rc" 41 Info "resource {1} deactivation done", to SYSLOG,
+        meaning "The resource is no longer active on this server.",
+        remedy "None.";
     /// Deactivation failure.
-    deactivation_failed(resource, code, reason) "rc" 42 Error "resource {1} deactivation failed, code {2} text {3}",
+    deactivation_failed(resource, code, reason) "rc" 42 Error "resource {1} deactivation failed, code {2} text {3}", to EVERYWHERE,
         meaning "The resource could not be deactivated and starts nowhere else until it is. The code is 1: the text says what failed.",
         remedy "Remove the cause named.";
     /// Move.
     group_move(group; server) "rc" 50 Info "group {1} move begins",
-        meaning "An operator or a failback moves the group to the server named.",
+        meaning "An operator moves the group to the server named.",
         remedy "None.";
+    /// End of a move.
+    group_moved(group; server) "rc" 51 Info "group {1} move done",
+        meaning "The group is online on the server named.",
+        remedy "None.";
+    /// A move that came to nothing.
+    group_move_failed(group; reason) "rc" 52 Error "group {1} move failed",
+        meaning "The group is not where the operator wanted it.",
+        remedy "Remove the cause named, then move it again; see clpstat --why GROUP.";
     /// Failover.
     group_failover(group; reason) "rc" 60 Info "group {1} failover begins",
         meaning "The group starts on another server because of a failure.",
         remedy "Repair the failure, then move the group back.";
+    /// End of a failover.
+    group_failed_over(group; server) "rc" 61 Info "group {1} failover done",
+        meaning "The group is online on the server named.",
+        remedy "Repair the failure, then move the group back.";
+    /// A failover that came to nothing.
+    group_failover_failed(group; reason) "rc" 62 Error "group {1} failover failed",
+        meaning "The group is not online where the failover was to bring it.",
+        remedy "Remove the cause named; see clpstat --why GROUP.";
     /// Where a failover goes.
     destination_chosen(server, group, reason) "rc" 64 Info "server {1} chosen as destination of group {2}, reason {3}",
         meaning "The first server of the failover policy that can take the group.",
@@ -228,8 +335,20 @@ catalogue! { examples_of_all:
     no_destination(group, reason) "rc" 65 Error "no usable destination for group {1}, reason {2}",
         meaning "The group should run, and every server of its policy was passed over for the reason named.",
         remedy "Bring one of its servers into a state in which it can take the group.";
+    /// Failback.
+    group_failback(group; server) "rc" 74 Info "group {1} failback begins",
+        meaning "The first server of its policy is back, and the group returns to it.",
+        remedy "None.";
+    /// End of a failback.
+    group_failed_back(group; server) "rc" 75 Info "group {1} failback done",
+        meaning "The group is online on its first server.",
+        remedy "None.";
+    /// A failback that came to nothing.
+    group_failback_failed(group; reason) "rc" 76 Error "group {1} failback failed",
+        meaning "The group did not come back to its first server.",
+        remedy "Remove the cause named, then move it with clpgrp -m; see clpstat --why GROUP.";
     /// Two owners.
-    double_owner(group; servers) "rc" 92 Error "group {1} found active on two or more servers",
+    double_owner(group; servers) "rc" 92 Error "group {1} found active on two or more servers", to EVERYWHERE,
         meaning "Both sides of a network partition went on; one copy is stopped, both where data are shared.",
         remedy "Check the data. Configure a partition resolution that can prove which side may go on.";
     /// Final action after a failed activation: the group was stopped.
@@ -301,7 +420,7 @@ catalogue! { examples_of_all:
         meaning "The monitor rests: its target is not active here, the cluster was suspended or the service stops.",
         remedy "None.";
     /// Monitor error.
-    monitor_error(monitor, code, reason) "rm" 9 Error "monitor {1} found an error, code {2} text {3}",
+    monitor_error(monitor, code, reason) "rm" 9 Error "monitor {1} found an error, code {2} text {3}", to EVERYWHERE,
         meaning "The monitored object failed; recovery follows. The code is 1: the text says what failed.",
         remedy "Repair the object.";
     /// Final action of a monitor: its target was stopped.
@@ -328,9 +447,17 @@ catalogue! { examples_of_all:
     recovery_reboot(monitor; reason) "rm" 17 Info "machine reboot requested by monitor {1}",
         meaning "The recovery ladder is at its end: this server reboots.",
         remedy "Repair the object.";
+    /// Nothing to act upon.
+    recovery_without_target(target; monitor) "rm" 25 Warning "recovery skipped because target {1} is not active",
+        meaning "The monitor found an error, and what its recovery would act upon is not active on this server.",
+        remedy "Repair the object.";
     /// Monitor normal.
     monitor_recovered(monitor) "rm" 26 Info "{1} left the error state",
         meaning "The monitored object works again.",
+        remedy "None.";
+    /// What probes wait for is being recorded.
+    evidence_begins(monitor, timeout) "rm" 130 Info "extra diagnostics for monitor {1} begin (timeout {2})",
+        meaning "A check exceeded its time; what all probes of this server wait for is recorded (emergency/dumpcollect/use).",
         remedy "None.";
     /// What probes waited for was recorded.
     evidence_written(monitor; file) "rm" 131 Info "extra diagnostics for monitor {1} done",
@@ -464,6 +591,38 @@ catalogue! { examples_of_all:
     declared_off(server) "cl" 902 Warning "an operator states that server {1} is switched off",
         meaning "The server may not have heard that a suspension is over; its groups are not waited for any more (clpcl --resume --dead).",
         remedy "Make sure that it is off: if it still runs its groups, they are active twice.";
+    /// A start was asked for.
+    cluster_start_asked(what, by) "cl" 1 Info "start of {1} asked for by {2}",
+        meaning "The cluster service is started.",
+        remedy "None.";
+    /// A stop was asked for.
+    cluster_stop_asked(what, by) "cl" 2 Info "stop of {1} asked for by {2}",
+        meaning "The cluster service of every server stops; the operating systems go on.",
+        remedy "None.";
+    /// A suspension was asked for.
+    cluster_suspend_asked(what, by) "cl" 3 Info "suspend of {1} asked for by {2}",
+        meaning "Monitoring and takeovers will rest on all servers.",
+        remedy "Resume with clpcl --resume.";
+    /// A resumption was asked for.
+    cluster_resume_asked(what, by) "cl" 4 Info "resume of {1} asked for by {2}",
+        meaning "Monitoring and takeovers will work again on all servers.",
+        remedy "None.";
+    /// A start came to nothing.
+    cluster_start_failed(what, reason) "cl" 11 Error "start of {1} failed ({2})",
+        meaning "The cluster service was asked to start and did not.",
+        remedy "Remove the cause named.";
+    /// A stop came to nothing.
+    cluster_stop_failed(what, reason) "cl" 12 Error "stop of {1} failed ({2})",
+        meaning "The stop that was asked for was refused or did not come to its end.",
+        remedy "Remove the cause named.";
+    /// A suspension came to nothing.
+    cluster_suspend_failed(what, reason) "cl" 13 Error "suspend of {1} failed ({2})",
+        meaning "The suspension that was asked for was refused.",
+        remedy "Remove the cause named.";
+    /// A resumption came to nothing.
+    cluster_resume_failed(what, reason) "cl" 14 Error "resume of {1} failed ({2})",
+        meaning "The resumption that was asked for was refused.",
+        remedy "Remove the cause named.";
     /// Suspended.
     cluster_suspended() "cl" 900 Info "the cluster has been suspended",
         meaning "Monitoring and takeovers rest, groups go on.",
@@ -480,6 +639,26 @@ catalogue! { examples_of_all:
     ratio_ended() "cl" 904 Info "time-outs are normal again",
         meaning "The temporary time-out ratio is over, by its time or by order.",
         remedy "None.";
+    /// A shutdown was asked for.
+    down_asked(what, by) "down" 1 Info "shutdown of {1} asked for by {2}",
+        meaning "The cluster service stops, then the operating system is shut down.",
+        remedy "None.";
+    /// A reboot was asked for.
+    down_reboot_asked(what, by) "down" 2 Info "reboot of {1} asked for by {2}",
+        meaning "The cluster service stops, then the operating system is rebooted.",
+        remedy "None.";
+    /// A shutdown came to nothing.
+    down_failed(what, reason) "down" 11 Error "shutdown of {1} failed ({2})",
+        meaning "The shutdown that was asked for was refused or did not come to its end.",
+        remedy "Remove the cause named.";
+    /// A reboot came to nothing.
+    down_reboot_failed(what, reason) "down" 12 Error "reboot of {1} failed ({2})",
+        meaning "The reboot that was asked for was refused or did not come to its end.",
+        remedy "Remove the cause named.";
+    /// A slow check of user space.
+    userw_slow(monitor; values) "userw" 1 Warning "polling of {1} was slow; args timeout, tick rate, actual time, warning ratio",
+        meaning "The check of user space ended, but took more than the configured part of its time-out (mainstay/delaywarn/monitor).",
+        remedy "Find out what slows this server down.";
     /// A configuration arrived.
     configuration_uploaded(by) "cfmgr" 1 Info "configuration data uploaded by {1}",
         meaning "A new configuration was distributed; it is in force from the next start of the service.",

@@ -48,6 +48,34 @@ impl Level {
     }
 }
 
+/// Where an alert goes unless the configuration says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Destinations {
+    /// The alert record.
+    pub record: bool,
+    /// Syslog.
+    pub syslog: bool,
+    /// Mail.
+    pub mail: bool,
+    /// SNMP trap.
+    pub trap: bool,
+}
+
+impl Destinations {
+    /// Record and syslog: nearly every alert.
+    pub const USUAL: Destinations = Destinations { record: true, syslog: true, mail: false, trap: false };
+    /// Everywhere: what must not be overlooked.
+    pub const EVERYWHERE: Destinations = Destinations { record: true, syslog: true, mail: true, trap: true };
+    /// Syslog alone: steps that would fill the record.
+    pub const SYSLOG: Destinations = Destinations { record: false, syslog: true, mail: false, trap: false };
+
+    /// As in the manual: `record, syslog`.
+    pub fn words(self) -> String {
+        let all = [(self.record, "record"), (self.syslog, "syslog"), (self.mail, "mail"), (self.trap, "trap")];
+        all.into_iter().filter(|(goes, _)| *goes).map(|(_, name)| name).collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// An entry of the catalogue.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
@@ -57,6 +85,8 @@ pub struct Entry {
     pub id: u32,
     /// Level.
     pub level: Level,
+    /// Where it goes.
+    pub destinations: Destinations,
     /// Text; `{1}`, `{2}`, … are the fields.
     pub text: &'static str,
     /// Name of what follows the text after a colon: the list's texts have no place for a reason, ours always have one.

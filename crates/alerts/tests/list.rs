@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use clp_alerts::{Alert, Level};
+use clp_alerts::{Alert, Destinations, Level};
 
 fn list() -> BTreeMap<(&'static str, u32), (&'static str, &'static str)> {
     let rows = include_str!("data/events.csv").lines().filter(|line| !line.starts_with('#'));
@@ -32,6 +32,36 @@ fn every_message_below_900_is_the_one_of_the_event_list() {
         let name = format!("{}/{}", entry.module, entry.id);
         let found = list.get(&(entry.module, entry.id));
         assert_eq!(found, Some(&(level(entry.level), entry.text)), "{name} as the list has it");
+    }
+}
+
+/// The list's default destinations where they are not the alert record and syslog.
+const ELSEWHERE: [(&str, u32, Destinations); 16] = [
+    ("pm", 11, Destinations::EVERYWHERE),
+    ("pm", 13, Destinations::EVERYWHERE),
+    ("pm", 20, Destinations::EVERYWHERE),
+    ("pm", 22, Destinations::EVERYWHERE),
+    ("nm", 2, Destinations::EVERYWHERE),
+    ("nm", 10, Destinations::EVERYWHERE),
+    ("nm", 20, Destinations::EVERYWHERE),
+    ("rc", 30, Destinations::SYSLOG),
+    ("rc", 31, Destinations::SYSLOG),
+    ("rc", 32, Destinations::EVERYWHERE),
+    ("rc", 40, Destinations::SYSLOG),
+    ("rc", 41, Destinations::SYSLOG),
+    ("rc", 42, Destinations::EVERYWHERE),
+    ("rc", 92, Destinations::EVERYWHERE),
+    ("rm", 7, Destinations::EVERYWHERE),
+    ("rm", 9, Destinations::EVERYWHERE),
+];
+
+#[test]
+fn every_message_goes_where_the_event_list_sends_it() {
+    for alert in Alert::examples() {
+        let entry = alert.entry();
+        let found = ELSEWHERE.iter().find(|(module, id, _)| (*module, *id) == (entry.module, entry.id));
+        let wanted = found.map_or(Destinations::USUAL, |(_, _, to)| *to);
+        assert_eq!(entry.destinations, wanted, "{}/{}", entry.module, entry.id);
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use crate::ids::{GroupId, MonitorId, ResourceId, ServerId};
+use crate::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
 use crate::message::{Answer, Factor, Frame, Letter, Origin};
 use crate::plan::{AfterStop, FinalAction};
 use crate::recovery::{MonitorOrder, Step};
+use crate::relocating::Relocation;
 
 /// Something to be done.
 #[derive(Debug, Clone)]
@@ -177,6 +178,19 @@ pub enum Wait {
     Failed,
 }
 
+/// How the wait of a server that starts ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SyncWaitEnd {
+    /// Every server is there.
+    AllArrived,
+    /// The time is over; these are silent.
+    Expired(ServerSet),
+    /// The time is over, and no LAN reaches these, which live.
+    Unreached(ServerSet),
+    /// The cluster runs already or was started by hand, or the service stops.
+    Cancelled(String),
+}
+
 /// A fact for operators; the shell turns it into a catalogue entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each variant's fields are the names in its sentence")]
@@ -203,10 +217,12 @@ pub enum Alert {
     GroupFailed { group: GroupId, reason: String },
     /// A group could not be deactivated here.
     GroupStopFailed { group: GroupId, reason: String },
-    /// The coordinator fails a group over.
-    GroupFailover { group: GroupId, to: ServerId, reason: String },
-    /// The coordinator moves a group.
-    GroupMove { group: GroupId, to: ServerId },
+    /// The coordinator lets a group go to another server.
+    RelocationBegins { group: GroupId, kind: Relocation, to: ServerId, reason: String },
+    /// It is online there.
+    RelocationEnded { group: GroupId, kind: Relocation, on: ServerId },
+    /// It did not come there.
+    RelocationFailed { group: GroupId, kind: Relocation, reason: String },
     /// A group that should run must wait; `nowhere` when no server can take it.
     GroupStranded { group: GroupId, reason: String, nowhere: bool },
     /// A group was found active on two servers.
@@ -233,6 +249,18 @@ pub enum Alert {
     DeclaredOff { server: ServerId },
     /// Time-outs are multiplied for a time, and this server knows of it; with 1 that is over.
     TimeoutRatio { ratio: u32, span: Duration },
+    /// This server waits for the others before any group is started, at most this long.
+    SyncWaitBegins { limit: Duration },
+    /// It waits no longer.
+    SyncWaitOver { how: SyncWaitEnd },
+    /// A server is alive, but no LAN has reached it for longer than the time-out.
+    Unreachable { server: ServerId },
+    /// A LAN reaches it again.
+    Reachable { server: ServerId },
+    /// Every server stops its service, and this one with them.
+    ClusterStops { then: AfterStop },
+    /// No recovery follows a monitor's error, because what it would act on is not active here.
+    RecoveryWithoutTarget { monitor: MonitorId },
     /// The cluster was suspended or resumed, and this server knows of it.
     Suspended { on: bool },
     /// A group waits for another one before it starts, or no longer; when that expires or fails the start is given up.

@@ -19,6 +19,7 @@ use crate::plan::Plan;
 use crate::ratio::Extending;
 use crate::recovery::Monitors;
 use crate::single::Single;
+use crate::telling::SyncWait;
 use crate::time::Time;
 use crate::view::Views;
 
@@ -79,6 +80,9 @@ pub struct Cluster {
     pub(crate) causes: Vec<Vec<(Time, String)>>,
     pub(crate) phases: Vec<Phase>,
     pub(crate) suspended_told: bool,
+    pub(crate) sync_wait: SyncWait,
+    /// Since when a server is alive and no LAN reaches it, and whether that was told.
+    pub(crate) unreached: Vec<Option<(Time, bool)>>,
     suspended_kept: bool,
     pub(crate) extending: Extending,
     /// When this engine ran last.
@@ -124,6 +128,8 @@ impl Cluster {
             causes: vec![Vec::new(); plan.groups.len()],
             phases: vec![Phase::Possible; plan.groups.len()],
             suspended_told: false,
+            sync_wait: SyncWait::Untold,
+            unreached: vec![None; servers],
             suspended_kept: identity.suspended,
             extending: Extending::new(identity.ratio, now),
             ran: now,
@@ -231,6 +237,7 @@ impl Cluster {
         self.watch_commands(now);
         self.watch_resource_orders(now);
         self.sync_monitors();
+        self.note_sync_wait(now);
         self.note_phases(now);
         self.finish_leaving(now);
         self.forget_reboots(now);
@@ -253,6 +260,7 @@ impl Cluster {
         let frame =
             self.contact.frame(now, mode, self.views.promised, self.views.epoch(), report, &held, self.identity.generation);
         self.out.push(Action::Beat(frame));
+        self.watch_reach(now);
         self.spread_report(now, false);
         self.repeat_view_messages(now);
         self.repeat_command(now);

@@ -4,6 +4,7 @@ use crate::action::{Action, Alert};
 use crate::cluster::Cluster;
 use crate::ids::{GroupId, ServerId, ServerSet};
 use crate::message::{Factor, GroupReport, OrderKind, Phase};
+use crate::relocating::Relocation;
 use crate::time::Time;
 
 impl Cluster {
@@ -40,7 +41,9 @@ impl Cluster {
                 planned.activate_failover,
                 self.plan.server(next)
             );
+            self.relocation_failed_on(group, server, &failed.reason);
             self.leave_failed(group, server, &why);
+            self.relocation_begins(group, Relocation::Failover, next, &why);
             self.document.groups[group.index()].activation_failovers[position] = count + 1;
             self.document_changed(now);
             self.order(now, group, server, OrderKind::Stop { factor: Factor::GroupFailover }, why);
@@ -52,6 +55,7 @@ impl Cluster {
                 planned.activate_failover,
                 if words.is_empty() { "" } else { "; " }
             );
+            self.relocation_failed_on(group, server, &failed.reason);
             self.order(now, group, server, OrderKind::Final { position: failed.position }, why);
         }
     }
@@ -94,6 +98,7 @@ impl Cluster {
             Some(next) => {
                 let why = format!("{why}; failover to {}", self.plan.server(next));
                 self.leave_failed(group, server, &why);
+                self.relocation_begins(group, Relocation::Failover, next, &why);
                 self.document_changed(now);
                 self.order(now, group, server, OrderKind::Stop { factor: Factor::GroupFailover }, why);
                 true

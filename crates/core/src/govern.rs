@@ -3,6 +3,7 @@
 //! Run after every event. Everything is derived from what servers report and from the document of wishes and counters;
 //! an order that got lost is repeated until the target's report names it.
 
+use crate::action::{Action, Alert};
 use crate::cluster::Cluster;
 use crate::ids::{GroupId, ServerId, ServerSet};
 use crate::message::{Factor, GroupReport, Member, Mode, OrderKind, Phase};
@@ -40,6 +41,7 @@ impl Cluster {
                 let elsewhere = intent.last.is_some_and(|last| last != member.server);
                 if planned.failback_auto && first && intent.run && elsewhere && self.document.started {
                     intent.target = Some(member.server);
+                    intent.failback = true;
                     let why = format!("failback: {} is back", self.plan.server(member.server));
                     intent.why.clone_from(&why);
                     self.cause(now, group, why);
@@ -59,6 +61,7 @@ impl Cluster {
     pub(crate) fn follow_document(&mut self, now: Time) {
         match self.document.stopping {
             Some(then) if !self.emergency && self.leaving.as_ref().is_none_or(|leaving| !leaving.all) => {
+                self.out.push(Action::Alert(Alert::ClusterStops { then }));
                 self.leave(now, None, then, true);
             }
             // It is over where it failed. Who said farewell goes.
@@ -200,8 +203,10 @@ impl Cluster {
                     && self.contact.right(now, &self.partition).is_ok()
                 {
                     let why = format!("move to {}: {}", self.plan.server(target), intent.why);
+                    self.relocation_begins(group, self.wanted_relocation(group), target, &why);
                     self.order(now, group, server, OrderKind::Stop { factor: Factor::GroupMove }, why);
                 } else if !settled || (intent.target.is_some() && usable.is_none() && !waits) {
+                    self.relocation_ends(group, server);
                     let intent = &mut self.document.groups[group.index()];
                     intent.last = Some(server);
                     intent.after_failure = false;
@@ -212,6 +217,10 @@ impl Cluster {
                 }
             }
             Phase::OnlineFailure => self.activation_failed(now, group, server, report, frozen),
+            Phase::OfflineFailure => {
+                let reason = format!("it could not be stopped on {}", self.plan.server(server));
+                self.relocation_breaks_off(group, &reason);
+            }
             _ => {}
         }
     }

@@ -28,6 +28,10 @@ impl Cluster {
                 let (blame, action) = (Blame::Monitor(id), self.plan.monitor(id).action);
                 self.out.push(Action::Alert(Alert::Withheld { blame, action, restraint: Restraint::Disabled }));
             }
+            let on_server = self.plan.monitor(id).recovery == crate::plan::RecoveryTarget::LocalServer;
+            if step == Step::Error && !on_server && targets(&self.plan, id, &self.executor).is_empty() {
+                self.out.push(Action::Alert(Alert::RecoveryWithoutTarget { monitor: id }));
+            }
         }
         if let Step::Final(action) = step {
             let groups: Vec<GroupId> = targets(&self.plan, id, &self.executor).into_iter().map(|(group, _)| group).collect();

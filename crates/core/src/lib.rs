@@ -31,6 +31,7 @@ mod placing;
 pub mod plan;
 pub mod ratio;
 pub mod recovery;
+pub mod relocating;
 pub mod single;
 pub mod status;
 mod suspending;

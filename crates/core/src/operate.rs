@@ -34,6 +34,7 @@ impl Cluster {
             let intent = &mut self.document.groups[id.index()];
             intent.run = true;
             intent.target = server;
+            intent.failback = false;
             intent.excluded = ServerSet::EMPTY;
             intent.after_failure = false;
             intent.last = None;
@@ -127,6 +128,7 @@ impl Cluster {
             let Goal::Online { group, on } = *goal else { continue };
             let intent = &mut self.document.groups[group.index()];
             intent.target = on;
+            intent.failback = false;
             intent.excluded = ServerSet::EMPTY;
             intent.why = "moved by an operator".into();
             self.forget_failovers(group);

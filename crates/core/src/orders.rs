@@ -2,11 +2,14 @@
 //!
 //! Which order is given stands in `govern.rs`. A target checks its own right before it starts anything (rule R2).
 
+use std::collections::BTreeMap;
+
 use crate::cluster::Cluster;
 use crate::fits::{first_serial, is_serial};
 use crate::ids::{GroupId, ServerId, ServerSet};
 use crate::message::{Member, Message, Order, OrderKind, Phase};
 use crate::plan::Plan;
+use crate::relocating::Relocation;
 use crate::time::Time;
 use crate::view::View;
 use crate::waits::Waiting;
@@ -36,6 +39,8 @@ pub struct Orders {
     pub(crate) nowhere: Vec<bool>,
     /// The last stop by a final action that was taken note of: where, and under which order it had been started.
     pub(crate) given_up: Vec<Option<(Member, u64)>>,
+    /// Groups that were told to leave for another server, and which.
+    pub(crate) relocating: BTreeMap<GroupId, (Relocation, ServerId)>,
     serial: u64,
     /// Groups that wait for others to be online.
     pub(crate) start_waits: Vec<Option<Waiting>>,
@@ -56,6 +61,7 @@ impl Orders {
             stranded: vec![String::new(); groups],
             nowhere: vec![false; groups],
             given_up: vec![None; groups],
+            relocating: BTreeMap::new(),
             serial: 0,
             start_waits: vec![None; groups],
             stop_waits: vec![None; groups],

@@ -10,6 +10,7 @@ use crate::ids::{GroupId, ServerId, ServerSet};
 use crate::message::{OrderKind, Origin};
 use crate::placement::{Candidates, Decision, choose};
 use crate::plan::Exclusion;
+use crate::relocating::Relocation;
 use crate::time::Time;
 
 /// Why a group may not be started yet.
@@ -26,6 +27,8 @@ impl Cluster {
     pub(crate) fn place(&mut self, now: Time, group: GroupId, frozen: ServerSet) {
         let intent = &self.document.groups[group.index()];
         if !intent.run || self.document.stopping.is_some() {
+            let why = if intent.run { "every server stops".into() } else { intent.why.clone() };
+            self.relocation_breaks_off(group, &why);
             self.orders.stranded[group.index()].clear();
             self.orders.start_waits[group.index()] = None;
             return;
@@ -64,6 +67,7 @@ impl Cluster {
                     self.out.push(Action::Alert(Alert::ServerGroupExhausted { group, server_group }));
                 }
             }
+            self.relocation_breaks_off(group, &reason);
             self.strand(now, group, reason, true);
             return;
         };
@@ -77,7 +81,7 @@ impl Cluster {
         }
         let intent = &mut self.document.groups[group.index()];
         let after_failure = lost.is_some() || intent.after_failure;
-        let moved = intent.target == Some(chosen);
+        let moved = intent.target == Some(chosen) && intent.last.is_some();
         let origin = match (after_failure, intent.last) {
             (true, _) => Origin::Failure,
             (false, Some(_)) => Origin::Moved,
@@ -94,9 +98,9 @@ impl Cluster {
         }
         self.cause(now, group, text);
         if after_failure {
-            self.out.push(Action::Alert(Alert::GroupFailover { group, to: chosen, reason: why.clone() }));
+            self.relocation_begins(group, Relocation::Failover, chosen, &why);
         } else if moved {
-            self.out.push(Action::Alert(Alert::GroupMove { group, to: chosen }));
+            self.relocation_begins(group, self.wanted_relocation(group), chosen, &why);
         }
         let absent = self.plan.server_ids().filter(|server| !self.views.members().contains(server)).collect();
         self.order(now, group, chosen, OrderKind::Start { origin, absent }, why);

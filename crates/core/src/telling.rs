@@ -1,8 +1,8 @@
 //! What one server tells: its report to the others, what happened to operators and to each group's cause chain.
 
-use crate::action::{Action, Alert};
+use crate::action::{Action, Alert, SyncWaitEnd};
 use crate::cluster::Cluster;
-use crate::ids::{GroupId, ServerId};
+use crate::ids::{GroupId, ServerId, ServerSet};
 use crate::message::{Message, Phase, Report};
 use crate::time::Time;
 
@@ -12,6 +12,14 @@ const CAUSES_MAX: usize = 100;
 const RESOLUTIONS_MAX: usize = 64;
 /// Frames after which a report that they contradict is dropped: one is overtaken by the report that it does not know of.
 const CONTRADICTED_FRAMES: u64 = 3;
+
+/// What was told of the server sync wait of this start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SyncWait {
+    Untold,
+    Waiting,
+    Over,
+}
 
 impl Cluster {
     /// A report with a version above what its server itself announces, frame after frame, is none of its own: it is dropped, or
@@ -101,6 +109,68 @@ impl Cluster {
                 _ => {}
             }
             self.out.push(Action::Alert(alert));
+        }
+    }
+
+    /// Tell operators that this server waits for the others at its start, and how that ends.
+    pub(crate) fn note_sync_wait(&mut self, now: Time) {
+        let limit = self.plan.timing.sync_wait;
+        match self.sync_wait {
+            SyncWait::Over => {}
+            SyncWait::Untold if limit.is_zero() || self.plan.servers.len() < 2 => self.sync_wait = SyncWait::Over,
+            SyncWait::Untold => {
+                self.sync_wait = SyncWait::Waiting;
+                self.out.push(Action::Alert(Alert::SyncWaitBegins { limit }));
+            }
+            SyncWait::Waiting => {
+                let Some(how) = self.sync_wait_end(now) else { return };
+                self.sync_wait = SyncWait::Over;
+                self.out.push(Action::Alert(Alert::SyncWaitOver { how }));
+            }
+        }
+    }
+
+    fn sync_wait_end(&self, now: Time) -> Option<SyncWaitEnd> {
+        let stops = self.leaving.is_some() || self.emergency || self.document.stopping.is_some();
+        if stops {
+            return Some(SyncWaitEnd::Cancelled("the cluster service stops".into()));
+        }
+        if !self.document.started {
+            return None;
+        }
+        let missing: ServerSet = self.plan.server_ids().filter(|server| !self.views.has(self.member(*server))).collect();
+        let unreached = self.out_of_reach(now);
+        if missing.is_empty() {
+            Some(SyncWaitEnd::AllArrived)
+        } else if now.since(self.start) < self.plan.timing.sync_wait {
+            Some(SyncWaitEnd::Cancelled("the cluster runs".into()))
+        } else if unreached.is_empty() {
+            Some(SyncWaitEnd::Expired(missing))
+        } else {
+            Some(SyncWaitEnd::Unreached(unreached))
+        }
+    }
+
+    /// Tell operators which servers are alive while no LAN reaches them; a moment of it, as at a start, is no news.
+    pub(crate) fn watch_reach(&mut self, now: Time) {
+        let out = self.out_of_reach(now);
+        for server in self.contact.others() {
+            let was = &mut self.unreached[server.index()];
+            match (out.has(server), *was) {
+                (true, None) => *was = Some((now, false)),
+                (true, Some((since, false))) if now.since(since) >= self.plan.timing.timeout => {
+                    *was = Some((since, true));
+                    self.out.push(Action::Alert(Alert::Unreachable { server }));
+                }
+                (false, Some((_, told))) => {
+                    *was = None;
+                    // One that died meanwhile is told of as that.
+                    if told && self.contact.is_heard(now, server, true) {
+                        self.out.push(Action::Alert(Alert::Reachable { server }));
+                    }
+                }
+                _ => {}
+            }
         }
     }
 

@@ -234,6 +234,8 @@ impl Cluster {
         }
         if view.epoch.server == self.identity.me {
             self.orders.new_view(&view);
+        } else {
+            self.orders.relocating.clear();
         }
         // Newcomers wait for the acknowledgement that the view allows.
         self.next_beat = now;

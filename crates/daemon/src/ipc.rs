@@ -27,6 +27,13 @@ pub struct Watch {
 pub enum Told {
     /// A check ended.
     Found(Found),
+    /// A check exceeded its time, and what the probes wait for is being recorded.
+    EvidenceBegins {
+        /// Name of the monitor.
+        monitor: String,
+        /// The time, in milliseconds.
+        timeout_ms: u64,
+    },
     /// What the probes waited for when a check exceeded its time was recorded.
     Evidence {
         /// Name of the monitor.

@@ -232,6 +232,8 @@ fn probe(loaded: &Loaded, index: usize, pid: Option<u32>, ratio: &AtomicU32, sto
         let timed_out = failed.as_ref().is_some_and(|failed| failed.kind == monitors::FailureKind::TimedOut);
         // Of a row of time-outs the first says most.
         if timed_out && !was_late && common.timeout_evidence {
+            let timeout_ms = u64::try_from(common.timeout.as_millis()).unwrap_or(u64::MAX);
+            let _ = results.send(Told::EvidenceBegins { monitor: config.name.clone(), timeout_ms });
             let words = failed.as_ref().map(ToString::to_string).unwrap_or_default();
             let written = monitors::evidence::collect(&loaded.root.log(), &config.name, &words);
             let written = written.map(|path| path.display().to_string()).map_err(|cause| cause.to_string());

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use clp_alerts::Alert;
 use clp_core::plan::AfterStop;
+use clp_services::alertlog::RECORDS_MAX;
 use clp_sys::paths::Root;
 
 use crate::exit;
@@ -21,10 +22,14 @@ const MONITORD_PAUSE: Duration = Duration::from_secs(1);
 
 /// Who asks for the end of the server, in the words of the record.
 const ASKING: &str = "clusterpro";
+/// The processes as operators read of them.
+const ENGINE: &str = "clusterpro engine";
+const MONITORD: &str = "clusterpro monitord";
 
 enum Ended {
     Engine(Option<u8>, String),
-    Monitord,
+    /// Why, unless it ended because the engine did.
+    Monitord(Option<String>),
 }
 
 /// Run the cluster service of this server until it stops.
@@ -41,7 +46,7 @@ pub fn main() -> ExitCode {
     let _lock = match lock(&root) {
         Ok(lock) => lock,
         Err(reason) => {
-            setup::write_alert(&root, &Alert::already_running());
+            setup::write_alert(&root, RECORDS_MAX, &Alert::already_running());
             setup::complain(&reason.to_string());
             return ExitCode::FAILURE;
         }
@@ -54,11 +59,18 @@ pub fn main() -> ExitCode {
             let missing = !root.conf().exists();
             setup::write_alert(
                 &root,
+                RECORDS_MAX,
                 &if missing { Alert::configuration_missing(&reason) } else { Alert::configuration_bad(&reason) },
             );
             return ExitCode::from(exit::CANNOT_START);
         }
     };
+    let records_max = loaded.configuration.cluster.alert_records;
+    if let Err(reason) = setup::own_position(&loaded.configuration) {
+        setup::complain(&reason.to_string());
+        setup::write_alert(&root, records_max, &Alert::own_name_unknown(&reason));
+        return ExitCode::from(exit::CANNOT_START);
+    }
     let (ended, news) = mpsc::channel();
     // The engine's standard input is held open here and nowhere else: its end tells the engine that its parent is gone.
     let mut engine = match start("engine") {
@@ -74,7 +86,11 @@ pub fn main() -> ExitCode {
     let mut started = Instant::now();
     loop {
         match news.recv() {
-            Ok(Ended::Monitord) => {
+            Ok(Ended::Monitord(died)) => {
+                if let Some(words) = died {
+                    setup::write_alert(&root, records_max, &Alert::process_died(MONITORD, &words));
+                    setup::write_alert(&root, records_max, &Alert::process_again(MONITORD));
+                }
                 let pause = if started.elapsed() < MONITORD_PAUSE { MONITORD_PAUSE } else { Duration::ZERO };
                 drop(monitord_input.take());
                 monitord_input = run_monitord(&ended, pause);
@@ -122,35 +138,46 @@ fn run_monitord(ended: &mpsc::Sender<Ended>, pause: Duration) -> Option<std::pro
     let input = child.stdin.take();
     let ended = ended.clone();
     std::thread::spawn(move || {
-        let _ = child.wait();
-        let _ = ended.send(Ended::Monitord);
+        let died = match child.wait() {
+            Ok(status) if status.success() => None,
+            Ok(status) => Some(status.to_string()),
+            Err(cause) => Some(cause.to_string()),
+        };
+        let _ = ended.send(Ended::Monitord(died));
     });
     input
 }
 
 fn after_engine(loaded: &Loaded, code: Option<u8>, words: &str) -> ExitCode {
     let root = &loaded.root;
+    let records_max = loaded.configuration.cluster.alert_records;
     match code {
         Some(exit::STOPPED) => ExitCode::SUCCESS,
-        Some(exit::CANNOT_START) => ExitCode::from(exit::CANNOT_START),
-        Some(exit::SHUTDOWN) => power(root, AfterStop::Shutdown),
-        Some(exit::REBOOT) => power(root, AfterStop::Reboot),
-        Some(exit::SYSRQ_PANIC) => power(root, AfterStop::SysrqPanic),
-        Some(exit::KEEPALIVE_RESET) => power(root, AfterStop::KeepaliveReset),
-        Some(exit::KEEPALIVE_PANIC) => power(root, AfterStop::KeepalivePanic),
+        Some(exit::CANNOT_START) => {
+            let code = exit::CANNOT_START.to_string();
+            setup::write_alert(root, records_max, &Alert::process_unusable(ENGINE, &code, "see what it printed"));
+            ExitCode::from(exit::CANNOT_START)
+        }
+        Some(exit::SHUTDOWN) => power(loaded, AfterStop::Shutdown),
+        Some(exit::REBOOT) => power(loaded, AfterStop::Reboot),
+        Some(exit::SYSRQ_PANIC) => power(loaded, AfterStop::SysrqPanic),
+        Some(exit::KEEPALIVE_RESET) => power(loaded, AfterStop::KeepaliveReset),
+        Some(exit::KEEPALIVE_PANIC) => power(loaded, AfterStop::KeepalivePanic),
         _ => {
             let _ = clp_sys::shortage::keep_files();
             // What the engine held may still act: give it up before anything slower happens, the record included.
             setup::give_up(loaded);
             let process_failure = setup::process_failure_action(&loaded.configuration);
-            setup::write_alert(root, &Alert::process_died("clusterpro engine", words));
-            setup::write_alert(root, &setup::process_failure_alert(process_failure));
-            power(root, process_failure)
+            setup::write_alert(root, records_max, &Alert::process_died(ENGINE, words));
+            setup::write_alert(root, records_max, &setup::process_failure_alert(process_failure));
+            power(loaded, process_failure)
         }
     }
 }
 
-fn power(root: &Root, then: AfterStop) -> ExitCode {
+fn power(loaded: &Loaded, then: AfterStop) -> ExitCode {
+    let root = &loaded.root;
+    let tell = |alert: &Alert| setup::write_alert(root, loaded.configuration.cluster.alert_records, alert);
     if then == AfterStop::Nothing {
         return ExitCode::FAILURE;
     }
@@ -158,13 +185,9 @@ fn power(root: &Root, then: AfterStop) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
             match then {
-                AfterStop::SysrqPanic => setup::write_alert(root, &Alert::sysrq_panic_failed(ASKING, &reason.to_string())),
-                AfterStop::KeepaliveReset => {
-                    setup::write_alert(root, &Alert::keepalive_reset_failed(ASKING, &reason.to_string()))
-                }
-                AfterStop::KeepalivePanic => {
-                    setup::write_alert(root, &Alert::keepalive_panic_failed(ASKING, &reason.to_string()))
-                }
+                AfterStop::SysrqPanic => tell(&Alert::sysrq_panic_failed(ASKING, &reason.to_string())),
+                AfterStop::KeepaliveReset => tell(&Alert::keepalive_reset_failed(ASKING, &reason.to_string())),
+                AfterStop::KeepalivePanic => tell(&Alert::keepalive_panic_failed(ASKING, &reason.to_string())),
                 AfterStop::Nothing | AfterStop::Shutdown | AfterStop::Reboot => {}
             }
             setup::complain(&reason.to_string());

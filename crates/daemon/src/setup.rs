@@ -247,9 +247,9 @@ fn stamp(then: Duration) -> String {
     stamp.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y/%m/%d %H:%M:%S.%3f").to_string()
 }
 
-/// Put an alert into the local record, the log and syslog.
-pub fn write_alert(root: &Root, alert: &Alert) {
-    if let Err(cause) = clp_services::alertlog::write(root, alert) {
+/// Put an alert into the local record, the log and syslog; at most `records_max` records are kept.
+pub fn write_alert(root: &Root, records_max: u64, alert: &Alert) {
+    if let Err(cause) = clp_services::alertlog::write(root, alert, records_max) {
         complain(&format!("cannot write {}: {cause}", clp_services::alertlog::path(root).display()));
     }
     write_note(root, &alert.to_string());

@@ -11,6 +11,12 @@ pub const CONTROL_VERSION: u32 = 1;
 /// Longest request or reply line in bytes: a status of 32 servers and 1 000 groups fits many times.
 pub const CONTROL_LINE_MAX: usize = 8 * 1024 * 1024;
 
+/// Field beside those of a [`Request`]: who asks, in words for the alert record. Not proven: whoever may ask may say anything.
+pub const BY: &str = "by";
+
+/// Longest such text that is taken, in bytes.
+pub const BY_MAX: usize = 200;
+
 /// A question or an order to the engine of one server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]
@@ -126,6 +132,8 @@ pub struct MonitorCount {
 pub enum AfterStop {
     /// The operating system keeps running.
     Nothing,
+    /// As before; who asks starts the cluster service again afterwards.
+    Restart,
     /// The operating system is shut down.
     Shutdown,
     /// The operating system is rebooted.

@@ -15,10 +15,12 @@ use clp_sys::paths::Root;
 
 /// Where the system's log listens.
 pub const SYSLOG: &str = "/dev/log";
-/// Records in both files together (`webalert/main/alertlog/maxrecordcount`, default).
+/// Records in both files together where no configuration says otherwise (`webalert/main/alertlog/maxrecordcount`).
 pub const RECORDS_MAX: u64 = 10_000;
-/// Bytes of one file: half of the records at a generous length.
-const BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Bytes of a record at a generous length: a file is full at half of the records, or at as many bytes as those would need.
+const RECORD_BYTES: u64 = 800;
+/// A file of few records may still hold this many bytes.
+const BYTES_MIN: u64 = 64 * 1024;
 /// A line is shorter than this (`clp_alerts::TEXT_MAX` and the columns before it); the last one is looked for in two.
 const LINE_MAX: u64 = 4096;
 /// How long another writer is waited for; a stopped one must not silence the rest.
@@ -31,12 +33,13 @@ pub fn path(root: &Root) -> PathBuf {
     root.path().join("alert/log/alertlog.alt")
 }
 
-/// Record an alert and tell syslog.
+/// Record an alert and tell syslog, as far as its entry wants either; at most `records_max` records are kept.
 ///
 /// # Errors
 /// The record could not be written; syslog was told all the same.
-pub fn write(root: &Root, alert: &Alert) -> io::Result<()> {
-    let written = record(root, alert);
+pub fn write(root: &Root, alert: &Alert, records_max: u64) -> io::Result<()> {
+    let to = alert.entry().destinations;
+    let written = if to.record { record_of(root, alert, &time_now(), records_max) } else { Ok(()) };
     tell_syslog(alert);
     written
 }
@@ -46,20 +49,31 @@ pub fn write(root: &Root, alert: &Alert) -> io::Result<()> {
 /// # Errors
 /// The record could not be written.
 pub fn record(root: &Root, alert: &Alert) -> io::Result<()> {
-    record_of(root, alert, &local_time("%Y/%m/%d %H:%M:%S.%3f"))
+    record_of(root, alert, &time_now(), records_kept(root))
 }
 
-/// Record an alert of the local time `time`, and tell nobody else.
+/// How many records a server keeps: what its configuration says, or the default while none can be read.
+pub fn records_kept(root: &Root) -> u64 {
+    crate::transfer::configured(root).map_or(RECORDS_MAX, |configuration| configuration.cluster.alert_records)
+}
+
+fn time_now() -> String {
+    local_time("%Y/%m/%d %H:%M:%S.%3f")
+}
+
+/// Record an alert of the local time `time`, and tell nobody else; at most `records_max` records are kept.
 ///
 /// # Errors
 /// The record could not be written.
-pub fn record_of(root: &Root, alert: &Alert, time: &str) -> io::Result<()> {
-    append(&path(root), alert, time, &clp_sys::identity::hostname(), RECORDS_MAX)
+pub fn record_of(root: &Root, alert: &Alert, time: &str, records_max: u64) -> io::Result<()> {
+    append(&path(root), alert, time, &clp_sys::identity::hostname(), records_max)
 }
 
-/// Tell syslog alone. Where nobody listens, nobody hears it.
+/// Tell syslog alone, if its entry wants that. Where nobody listens, nobody hears it.
 pub fn tell_syslog(alert: &Alert) {
-    let _ = send(Path::new(SYSLOG), alert);
+    if alert.entry().destinations.syslog {
+        let _ = send(Path::new(SYSLOG), alert);
+    }
 }
 
 fn local_time(format: &str) -> String {
@@ -86,7 +100,7 @@ pub fn append(path: &Path, alert: &Alert, time: &str, host: &str, records_max: u
         _ => false,
     };
     // Without the lock another writer may be at it: a file that is too long once is better than one that is lost.
-    if guard.is_some() && (full || file.metadata()?.len() >= BYTES_MAX) {
+    if guard.is_some() && (full || file.metadata()?.len() >= bytes_max(records_max)) {
         fs::rename(path, older(path))?;
         file = open(path)?;
         torn = "";
@@ -97,6 +111,10 @@ pub fn append(path: &Path, alert: &Alert, time: &str, host: &str, records_max: u
     let line = clp_alerts::record_line(last.unwrap_or(0) + 1, alert, time, host);
     // One write: a crash leaves the whole line or a beginning of it.
     file.write_all(format!("{torn}{line}\n").as_bytes())
+}
+
+fn bytes_max(records_max: u64) -> u64 {
+    (records_max / 2).saturating_mul(RECORD_BYTES).max(BYTES_MIN)
 }
 
 /// The predecessor of a record.

@@ -72,7 +72,7 @@ pub fn is_question(request: &serde_json::Value) -> bool {
 fn is_stop(request: &serde_json::Value) -> bool {
     matches!(
         serde_json::from_value::<control::Request>(request.clone()),
-        Ok(control::Request::StopService { then: control::AfterStop::Nothing, .. })
+        Ok(control::Request::StopService { then: control::AfterStop::Nothing | control::AfterStop::Restart, .. })
     )
 }
 

@@ -20,12 +20,29 @@ pub enum ReachError {
     Failed(String),
 }
 
+/// A request with who asks, for the record.
+fn asking(request: &control::Request) -> Result<serde_json::Value, ReachError> {
+    let mut value = serde_json::to_value(request).map_err(|cause| ReachError::Failed(cause.to_string()))?;
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert(control::BY.into(), who().into());
+    }
+    Ok(value)
+}
+
+/// Who runs this program: its name, the person behind sudo, this server.
+pub fn who() -> String {
+    let program = std::env::args().next().unwrap_or_default();
+    let name = program.rsplit('/').next().unwrap_or_default();
+    let person = std::env::var("SUDO_USER").map(|user| format!(" (sudo by {user})")).unwrap_or_default();
+    format!("{name}{person} on {}", clp_sys::identity::hostname())
+}
+
 /// Ask this server's engine.
 ///
 /// # Errors
 /// [`ReachError`].
 pub fn engine(root: &Root, request: &control::Request) -> Result<control::Reply, ReachError> {
-    let value = serde_json::to_value(request).map_err(|cause| ReachError::Failed(cause.to_string()))?;
+    let value = asking(request)?;
     match ask::engine(root, &value) {
         Ok(Some(reply)) => serde_json::from_value(reply).map_err(|cause| ReachError::Failed(cause.to_string())),
         Ok(None) => Err(ReachError::NotRunning(clp_sys::identity::hostname())),
@@ -76,7 +93,7 @@ pub fn relay(root: &Root, server: &str, request: &control::Request) -> Result<co
     if server == clp_sys::identity::hostname() {
         return engine(root, request);
     }
-    let request = serde_json::to_value(request).map_err(|cause| ReachError::Failed(cause.to_string()))?;
+    let request = asking(request)?;
     match transfer(root, &there(server, &[], Request::Relay { request }))? {
         Reply::Relayed { reply } => serde_json::from_value(reply).map_err(|cause| ReachError::Failed(cause.to_string())),
         other => Err(ReachError::Failed(format!("unexpected reply of {server}: {other:?}"))),
@@ -155,5 +172,5 @@ pub fn push(
     }
     let servers = servers.iter().map(|(name, addresses)| Target { name: name.clone(), addresses: addresses.clone() }).collect();
     switching();
-    transfer(root, &Request::Switch { generation, checksum, servers }).map(drop)
+    transfer(root, &Request::Switch { generation, checksum, servers, by: who() }).map(drop)
 }

@@ -55,6 +55,9 @@ pub enum Request {
         checksum: String,
         /// All servers of the push.
         servers: Vec<Target>,
+        /// Who pushes, for the alert record.
+        #[serde(default)]
+        by: String,
     },
     /// Use the configuration that was kept ready.
     Commit {
@@ -62,6 +65,9 @@ pub enum Request {
         generation: u64,
         /// Its checksum: what is switched to is what was meant.
         checksum: String,
+        /// Who pushes, for the alert record.
+        #[serde(default)]
+        by: String,
     },
     /// Forget it.
     Abort {

@@ -74,7 +74,7 @@ pub fn run(root: &Root, scripts: &Scripts, asked: Asked<'_>) -> Result<(), Strin
     let Asked { from, shelf, name, limit } = asked;
     let own = clp_sys::identity::hostname();
     // A record that cannot be written keeps nobody from the work.
-    let tell = |alert: Alert| drop(alertlog::write(root, &alert));
+    let tell = |alert: Alert| drop(alertlog::write(root, &alert, alertlog::records_kept(root)));
     let may = check(root, shelf, name).and_then(|path| match scripts.turn() {
         Some(turn) => Ok((path, turn)),
         None => Err(format!("{AT_ONCE_MAX} scripts run already; try again when one has ended")),

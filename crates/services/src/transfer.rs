@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use clp_alerts::Alert;
 use clp_sys::paths::Root;
 use rustls::{ClientConfig, ServerConfig, ServerConnection, StreamOwned};
 
@@ -23,7 +24,7 @@ use crate::hold::{self, Holds};
 use crate::remote::{self, CONNECT_LIMIT, EXCHANGE_LIMIT};
 use crate::request::{Reply, Request, Target};
 use crate::script::{self, Asked, Scripts};
-use crate::{ask, stage, tls, trust, wire};
+use crate::{alertlog, ask, stage, tls, trust, wire};
 
 /// Authenticated connections, and commands of this server, served at once: each server may ask twice at the same time.
 const SERVED_MAX: usize = 64;
@@ -125,7 +126,7 @@ impl Drop for Share {
 
 const BUSY: &str = "too many requests at once; try again";
 
-fn configured(root: &Root) -> Option<clp_config::Configuration> {
+pub(crate) fn configured(root: &Root) -> Option<clp_config::Configuration> {
     let bytes = std::fs::read(root.conf()).ok()?;
     let document = clp_config::Document::read(&bytes).ok()?;
     clp_config::Configuration::from_document(&document).ok()
@@ -155,7 +156,7 @@ impl Service {
     fn short_of_files(&self) {
         if let Some((was, now)) = clp_sys::shortage::keep_files() {
             let words = format!("its limit was {was} and is {now} again");
-            let _ = crate::alertlog::write(&self.root, &clp_alerts::Alert::files_short("clusterpro_trn", &words));
+            self.say(&Alert::files_short("clusterpro_trn", &words));
         }
         std::thread::sleep(REFUSED_PAUSE);
     }
@@ -168,7 +169,7 @@ impl Service {
         let Ok(request) = wire::read::<Request>(&mut stream) else { return };
         let reply = match request {
             Request::Forward { server, addresses, inner } => self.forward(&server, &addresses, &inner),
-            Request::Switch { generation, checksum, servers } => self.switch(generation, &checksum, &servers),
+            Request::Switch { generation, checksum, servers, by } => self.switch(generation, &checksum, &servers, &by),
             own => self.carry_out("this server", own),
         };
         let _ = wire::write(&mut stream, &reply);
@@ -218,8 +219,15 @@ impl Service {
             Request::Forward { .. } | Request::Switch { .. } => {
                 Reply::Failed { reason: "a server does not ask on behalf of another".into() }
             }
-            own => self.carry_out(&from.to_string(), own),
+            own => self.carry_out(&self.named(from), own),
         })
+    }
+
+    /// The server behind an address, as the record shows it.
+    fn named(&self, from: SocketAddr) -> String {
+        let servers = configured(&self.root).map(|configuration| configuration.servers).unwrap_or_default();
+        let server = servers.iter().find(|server| server.lan_addresses().contains(&from.ip()));
+        server.map_or_else(|| from.to_string(), |server| format!("server {} ({from})", server.name))
     }
 
     fn carry_out(&self, from: &str, request: Request) -> Reply {
@@ -229,7 +237,7 @@ impl Service {
         let done = |result: Result<(), String>| result.map_or_else(|reason| Reply::Failed { reason }, |()| Reply::Done);
         match request {
             Request::Version => Reply::Version { version: env!("CARGO_PKG_VERSION").into(), engine: self.engine_answers() },
-            Request::StartDaemon => done(self.start_daemon()),
+            Request::StartDaemon => done(self.start_asked(from)),
             Request::Relay { request } => self.relay(&request),
             Request::Script { shelf, name, limit_s } => {
                 let asked = Asked { from, shelf, name: &name, limit: Duration::from_secs(limit_s) };
@@ -243,7 +251,7 @@ impl Service {
             },
             Request::Stage { generation, checksum, files } => done(stage::stage(&self.root, generation, &checksum, &files)),
             Request::Hold { generation } => done(self.hold(generation)),
-            Request::Commit { generation, checksum } => done(self.commit(generation, &checksum)),
+            Request::Commit { generation, checksum, by } => done(self.commit(generation, &checksum, &by)),
             Request::Release { generation } => {
                 self.holds.release(generation);
                 Reply::Done
@@ -276,12 +284,15 @@ impl Service {
         self.holds.take(&self.root, generation, self.engine_answers())
     }
 
-    fn commit(&self, generation: u64, checksum: &str) -> Result<(), String> {
+    fn commit(&self, generation: u64, checksum: &str, by: &str) -> Result<(), String> {
         let is_held = self.holds.has(generation);
         if !is_held {
             self.hold(generation)?;
         }
         let result = stage::commit(&self.root, generation, checksum);
+        if result.is_ok() {
+            self.say(&Alert::configuration_uploaded(if by.is_empty() { "clpcfctrl" } else { by }));
+        }
         if !is_held {
             self.holds.release(generation);
         }
@@ -290,7 +301,7 @@ impl Service {
 
     /// What was kept ready everywhere is switched to: every server is held first, so that no cluster service starts between
     /// the question and the switch; one that cannot be held, and nothing changes anywhere.
-    fn switch(&self, generation: u64, checksum: &str, servers: &[Target]) -> Reply {
+    fn switch(&self, generation: u64, checksum: &str, servers: &[Target], by: &str) -> Reply {
         let own = clp_sys::identity::hostname();
         let ask = |server: &Target, request: Request| {
             let reply = if server.name == own {
@@ -315,7 +326,9 @@ impl Service {
         // The others are not left behind for the sake of one: its answer may have been lost after the switch.
         let behind: Vec<String> = servers
             .iter()
-            .filter_map(|server| ask(server, Request::Commit { generation, checksum: checksum.to_string() }).err())
+            .filter_map(|server| {
+                ask(server, Request::Commit { generation, checksum: checksum.to_string(), by: by.to_string() }).err()
+            })
             .collect();
         for server in servers {
             let _ = ask(server, Request::Release { generation });
@@ -325,6 +338,20 @@ impl Service {
         }
         let behind = behind.join("; ");
         Reply::Failed { reason: format!("{behind}; there the old configuration may still be in force: push again") }
+    }
+
+    /// Start the cluster service, and record who wanted it.
+    fn start_asked(&self, from: &str) -> Result<(), String> {
+        let object = format!("server {}", clp_sys::identity::hostname());
+        self.say(&Alert::cluster_start_asked(&object, from));
+        self.start_daemon().inspect_err(|reason| self.say(&Alert::cluster_start_failed(&object, reason)))
+    }
+
+    /// Record an alert; what it tells of is true whether it can be recorded or not.
+    fn say(&self, alert: &Alert) {
+        if let Err(cause) = alertlog::write(&self.root, alert, alertlog::records_kept(&self.root)) {
+            self.log(&format!("an alert could not be recorded: {cause}: {alert}"));
+        }
     }
 
     fn start_daemon(&self) -> Result<(), String> {

@@ -164,7 +164,7 @@ pub fn transfer_requests() -> Vec<Vec<u8>> {
         Request::StartDaemon,
         Request::Relay { request: serde_json::json!({ "request": "status" }) },
         Request::Stage { generation: 7, checksum: "00".into(), files: vec![file] },
-        Request::Commit { generation: 7, checksum: "00".into() },
+        Request::Commit { generation: 7, checksum: "00".into(), by: String::new() },
         Request::Abort { generation: 7 },
         Request::Forward { server: "server2".into(), addresses: Vec::new(), inner: Box::new(Request::Version) },
     ];

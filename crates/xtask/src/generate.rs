@@ -26,18 +26,20 @@ fn page(name: &str) -> String {
 const MADE_BY: &str = "<!-- made by `cargo xtask generate`; do not edit -->\n";
 
 fn alerts() -> String {
-    let mut text =
-        format!("{MADE_BY}# Alerts\n\n| module | id | level | text | meaning | what to do |\n|---|---|---|---|---|---|\n");
+    let mut text = format!(
+        "{MADE_BY}# Alerts\n\n| module | id | level | text | goes to | meaning | what to do |\n|---|---|---|---|---|---|---|\n"
+    );
     let mut examples = Alert::examples();
     examples.sort_by_key(|alert| (alert.entry().module, alert.entry().id));
     for alert in examples {
         let entry = alert.entry();
         text.push_str(&format!(
-            "| {} | {} | {} | {} | {} | {} |\n",
+            "| {} | {} | {} | {} | {} | {} | {} |\n",
             entry.module,
             entry.id,
             entry.level.word(),
             entry.template(),
+            entry.destinations.words(),
             entry.meaning,
             entry.remedy
         ));

@@ -1,6 +1,6 @@
 //! Messages of groups beside each other, of final actions and of what withholds them.
 
-use crate::{Alert, Entry, Level};
+use crate::{Alert, Destinations, Entry, Level};
 
 catalogue! { examples_of_groups:
     /// A group waits before its start.

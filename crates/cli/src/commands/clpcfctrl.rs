@@ -113,13 +113,6 @@ fn push(parsed: &Parsed) -> Result<(), Failure> {
         })
         .map_err(|cause| format!("{cause}(cfmgr:1)")),
     };
-    if result.is_ok() {
-        let by = format!("clpcfctrl on {}", clp_sys::identity::hostname());
-        // The upload is done whether it can be recorded or not.
-        if let Err(cause) = clp_services::alertlog::write(&root, &clp_alerts::Alert::configuration_uploaded(&by)) {
-            screen::error(&format!("the alert cfmgr 1 could not be recorded: {cause}"));
-        }
-    }
     if parsed.has("--json") {
         screen::line(&difference.json(&running, result.as_ref().err().map(String::as_str)).to_string());
         return result.map_err(Failure::new);

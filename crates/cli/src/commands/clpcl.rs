@@ -99,7 +99,7 @@ fn run(parsed: &Parsed) -> Result<(), Failure> {
     };
     match parsed.mode {
         "-s" => report("Start", start(&root, &servers), all),
-        "-t" => report("Stop", stop(&root, &servers, all, ""), all),
+        "-t" => report("Stop", stop(&root, &servers, AfterStop::Nothing, all, ""), all),
         _ => restart(&root, &servers, all),
     }
 }
@@ -150,7 +150,7 @@ fn restart(root: &Root, servers: &[String], all: bool) -> Result<(), Failure> {
     for server in servers {
         client::is_running(root, server, &[]).map_err(|cause| Failure::new(format!("{cause}; nothing was stopped")))?;
     }
-    let stopped = stop(root, servers, all, " and nothing is started afterwards, that takes clpcl -s");
+    let stopped = stop(root, servers, AfterStop::Restart, all, " and nothing is started afterwards, that takes clpcl -s");
     if all || stopped.iter().any(|(_, result)| result.is_err()) {
         report("Stop", stopped, all)?;
     }
@@ -189,8 +189,8 @@ fn start(root: &Root, servers: &[String]) -> Results {
     })
 }
 
-fn stop(root: &Root, servers: &[String], all: bool, besides: &str) -> Results {
-    let request = Request::StopService { then: AfterStop::Nothing, all };
+fn stop(root: &Root, servers: &[String], then: AfterStop, all: bool, besides: &str) -> Results {
+    let request = Request::StopService { then, all };
     let hint = if besides.is_empty() { "" } else { "; start it with clpcl -s" };
     waiting::goes_on(format!("the stop of {} goes on{besides}; see clpstat", joined(servers)));
     screen::progress(&format!("stopping the cluster service of {} ...", joined(servers)));

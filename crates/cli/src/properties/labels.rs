@@ -33,6 +33,7 @@ const LABELS: &[(&str, &str, &str)] = &[
     ("", "rc/errordetect/rscdeact/norecovery", "No Recovery from Deactivation Errors"),
     ("", "rm/errordetect/norecovery", "No Recovery from Monitor Errors"),
     ("", "mainstay/delaywarn/monitor", "Monitor Delay Warning"),
+    ("", "webalert/main/alertlog/maxrecordcount", "Alert Records Kept"),
     ("", "mainstay/reboot/max", "Reboot Limit"),
     ("", "mainstay/reboot/reset_min", "Reboot Count Is Reset After"),
     ("", "mainstay/port/control", "Port for Internal Communication"),

@@ -39,6 +39,8 @@ pub struct Cluster {
     pub reboot_reset: Duration,
     /// Percent of a monitor's time-out from which on a check is slow; 100: never.
     pub monitor_delay_warning: u32,
+    /// Alert records kept on a server.
+    pub alert_records: u64,
     /// Detection profile.
     pub profile: String,
     /// Ports.
@@ -103,6 +105,7 @@ impl Cluster {
             reboot_max: section.reboot_max,
             reboot_reset: section.reboot_reset,
             monitor_delay_warning: section.monitor_delay_warning,
+            alert_records: u64::from(section.alert_records),
             profile: section.profile,
             ports: Ports::read(root, "/root", &[], problems),
         }

@@ -46,6 +46,8 @@ section! {
         reboot_max: Count, path "mainstay/reboot/max", default "3", range 0..=99, apply UploadOnly;
         /// Part of a monitor's time-out after which a check that ends is reported as slow; 0 reports each, 100 none.
         monitor_delay_warning: Percent, path "mainstay/delaywarn/monitor", default "80", range 0..=100, apply UploadOnly;
+        /// Alert records kept on a server.
+        alert_records: Count, path "webalert/main/alertlog/maxrecordcount", default "10000", range 1..=99999, apply UploadOnly;
         /// Minutes of normal running after which those are forgotten; 0: never.
         reboot_reset: Minutes, path "mainstay/reboot/reset_min", default "60", range 0..=999, apply UploadOnly;
     }

@@ -35,6 +35,10 @@ pub struct Intent {
     #[n(7)]
     #[cbor(default)]
     pub stop_waits: bool,
+    /// The target is a failback's, not an operator's.
+    #[n(8)]
+    #[cbor(default)]
+    pub failback: bool,
 }
 
 /// The small versioned document that the coordinator keeps and every member holds.

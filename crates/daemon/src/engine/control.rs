@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
-use clp_protocol::control::{CONTROL_LINE_MAX, Reply, Request};
+use clp_protocol::control::{BY, BY_MAX, CONTROL_LINE_MAX, Reply, Request};
 
 use super::Input;
 
@@ -98,8 +98,8 @@ fn serve(stream: UnixStream, inputs: &Sender<Input>) {
         }
         // Where a line that is too long ends and the next begins nobody can tell: it is answered and the connection ends.
         let is_whole = line.len() < CONTROL_LINE_MAX || line.ends_with(b"\n");
-        let reply = match serde_json::from_slice::<Request>(&line) {
-            Ok(request) => ask(request, inputs),
+        let reply = match read(&line) {
+            Ok((request, by)) => ask(request, by, inputs),
             Err(cause) => {
                 let cause = if is_whole { cause.to_string() } else { format!("it is longer than {CONTROL_LINE_MAX} bytes") };
                 Some(Reply::Refused {
@@ -118,9 +118,17 @@ fn serve(stream: UnixStream, inputs: &Sender<Input>) {
     }
 }
 
-fn ask(request: Request, inputs: &Sender<Input>) -> Option<Reply> {
+/// A request and who asks, as it says.
+fn read(line: &[u8]) -> serde_json::Result<(Request, String)> {
+    let value: serde_json::Value = serde_json::from_slice(line)?;
+    let mut by = value[BY].as_str().unwrap_or("a program of this server").to_string();
+    by.truncate((0..=BY_MAX.min(by.len())).rev().find(|end| by.is_char_boundary(*end)).unwrap_or_default());
+    Ok((serde_json::from_value(value)?, by))
+}
+
+fn ask(request: Request, by: String, inputs: &Sender<Input>) -> Option<Reply> {
     let (sender, answer) = channel();
-    inputs.send(Input::Control(request, sender)).ok()?;
+    inputs.send(Input::Control(request, by, sender)).ok()?;
     let reply = answer.recv().ok();
     if reply.is_some() {
         // Counted until it is written, so that the engine's end does not cut an answer short.

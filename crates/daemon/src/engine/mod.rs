@@ -5,6 +5,7 @@
 //! This loop waits for nothing but its channel.
 
 mod addresses;
+mod asked;
 mod asker;
 mod control;
 mod feed;
@@ -19,6 +20,7 @@ mod refused;
 mod scripts;
 mod search;
 mod status;
+mod unusable;
 mod watch;
 mod words;
 mod work;
@@ -30,7 +32,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use clp_config::MonitorKind;
-use clp_core::action::Action;
+use clp_core::action::{Action, Work};
 use clp_core::cluster::{Cluster, Identity};
 use clp_core::event::Event;
 use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId};
@@ -56,8 +58,8 @@ pub enum Input {
     Datagram(Received),
     /// Something the core is told as it is.
     Event(Event),
-    /// A request on the control socket.
-    Control(Request, Sender<Reply>),
+    /// A request on the control socket, and who asks.
+    Control(Request, String, Sender<Reply>),
     /// The monitor daemon connected; it must be told what runs.
     MonitordHere(Sender<crate::ipc::Order>),
     /// The monitor daemon tells something.
@@ -87,7 +89,8 @@ struct Engine {
     scripts: scripts::Scripts,
     record: record::Record,
     feed: feed::Feed,
-    waiting: BTreeMap<u64, Sender<Reply>>,
+    waiting: BTreeMap<u64, Waiting>,
+    unusable: unusable::Unusable,
     /// Answers that hold once the service has ended.
     held: Vec<(u64, Answer)>,
     next_request: u64,
@@ -96,6 +99,14 @@ struct Engine {
     keeper: keeper::Keeper,
     /// What operators ordered for monitors.
     ordered: ordered::Ordered,
+}
+
+/// Who waits for the answer to a request.
+struct Waiting {
+    reply: Sender<Reply>,
+    /// The order that is told with who gave it.
+    order: Option<asked::Order>,
+    by: String,
 }
 
 /// Run the engine under its parent.
@@ -183,6 +194,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
         record,
         feed,
         waiting: BTreeMap::new(),
+        unusable: unusable::Unusable::default(),
         held: Vec::new(),
         next_request: 1,
         partition_seen: Vec::new(),
@@ -257,8 +269,11 @@ impl Engine {
                 Ok(event) => self.step(event),
                 Err(refusal) => self.refuse(received.path, refusal),
             },
-            Input::Event(event) => self.step(event),
-            Input::Control(request, reply) => self.control(request, reply),
+            Input::Event(event) => {
+                self.tell_of_work(&event);
+                self.step(event)
+            }
+            Input::Control(request, by, reply) => self.control(request, by, reply),
             Input::MonitordHere(sender) => {
                 self.watch.connected(sender);
                 None
@@ -332,6 +347,27 @@ impl Engine {
         }
     }
 
+    /// Tell of work on a resource that ended well; what failed is the core's to tell.
+    fn tell_of_work(&mut self, event: &Event) {
+        let Event::ResourceDone { op, resource, result } = event else { return };
+        let work = self.work.ended(*op);
+        let name = &self.loaded.configuration.resources[resource.index()].name;
+        match (work, result) {
+            (Some(Work::Activate { .. }), Ok(())) => self.record.say(&clp_alerts::Alert::activation_done(name)),
+            (Some(Work::Deactivate { .. }), Ok(())) => self.record.say(&clp_alerts::Alert::deactivation_done(name)),
+            _ => {}
+        }
+    }
+
+    /// Tell which paths cannot be used here, each time that one turns so.
+    fn tell_of_unusable_paths(&mut self) {
+        let configuration = &self.loaded.configuration;
+        for (path, reason) in self.unusable.news(self.net.states()) {
+            let server = &configuration.servers[self.net.me().index()].name;
+            self.record.say(&clp_alerts::Alert::path_unusable(&configuration.heartbeats[path].name, server, &reason));
+        }
+    }
+
     fn step(&mut self, event: Event) -> Option<u8> {
         let actions = self.cluster.handle(now(), event);
         let ends = actions.iter().any(|action| matches!(action, Action::Exit { .. } | Action::EndServer { .. }));
@@ -351,7 +387,10 @@ impl Engine {
 
     fn act(&mut self, action: Action) -> Option<u8> {
         match action {
-            Action::Beat(frame) => self.net.beat(&frame),
+            Action::Beat(frame) => {
+                self.net.beat(&frame);
+                self.tell_of_unusable_paths();
+            }
             Action::Send(letter) => self.net.send(&letter, &self.cluster),
             Action::AskPartition { ask } => {
                 if let Some(asker) = &self.asker {
@@ -362,6 +401,12 @@ impl Engine {
             Action::Resource { op, resource, work } => {
                 let group = self.cluster.group_of(resource);
                 let disk_ok = self.disk_is_usable(group);
+                let name = &self.loaded.configuration.resources[resource.index()].name;
+                match work {
+                    Work::Activate { .. } => self.record.say(&clp_alerts::Alert::activation_begins(name)),
+                    Work::Deactivate { .. } => self.record.say(&clp_alerts::Alert::deactivation_begins(name)),
+                    Work::Verify | Work::Detach => {}
+                }
                 self.work.begin(op, resource, work, disk_ok, self.cluster.plan());
             }
             Action::Emergency { reason } => {
@@ -423,14 +468,24 @@ impl Engine {
     }
 
     fn answer(&mut self, id: u64, answer: Answer) {
-        let Some(sender) = self.waiting.remove(&id) else { return };
+        let Some(Waiting { reply: sender, order, by }) = self.waiting.remove(&id) else { return };
+        if let (Answer::Refused { reason, .. }, Some(order)) = (&answer, order) {
+            self.record.say(&order.failed(&self.given(&by), reason));
+        }
         let _ = sender.send(match answer {
             Answer::Done { details } => Reply::Done { details: details.into_iter().filter(|d| !d.is_empty()).collect() },
             Answer::Refused { reason, remedy } => Reply::Refused { reason, remedy },
         });
     }
 
-    fn control(&mut self, request: Request, reply: Sender<Reply>) -> Option<u8> {
+    /// What a given order is told with.
+    fn given<'a>(&'a self, by: &'a str) -> asked::Given<'a> {
+        let configuration = &self.loaded.configuration;
+        asked::Given { cluster: &configuration.cluster.name, server: &configuration.servers[self.me().index()].name, by }
+    }
+
+    fn control(&mut self, request: Request, by: String, reply: Sender<Reply>) -> Option<u8> {
+        let order = asked::Order::of(&request);
         let event = match self.event_of(request) {
             Ok(event) => event,
             Err(answer) => {
@@ -440,7 +495,10 @@ impl Engine {
         };
         let id = self.next_request;
         self.next_request += 1;
-        self.waiting.insert(id, reply);
+        for alert in order.map(|order| order.given(&self.given(&by))).unwrap_or_default() {
+            self.record.say(&alert);
+        }
+        self.waiting.insert(id, Waiting { reply, order, by });
         self.step(match event {
             Asked::Command(command) => Event::Operator { id, command },
             Asked::Stop(then) => Event::StopService { id, then },
@@ -478,7 +536,7 @@ impl Engine {
             }
             Request::StopService { then, all } => {
                 let then = match then {
-                    Then::Nothing => AfterStop::Nothing,
+                    Then::Nothing | Then::Restart => AfterStop::Nothing,
                     Then::Shutdown => AfterStop::Shutdown,
                     Then::Reboot => AfterStop::Reboot,
                 };
@@ -546,8 +604,8 @@ impl Engine {
             self.answer(id, answer);
         }
         self.record.say(&clp_alerts::Alert::daemon_stopped(""));
-        for (_, sender) in std::mem::take(&mut self.waiting) {
-            let _ = sender.send(stopped());
+        for (_, waiting) in std::mem::take(&mut self.waiting) {
+            let _ = waiting.reply.send(stopped());
         }
         self.record.flush(Duration::from_secs(1));
         control::flush(Duration::from_millis(300));

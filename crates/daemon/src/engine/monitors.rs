@@ -43,6 +43,10 @@ impl Engine {
                 self.record.say(&Alert::files_short("clusterpro monitord", &limit));
                 return None;
             }
+            Told::EvidenceBegins { monitor, timeout_ms } => {
+                self.record.say(&Alert::evidence_begins(&monitor, &format!("{timeout_ms} ms")));
+                return None;
+            }
             Told::Evidence { monitor, written } => {
                 self.record.say(&match written {
                     Ok(file) => Alert::evidence_written(&monitor, &file),
@@ -108,9 +112,9 @@ impl Engine {
             match queue.recv_timeout(left) {
                 Ok(Input::Monitord(Told::Ended(monitor))) => self.watch.ended(&monitor),
                 Ok(Input::MonitordHere(sender)) => self.watch.connected(sender),
-                Ok(Input::Control(Request::StopService { .. }, reply)) => late.push(reply),
-                Ok(Input::Control(Request::Status, reply)) => drop(reply.send(Reply::Status(Box::new(self.status())))),
-                Ok(Input::Control(_, reply)) => drop(reply.send(stopped())),
+                Ok(Input::Control(Request::StopService { .. }, _, reply)) => late.push(reply),
+                Ok(Input::Control(Request::Status, _, reply)) => drop(reply.send(Reply::Status(Box::new(self.status())))),
+                Ok(Input::Control(_, _, reply)) => drop(reply.send(stopped())),
                 Ok(_) => {}
                 Err(_) => break,
             }
@@ -128,7 +132,10 @@ impl Engine {
         let limit = u64::try_from((monitor.common.timeout * stretch).as_millis()).unwrap_or(u64::MAX);
         if !found.timed_out && ratio < 100 && found.took_ms.saturating_mul(100) >= limit.saturating_mul(u64::from(ratio)) {
             let values = format!("timeout={limit} ms, actual time={} ms, warning ratio={ratio} %", found.took_ms);
-            self.record.say(&Alert::monitor_slow(&monitor.name, &values));
+            self.record.say(&match monitor.kind {
+                MonitorKind::Userw(_) => Alert::userw_slow(&monitor.name, &values),
+                _ => Alert::monitor_slow(&monitor.name, &values),
+            });
         }
     }
 

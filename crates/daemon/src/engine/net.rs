@@ -12,7 +12,7 @@ use clp_core::event::Event;
 use clp_core::ids::ServerId;
 use clp_core::message::{Frame, Letter};
 use clp_core::time::{Time, micros};
-use clp_drivers::heartbeats::{Dropped, FRAME_MAX, Received, Sink, Transport, comhb, diskhb, lanhb, lankhb};
+use clp_drivers::heartbeats::{Dropped, FRAME_MAX, PathStatus, Received, Sink, Transport, comhb, diskhb, lanhb, lankhb};
 use clp_protocol::datagram::{DATAGRAM_MAX, Datagram, KIND_FRAME, KIND_MESSAGE, frame_body, message_body, read_body};
 use clp_protocol::seal::{OVERHEAD, Opener, Sealer, claimed_sender};
 
@@ -120,6 +120,11 @@ impl Net {
     /// Is the path open here?
     pub fn is_open(&self, path: usize) -> bool {
         self.ways[path].transport.is_some()
+    }
+
+    /// How each path is on this server; None where it is not used.
+    pub fn states(&self) -> impl Iterator<Item = Option<PathStatus>> {
+        self.ways.iter().map(|way| way.transport.as_ref().map(|transport| transport.status()))
     }
 
     /// The heartbeat goes to everybody on every path.

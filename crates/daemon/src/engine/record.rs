@@ -42,8 +42,16 @@ impl Record {
     /// Start the writer.
     pub fn open(root: &Root, loaded: Arc<Loaded>, me: ServerId) -> Record {
         let (lines, queue) = channel();
-        let mut writer =
-            Writer { root: root.clone(), late: VecDeque::new(), lost: 0, is_shut: false, recorded: 0, is_full: false };
+        let records_max = loaded.configuration.cluster.alert_records;
+        let mut writer = Writer {
+            root: root.clone(),
+            records_max,
+            late: VecDeque::new(),
+            lost: 0,
+            is_shut: false,
+            recorded: 0,
+            is_full: false,
+        };
         // Owner: the record; ends with it. Cut short, alerts that could not be recorded stand in syslog only.
         std::thread::spawn(move || {
             let mut next = Instant::now();
@@ -107,6 +115,8 @@ impl Record {
 /// What the thread owns.
 struct Writer {
     root: Root,
+    /// Records that are kept.
+    records_max: u64,
     /// Not recorded yet, oldest first.
     late: VecDeque<(String, Alert)>,
     /// Beyond those.
@@ -122,6 +132,9 @@ impl Writer {
     fn say(&mut self, alert: Alert) {
         alertlog::tell_syslog(&alert);
         setup::write_note(&self.root, &alert.to_string());
+        if !alert.entry().destinations.record {
+            return;
+        }
         if self.late.len() < LATE_MAX {
             self.late.push_back((setup::wall_time(Duration::ZERO), alert));
         } else {
@@ -138,7 +151,7 @@ impl Writer {
 
     fn record(&mut self) {
         while let Some((time, alert)) = self.late.front() {
-            if let Err(cause) = alertlog::record_of(&self.root, alert, time) {
+            if let Err(cause) = alertlog::record_of(&self.root, alert, time, self.records_max) {
                 self.shut(&cause);
                 return;
             }

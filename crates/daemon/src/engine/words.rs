@@ -3,11 +3,14 @@
 //! Numbers that depend on what follows (a shutdown, a reboot, the end of the service) are chosen here. No decisions, no writing.
 
 use clp_alerts::Alert;
-use clp_core::action::{Alert as Fact, Blame, Restraint, SingleStep, Wait};
+use clp_core::action::{Alert as Fact, Blame, Restraint, SingleStep, SyncWaitEnd, Wait};
 use clp_core::finals::final_words;
-use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId};
+use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
 use clp_core::plan::{AfterStop, FinalAction, Plan, RecoveryTarget};
 use clp_core::recovery::{MonitorOrder, Step};
+use clp_core::relocating::Relocation;
+
+use super::asked;
 
 /// The list's messages have a place for a code; drivers say what failed in words.
 const FAILED: &str = "1";
@@ -39,11 +42,46 @@ pub fn alerts(fact: &Fact, plan: &Plan, heartbeats: &[String], me: &str) -> Vec<
         Fact::GroupOffline { group: g } => Alert::group_offline(group(*g)),
         Fact::GroupFailed { group: g, reason } => Alert::group_failed(group(*g), reason),
         Fact::GroupStopFailed { group: g, reason } => Alert::group_stop_failed(group(*g), reason),
-        Fact::GroupFailover { group: g, to, reason } => {
-            let chosen = Alert::destination_chosen(server(*to), group(*g), reason);
-            return vec![chosen, Alert::group_failover(group(*g), &format!("to {}, {reason}", server(*to)))];
+        Fact::RelocationBegins { group: g, kind, to, reason } => {
+            let (name, to) = (group(*g), server(*to));
+            match kind {
+                Relocation::Move => Alert::group_move(name, &format!("to {to}")),
+                Relocation::Failback => Alert::group_failback(name, &format!("to {to}")),
+                Relocation::Failover => {
+                    let chosen = Alert::destination_chosen(to, name, reason);
+                    return vec![chosen, Alert::group_failover(name, &format!("to {to}, {reason}"))];
+                }
+            }
         }
-        Fact::GroupMove { group: g, to } => Alert::group_move(group(*g), &format!("to {}", server(*to))),
+        Fact::RelocationEnded { group: g, kind, on } => {
+            let (name, on) = (group(*g), format!("on {}", server(*on)));
+            match kind {
+                Relocation::Move => Alert::group_moved(name, &on),
+                Relocation::Failback => Alert::group_failed_back(name, &on),
+                Relocation::Failover => Alert::group_failed_over(name, &on),
+            }
+        }
+        Fact::RelocationFailed { group: g, kind, reason } => match kind {
+            Relocation::Move => Alert::group_move_failed(group(*g), reason),
+            Relocation::Failback => Alert::group_failback_failed(group(*g), reason),
+            Relocation::Failover => Alert::group_failover_failed(group(*g), reason),
+        },
+        Fact::SyncWaitBegins { limit } => Alert::sync_wait_begins(&format!("at most {} s", limit.as_secs_f64())),
+        Fact::SyncWaitOver { how } => {
+            let names = |servers: &ServerSet| servers.iter().map(server).collect::<Vec<_>>().join(", ");
+            match how {
+                SyncWaitEnd::AllArrived => Alert::sync_wait_all(),
+                SyncWaitEnd::Expired(missing) => Alert::sync_wait_expired(&names(missing)),
+                SyncWaitEnd::Unreached(missing) => Alert::sync_wait_unreached(&names(missing)),
+                SyncWaitEnd::Cancelled(reason) => Alert::sync_wait_cancelled(reason),
+            }
+        }
+        Fact::Unreachable { server: s } => Alert::communication_lost(server(*s)),
+        Fact::Reachable { server: s } => Alert::communication_restored(server(*s)),
+        Fact::ClusterStops { then } => asked::stops(*then),
+        Fact::RecoveryWithoutTarget { monitor: m } => {
+            Alert::recovery_without_target(target(*m, plan, me), &format!("monitor {}", monitor(*m)))
+        }
         Fact::GroupStranded { group: g, reason, nowhere: true } => Alert::no_destination(group(*g), reason),
         Fact::GroupStranded { group: g, reason, nowhere: false } => Alert::group_stranded(group(*g), reason),
         Fact::DoubleOwner { group: g, first, second } => {
@@ -67,9 +105,9 @@ pub fn alerts(fact: &Fact, plan: &Plan, heartbeats: &[String], me: &str) -> Vec<
         }
         // Who waits for the service to rest before a configuration is applied waits for pm/2 (row S-CFG-WAITMSG).
         Fact::Suspended { on: true } => {
-            return vec![Alert::cluster_suspended(), Alert::daemon_stopped("the cluster is suspended")];
+            return vec![asked::rests(true), Alert::cluster_suspended(), Alert::daemon_stopped("the cluster is suspended")];
         }
-        Fact::Suspended { on: false } => Alert::cluster_resumed(),
+        Fact::Suspended { on: false } => return vec![asked::rests(false), Alert::cluster_resumed()],
         Fact::StartWait { group: g, on, wait } => start_wait(group(*on), group(*g), *wait),
         Fact::StopWait { group: g, on, wait } => stop_wait(group(*on), group(*g), *wait),
         Fact::ServerGroupChosen { group: g, to, server_group } => {
@@ -164,13 +202,18 @@ fn refused(monitor: &str, order: MonitorOrder, reason: &str) -> Option<Alert> {
     }
 }
 
-fn recovery(id: MonitorId, rung: &Step, step: &str, plan: &Plan, me: &str) -> Option<Alert> {
-    let monitor = plan.monitor(id).name.as_str();
-    let target = match plan.monitor(id).recovery {
+/// What a monitor's recovery acts upon.
+fn target<'a>(id: MonitorId, plan: &'a Plan, me: &'a str) -> &'a str {
+    match plan.monitor(id).recovery {
         RecoveryTarget::LocalServer => me,
         RecoveryTarget::Group(group) => plan.group(group).name.as_str(),
         RecoveryTarget::Resource(resource) => plan.resource(resource).name.as_str(),
-    };
+    }
+}
+
+fn recovery(id: MonitorId, rung: &Step, step: &str, plan: &Plan, me: &str) -> Option<Alert> {
+    let monitor = plan.monitor(id).name.as_str();
+    let target = target(id, plan, me);
     Some(match rung {
         Step::None | Step::Recovered | Step::Error | Step::Withheld | Step::Disabled => return None,
         Step::Reactivate(_) => Alert::recovery_restarted(target, monitor, step),

@@ -46,6 +46,8 @@ pub struct Workers {
     loaded: Arc<Loaded>,
     me: ServerId,
     started: BTreeMap<String, Started>,
+    /// What is being done, by its number.
+    open: BTreeMap<u64, Work>,
 }
 
 impl Workers {
@@ -88,7 +90,7 @@ impl Workers {
                 }
             }
         });
-        Workers { orders, loaded, me, started: BTreeMap::new() }
+        Workers { orders, loaded, me, started: BTreeMap::new(), open: BTreeMap::new() }
     }
 
     /// Begin one piece of work; it ends as [`Event::ResourceDone`].
@@ -97,6 +99,7 @@ impl Workers {
         if let Work::Activate { origin } = work {
             self.started.insert(config.group.clone(), Started { origin });
         }
+        self.open.insert(op, work);
         let started = self.started.get(&config.group).copied().unwrap_or_default();
         let group = plan.group(plan.resource(resource).group);
         let mut context = setup::context(&self.loaded, self.me.index(), config);
@@ -109,6 +112,11 @@ impl Workers {
             context.cause = Some(cause(factor));
         }
         let _ = self.orders.send(Order::Job(Box::new(Job { op, resource, context, work })));
+    }
+
+    /// The work with this number has ended; which it was.
+    pub fn ended(&mut self, op: u64) -> Option<Work> {
+        self.open.remove(&op)
     }
 
     /// Give up everything at once; ends as [`Event::EmergencyDone`].

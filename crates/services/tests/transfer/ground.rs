@@ -84,7 +84,7 @@ impl Ground {
     }
 
     pub fn commit_request(&self, generation: u64, word: &str) -> Request {
-        Request::Commit { generation, checksum: stage::checksum(&self.files(word)) }
+        Request::Commit { generation, checksum: stage::checksum(&self.files(word)), by: "a test".into() }
     }
 
     /// The word of the configuration in force; fails unless clp.conf and every script have the same.

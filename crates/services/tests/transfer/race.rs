@@ -118,6 +118,6 @@ fn a_running_service_refuses_what_it_would_have_to_read_and_nothing_else() {
     let checksum = clp_services::stage::checksum(&files);
     assert_eq!(ground.ask(address, &Request::Stage { generation: 9, checksum: checksum.clone(), files }), Reply::Done);
     assert_eq!(ground.ask(address, &Request::Hold { generation: 9 }), Reply::Done);
-    assert_eq!(ground.ask(address, &Request::Commit { generation: 9, checksum }), Reply::Done);
+    assert_eq!(ground.ask(address, &Request::Commit { generation: 9, checksum, by: String::new() }), Reply::Done);
     assert_eq!(clp_services::stage::in_force(&ground.root), Some(9));
 }

@@ -1,0 +1,333 @@
+//! What operators are told, occasion by occasion: groups on their way, servers that wait for each other, reach, stops.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+use std::time::Duration;
+
+use clp_core::action::{Action, Alert, SyncWaitEnd, Work};
+use clp_core::cluster::{Cluster, Identity};
+use clp_core::event::{Event, Failure};
+use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
+use clp_core::message::{Command, Phase};
+use clp_core::plan::{
+    AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, PartitionMethod, Plan, RecoveryTarget, ResourcePlan,
+    ScriptBefore, Timing,
+};
+use clp_core::time::Time;
+
+const fn ms(value: u64) -> Duration {
+    Duration::from_millis(value)
+}
+
+const GROUP: GroupId = GroupId(0);
+
+/// Two servers, a group of one resource with failback, a monitor that wants it elsewhere at its first failure.
+fn plan() -> Plan {
+    let timing = Timing {
+        interval: ms(100),
+        timeout: ms(1000),
+        right_timeout: ms(600),
+        arbiter: ms(300),
+        watchdog_hold: ms(500),
+        takeover_addresses: ms(0),
+        takeover_data: ms(0),
+        sync_wait: ms(2000),
+    };
+    Plan {
+        servers: vec!["server1".into(), "server2".into()],
+        timing,
+        partition: PartitionMethod::None,
+        partition_action: AfterStop::Nothing,
+        groups: vec![GroupPlan {
+            name: "failover1".into(),
+            policy: vec![ServerId(0), ServerId(1)],
+            start_auto: true,
+            failover_auto: true,
+            failback_auto: true,
+            exclusion: Exclusion::None,
+            life_forbids: false,
+            shared_data: false,
+            resources: vec![ResourceId(0)],
+        }],
+        resources: vec![ResourcePlan {
+            name: "exec1".into(),
+            group: GROUP,
+            depends: vec![],
+            activate_retry: 0,
+            activate_failover: 1,
+            activate_action: FinalAction::Nothing,
+            deactivate_retry: 0,
+            deactivate_action: FinalAction::Nothing,
+        }],
+        monitors: vec![MonitorPlan {
+            name: "genw1".into(),
+            target: None,
+            servers: ServerSet::all(2),
+            retry: 0,
+            on_timeout: OnTimeout::default(),
+            recovery: RecoveryTarget::Group(GROUP),
+            restart_max: 0,
+            failover_max: 9,
+            action: FinalAction::Nothing,
+            script_before: ScriptBefore::default(),
+        }],
+    }
+}
+
+/// Two servers with a LAN (path 0) and a serial line (path 1); what is sent arrives one step later.
+struct World {
+    now: Time,
+    plan: Plan,
+    servers: Vec<Option<Cluster>>,
+    lan: bool,
+    /// The server on which an activation fails, and the one on which a deactivation does.
+    no_start: Option<usize>,
+    no_stop: Option<usize>,
+    told: Vec<(usize, Alert)>,
+    on_its_way: Vec<(usize, Event)>,
+}
+
+impl World {
+    fn with(servers: &[usize]) -> World {
+        let mut world = World {
+            now: Time(0),
+            plan: plan(),
+            servers: vec![None, None],
+            lan: true,
+            no_start: None,
+            no_stop: None,
+            told: vec![],
+            on_its_way: vec![],
+        };
+        servers.iter().for_each(|server| world.boot(*server));
+        world
+    }
+
+    /// Both are up and the group is online on the first; what was told until then is forgotten.
+    fn up() -> World {
+        let mut world = World::with(&[0, 1]);
+        world.run(ms(5000));
+        assert_eq!(world.phases(), [Phase::On, Phase::Off]);
+        world.told.clear();
+        world
+    }
+
+    fn boot(&mut self, server: usize) {
+        let incarnation = 1 + self.now.0;
+        let boot = incarnation * 2 + server as u64;
+        let me = ServerId::at(server);
+        let identity = Identity { me, incarnation, boot, paths: 2, generation: 1, suspended: false };
+        self.servers[server] = Some(Cluster::new(self.plan.clone(), identity, self.now));
+        self.give(server, Event::Deadline);
+    }
+
+    fn give(&mut self, server: usize, event: Event) {
+        let Some(cluster) = &mut self.servers[server] else { return };
+        let other = 1 - server;
+        let from = ServerId::at(server);
+        for action in cluster.handle(self.now, event) {
+            match action {
+                Action::Alert(alert) => self.told.push((server, alert)),
+                Action::Beat(frame) => {
+                    let paths = if self.lan { vec![(0, true), (1, false)] } else { vec![(1, false)] };
+                    for (path, lan) in paths {
+                        self.on_its_way.push((other, Event::Frame { from, path, lan, frame: frame.clone() }));
+                    }
+                }
+                Action::Send(letter) if self.lan => self.on_its_way.push((other, Event::Message { from, letter })),
+                Action::Resource { op, resource, work } => {
+                    let broken = match work {
+                        Work::Activate { .. } => self.no_start,
+                        Work::Deactivate { .. } | Work::Detach => self.no_stop,
+                        Work::Verify => None,
+                    };
+                    let result = if broken == Some(server) { Err("broken".to_string()) } else { Ok(()) };
+                    self.give(server, Event::ResourceDone { op, resource, result });
+                }
+                Action::AskPartition { ask } => self.give(server, Event::Verdict { ask, yes: true, reason: "yes".into() }),
+                Action::Search { server: lost } => self.give(server, Event::Searched { server: lost, sign: None }),
+                Action::Emergency { .. } => self.give(server, Event::EmergencyDone),
+                Action::Exit { .. } => {
+                    self.servers[server] = None;
+                    return;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn run(&mut self, span: Duration) {
+        let end = self.now + span;
+        while self.now < end {
+            self.now = self.now + ms(20);
+            for (server, event) in std::mem::take(&mut self.on_its_way) {
+                self.give(server, event);
+            }
+            for server in 0..2 {
+                let due = self.servers[server].as_ref().is_some_and(|cluster| cluster.next_deadline(self.now) <= self.now);
+                if due {
+                    self.give(server, Event::Deadline);
+                }
+            }
+        }
+    }
+
+    fn operator(&mut self, server: usize, command: Command) {
+        let id = self.now.0;
+        self.give(server, Event::Operator { id, command });
+        self.run(ms(4000));
+    }
+
+    fn phases(&self) -> [Phase; 2] {
+        [0, 1].map(|server| self.servers[server].as_ref().map_or(Phase::Off, |cluster| cluster.local_phase(GROUP)))
+    }
+
+    /// What was told of groups on their way, in short.
+    fn ways(&self) -> Vec<String> {
+        self.told
+            .iter()
+            .filter_map(|(by, alert)| match alert {
+                Alert::RelocationBegins { kind, to, .. } => Some(format!("{by}: {kind:?} to {} begins", to.0)),
+                Alert::RelocationEnded { kind, on, .. } => Some(format!("{by}: {kind:?} ended on {}", on.0)),
+                Alert::RelocationFailed { kind, .. } => Some(format!("{by}: {kind:?} failed")),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn count(&self, server: usize, what: impl Fn(&Alert) -> bool) -> usize {
+        self.told.iter().filter(|(by, alert)| *by == server && what(alert)).count()
+    }
+
+    /// How the wait of a server ended.
+    fn wait_of(&self, server: usize) -> Vec<SyncWaitEnd> {
+        let ends = self.told.iter().filter_map(|(by, alert)| match alert {
+            Alert::SyncWaitOver { how } if *by == server => Some(how.clone()),
+            _ => None,
+        });
+        ends.collect()
+    }
+}
+
+fn to(server: u8) -> Command {
+    Command::GroupMove { group: Some(GROUP), from: None, to: Some(ServerId(server)) }
+}
+
+#[test]
+fn a_move_a_failover_and_a_failback_are_told_from_begin_to_end() {
+    let mut world = World::up();
+    world.operator(0, to(1));
+    assert_eq!(world.ways(), ["0: Move to 1 begins", "0: Move ended on 1"]);
+    world.told.clear();
+    world.give(1, Event::MonitorResult { monitor: MonitorId(0), failure: Some(Failure::error("no answer")) });
+    world.run(ms(4000));
+    assert_eq!(world.ways(), ["0: Failover to 0 begins", "0: Failover ended on 0"]);
+    world.told.clear();
+    world.servers[0] = None;
+    world.run(ms(4000));
+    assert_eq!(world.ways(), ["1: Failover to 1 begins", "1: Failover ended on 1"]);
+    world.told.clear();
+    // The first server coordinates again once it is back.
+    world.boot(0);
+    world.run(ms(4000));
+    assert_eq!(world.ways(), ["0: Failback to 0 begins", "0: Failback ended on 0"]);
+    assert_eq!(world.phases(), [Phase::On, Phase::Off]);
+}
+
+#[test]
+fn a_move_whose_activation_fails_has_failed_and_a_failover_follows() {
+    let mut world = World::up();
+    world.no_start = Some(1);
+    world.operator(0, to(1));
+    let ways = ["0: Move to 1 begins", "0: Move failed", "0: Failover to 0 begins", "0: Failover ended on 0"];
+    assert_eq!(world.ways(), ways);
+}
+
+#[test]
+fn a_move_whose_stop_fails_has_failed() {
+    let mut world = World::up();
+    world.no_stop = Some(0);
+    world.operator(0, to(1));
+    assert_eq!(world.ways(), ["0: Move to 1 begins", "0: Move failed"]);
+}
+
+#[test]
+fn a_failover_that_fails_where_it_ends_has_failed_once() {
+    let mut world = World::up();
+    world.no_start = Some(1);
+    world.servers[0] = None;
+    world.run(ms(6000));
+    assert_eq!(world.ways(), ["1: Failover to 1 begins", "1: Failover failed"]);
+}
+
+#[test]
+fn a_start_and_a_stop_are_no_way() {
+    let mut world = World::up();
+    world.operator(0, Command::GroupStop { group: Some(GROUP), server: None });
+    world.operator(0, Command::GroupStart { group: Some(GROUP), server: Some(ServerId(1)) });
+    assert_eq!(world.phases(), [Phase::Off, Phase::On]);
+    assert_eq!(world.ways(), Vec::<String>::new());
+}
+
+#[test]
+fn the_wait_of_servers_that_start_is_told_with_its_end() {
+    let mut world = World::with(&[0, 1]);
+    world.run(ms(4000));
+    for server in 0..2 {
+        assert_eq!(world.count(server, |alert| matches!(alert, Alert::SyncWaitBegins { limit } if *limit == ms(2000))), 1);
+        assert_eq!(world.wait_of(server), [SyncWaitEnd::AllArrived]);
+    }
+    let mut alone = World::with(&[1]);
+    alone.run(ms(4000));
+    assert_eq!(alone.wait_of(1), [SyncWaitEnd::Expired([ServerId(0)].into_iter().collect())]);
+    alone.told.clear();
+    alone.boot(0);
+    alone.run(ms(1500));
+    assert_eq!(alone.wait_of(0), [SyncWaitEnd::AllArrived], "it joins a cluster that runs");
+    let mut apart = World::with(&[]);
+    apart.lan = false;
+    apart.boot(0);
+    apart.boot(1);
+    apart.run(ms(4000));
+    assert_eq!(apart.wait_of(0), [], "who hears the other one by the serial line alone starts nothing");
+    let mut stopped = World::with(&[1]);
+    stopped.run(ms(500));
+    stopped.operator(1, Command::StopAll { then: AfterStop::Nothing });
+    assert!(matches!(stopped.wait_of(1)[..], [SyncWaitEnd::Cancelled(_)]));
+}
+
+#[test]
+fn a_server_that_lives_without_a_lan_is_told_and_when_it_has_one_again() {
+    let mut world = World::up();
+    world.lan = false;
+    world.run(ms(1500));
+    assert_eq!(world.count(0, |alert| matches!(alert, Alert::Unreachable { .. })), 0, "a moment is no news");
+    world.run(ms(3000));
+    assert_eq!(world.count(0, |alert| *alert == Alert::Unreachable { server: ServerId(1) }), 1);
+    assert_eq!(world.count(1, |alert| *alert == Alert::Unreachable { server: ServerId(0) }), 1);
+    world.lan = true;
+    world.run(ms(2000));
+    assert_eq!(world.count(0, |alert| *alert == Alert::Reachable { server: ServerId(1) }), 1);
+    world.told.clear();
+    world.servers[1] = None;
+    world.run(ms(4000));
+    assert_eq!(world.count(0, |alert| matches!(alert, Alert::Unreachable { .. } | Alert::Reachable { .. })), 0, "it is dead");
+}
+
+#[test]
+fn a_stop_of_all_is_told_on_every_server() {
+    let mut world = World::up();
+    world.operator(1, Command::StopAll { then: AfterStop::Shutdown });
+    for server in 0..2 {
+        assert_eq!(world.count(server, |alert| *alert == Alert::ClusterStops { then: AfterStop::Shutdown }), 1);
+    }
+}
+
+#[test]
+fn a_monitor_whose_target_is_elsewhere_tells_that_nothing_follows() {
+    let mut world = World::up();
+    world.give(1, Event::MonitorResult { monitor: MonitorId(0), failure: Some(Failure::error("no answer")) });
+    world.give(1, Event::MonitorResult { monitor: MonitorId(0), failure: Some(Failure::error("no answer")) });
+    world.run(ms(1000));
+    assert_eq!(world.count(1, |alert| matches!(alert, Alert::RecoveryWithoutTarget { .. })), 1);
+    assert_eq!(world.phases(), [Phase::On, Phase::Off]);
+}
