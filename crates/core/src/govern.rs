@@ -197,7 +197,9 @@ impl Cluster {
                 // What it waits for may be on its way there too: it goes where it is wanted when it can start there.
                 let waits = target.is_some_and(|target| self.start_awaits(group, target).is_some());
                 let usable = target.filter(|target| !waits && self.candidates(group, ServerSet::EMPTY).chosen == Some(*target));
-                let settled = intent.last == Some(server) && !intent.after_failure && intent.excluded.is_empty();
+                let life = self.member(server).incarnation;
+                let same = (intent.last, intent.last_life) == (Some(server), life);
+                let settled = same && !intent.after_failure && intent.excluded.is_empty();
                 if let Some(target) = usable
                     && frozen.is_empty()
                     && self.contact.right(now, &self.partition).is_ok()
@@ -209,6 +211,7 @@ impl Cluster {
                     self.relocation_ends(group, server);
                     let intent = &mut self.document.groups[group.index()];
                     intent.last = Some(server);
+                    intent.last_life = life;
                     intent.after_failure = false;
                     intent.excluded = ServerSet::EMPTY;
                     intent.target = target.filter(|_| waits);

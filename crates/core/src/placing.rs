@@ -59,7 +59,15 @@ impl Cluster {
             }
             Ok(()) => {}
         }
-        let decision = self.candidates(group, ServerSet::EMPTY);
+        // Where its server has rebooted within the time-out it goes on elsewhere if it can, as if that server were still away;
+        // where a failback would bring it home at once it stays.
+        let reborn = self.reborn(group);
+        let planned = self.plan.group(group);
+        let away =
+            reborn.filter(|server| planned.failover_auto && !(planned.failback_auto && planned.policy.first() == Some(server)));
+        let elsewhere = away.map(|server| self.candidates(group, [server].into_iter().collect()));
+        let decision = elsewhere.filter(|decision| decision.chosen.is_some());
+        let decision = decision.unwrap_or_else(|| self.candidates(group, ServerSet::EMPTY));
         let Some(chosen) = decision.chosen else {
             let reason = format!("no server can take it: {}", self.rejections(&decision));
             if self.orders.stranded[group.index()].is_empty() {
@@ -80,7 +88,8 @@ impl Cluster {
             self.out.push(Action::Alert(Alert::ServerGroupChosen { group, to: chosen, server_group }));
         }
         let intent = &mut self.document.groups[group.index()];
-        let after_failure = lost.is_some() || intent.after_failure;
+        let fails_over = lost.is_some() || reborn.is_some_and(|server| server != chosen);
+        let after_failure = fails_over || intent.after_failure;
         let moved = intent.target == Some(chosen) && intent.last.is_some();
         let origin = match (after_failure, intent.last) {
             (true, _) => Origin::Failure,
@@ -88,9 +97,12 @@ impl Cluster {
             (false, None) => Origin::Fresh,
         };
         intent.after_failure = after_failure;
-        let why = match lost {
-            Some(lost) => format!("failover: {} is gone", self.plan.server(lost)),
-            None => intent.why.clone(),
+        let why = match (lost, reborn) {
+            (Some(lost), _) => format!("failover: {} is gone", self.plan.server(lost)),
+            (None, Some(reborn)) => {
+                format!("{} rebooted within the time-out and runs nothing of before", self.plan.server(reborn))
+            }
+            (None, None) => intent.why.clone(),
         };
         let mut text = format!("start on {}: {why}", self.plan.server(chosen));
         if !decision.rejected.is_empty() {
@@ -104,6 +116,14 @@ impl Cluster {
         }
         let absent = self.plan.server_ids().filter(|server| !self.views.members().contains(server)).collect();
         self.order(now, group, chosen, OrderKind::Start { origin, absent }, why);
+    }
+
+    /// The server on which the group ran, when another life of it is a member now and no operator or failback says where next.
+    fn reborn(&self, group: GroupId) -> Option<ServerId> {
+        let intent = &self.document.groups[group.index()];
+        let last = intent.last.filter(|_| intent.target.is_none() && intent.last_life != 0)?;
+        let member = self.member(last);
+        (self.views.has(member) && member.incarnation != intent.last_life).then_some(last)
     }
 
     pub(crate) fn wake_at(&mut self, at: Time) {

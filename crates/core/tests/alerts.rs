@@ -234,6 +234,29 @@ fn a_move_a_failover_and_a_failback_are_told_from_begin_to_end() {
 }
 
 #[test]
+fn a_reboot_within_the_timeout_is_a_failover_unless_a_failback_would_follow() {
+    for (failback, expected) in [(false, [Phase::Off, Phase::On]), (true, [Phase::On, Phase::Off])] {
+        let mut world = World::up();
+        world.plan.groups[0].failback_auto = failback;
+        world.servers = vec![None, None];
+        world.boot(0);
+        world.boot(1);
+        world.run(ms(5000));
+        assert_eq!(world.phases(), [Phase::On, Phase::Off]);
+        world.told.clear();
+        world.servers[0] = None;
+        world.run(ms(300));
+        world.boot(0);
+        world.run(ms(600));
+        assert_eq!(world.phases(), expected, "sooner than the time-out; failback {failback}");
+        world.run(ms(4000));
+        assert_eq!(world.phases(), expected);
+        let ways: &[&str] = if failback { &[] } else { &["0: Failover to 1 begins", "0: Failover ended on 1"] };
+        assert_eq!(world.ways(), ways);
+    }
+}
+
+#[test]
 fn a_move_whose_activation_fails_has_failed_and_a_failover_follows() {
     let mut world = World::up();
     world.no_start = Some(1);

@@ -35,6 +35,10 @@ pub struct Intent {
     #[n(7)]
     #[cbor(default)]
     pub stop_waits: bool,
+    /// Which life of the server on which it was last seen active.
+    #[n(9)]
+    #[cbor(default)]
+    pub last_life: u64,
     /// The target is a failback's, not an operator's.
     #[n(8)]
     #[cbor(default)]
