@@ -97,6 +97,13 @@ impl Cluster {
                             format!("see clpstat --why {name}"),
                         ))
                     }
+                    Some((server, Phase::OfflineFailure)) => {
+                        let at = self.plan.server(server);
+                        Err(refused(
+                            format!("{name} could not be stopped on {at}, so it is started nowhere"),
+                            format!("see clpstat --why {name}"),
+                        ))
+                    }
                     Some((server, Phase::OnlineFailure)) if self.report_of(server, *group).is_some_and(|r| r.final_done) => {
                         let failed = self.report_of(server, *group).and_then(|r| r.failed.clone());
                         let reason = failed.map_or(String::new(), |failed| failed.reason);

@@ -7,7 +7,7 @@ use clp_core::action::{Action, Alert, SyncWaitEnd, Work};
 use clp_core::cluster::{Cluster, Identity};
 use clp_core::event::{Event, Failure};
 use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
-use clp_core::message::{Command, Phase};
+use clp_core::message::{Answer, Command, Phase};
 use clp_core::plan::{
     AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, PartitionMethod, Plan, RecoveryTarget, ResourcePlan,
     ScriptBefore, Timing,
@@ -84,6 +84,7 @@ struct World {
     no_stop: Option<usize>,
     told: Vec<(usize, Alert)>,
     on_its_way: Vec<(usize, Event)>,
+    answers: Vec<Answer>,
 }
 
 impl World {
@@ -97,6 +98,7 @@ impl World {
             no_stop: None,
             told: vec![],
             on_its_way: vec![],
+            answers: vec![],
         };
         servers.iter().for_each(|server| world.boot(*server));
         world
@@ -145,6 +147,7 @@ impl World {
                 }
                 Action::AskPartition { ask } => self.give(server, Event::Verdict { ask, yes: true, reason: "yes".into() }),
                 Action::Search { server: lost } => self.give(server, Event::Searched { server: lost, sign: None }),
+                Action::Answer { answer, .. } => self.answers.push(answer),
                 Action::Emergency { .. } => self.give(server, Event::EmergencyDone),
                 Action::Exit { .. } => {
                     self.servers[server] = None;
@@ -270,6 +273,7 @@ fn a_move_whose_stop_fails_has_failed() {
     let mut world = World::up();
     world.no_stop = Some(0);
     world.operator(0, to(1));
+    assert!(matches!(&world.answers[..], [Answer::Refused { reason, .. }] if reason.contains("could not be stopped on server1")));
     assert_eq!(world.ways(), ["0: Move to 1 begins", "0: Move failed"]);
 }
 
