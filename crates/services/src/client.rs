@@ -153,7 +153,9 @@ pub fn push(
     switching: impl FnOnce(),
 ) -> Result<(), ReachError> {
     let checksum = stage::checksum(files);
-    let generation = clp_sys::clock::wall().as_millis().try_into().unwrap_or(u64::MAX);
+    // Numbers rise whatever the clock says: a clock that was set back must not make the data before look newer.
+    let wall = clp_sys::clock::wall().as_millis().try_into().unwrap_or(u64::MAX);
+    let generation = stage::in_force(root).map_or(wall, |before| wall.max(before.saturating_add(1)));
     let own = clp_sys::identity::hostname();
     let ask = |server: &(String, Vec<String>), request: Request| {
         if server.0 == own { transfer(root, &request) } else { transfer(root, &there(&server.0, &server.1, request)) }
