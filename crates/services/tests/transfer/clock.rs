@@ -36,8 +36,8 @@ fn servers_talk_to_each_other_whatever_the_clock_says() {
     let own = std::env::current_exe().unwrap();
     let test = "clock::servers_talk_to_each_other_whatever_the_clock_says";
     let script = format!(
-        "#!/bin/sh\nexport PATH=/usr/sbin:/usr/bin:/sbin:/bin\nmount -t proc proc /proc\nmount -t tmpfs tmpfs /tmp\n\
-         ip link set lo up\n{INSIDE}=1 {} --exact {test} --nocapture && echo '{ALL_WELL}'\n",
+        "#!/bin/sh\nexport PATH=/usr/sbin:/usr/bin:/sbin:/bin\nmount -t proc proc /proc\nmount -t tmpfs tmpfs /mnt\n\
+         ip link set lo up\nTMPDIR=/mnt {INSIDE}=1 {} --exact {test} --nocapture && echo '{ALL_WELL}'\n",
         own.display()
     );
     fs::write(&init, script).unwrap();
