@@ -10,7 +10,7 @@ use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
 use clp_core::message::{Answer, Command, Phase};
 use clp_core::plan::{
     AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, PartitionMethod, Plan, RecoveryTarget, ResourcePlan,
-    ScriptBefore, Timing,
+    Restraints, ScriptBefore, Timing, Waits,
 };
 use clp_core::time::Time;
 
@@ -36,6 +36,7 @@ fn plan() -> Plan {
         servers: vec!["server1".into(), "server2".into()],
         timing,
         partition: PartitionMethod::None,
+        restraints: Restraints::default(),
         partition_action: AfterStop::Nothing,
         groups: vec![GroupPlan {
             name: "failover1".into(),
@@ -47,6 +48,8 @@ fn plan() -> Plan {
             life_forbids: false,
             shared_data: false,
             resources: vec![ResourceId(0)],
+            waits: Waits::default(),
+            server_groups: Vec::new(),
         }],
         resources: vec![ResourcePlan {
             name: "exec1".into(),
@@ -57,6 +60,8 @@ fn plan() -> Plan {
             activate_action: FinalAction::Nothing,
             deactivate_retry: 0,
             deactivate_action: FinalAction::Nothing,
+            activate_script: false,
+            deactivate_script: false,
         }],
         monitors: vec![MonitorPlan {
             name: "genw1".into(),
@@ -117,7 +122,7 @@ impl World {
         let incarnation = 1 + self.now.0;
         let boot = incarnation * 2 + server as u64;
         let me = ServerId::at(server);
-        let identity = Identity { me, incarnation, boot, paths: 2, generation: 1, suspended: false };
+        let identity = Identity { me, incarnation, boot, paths: 2, generation: 1, suspended: false, ratio: 1, reboots: 0 };
         self.servers[server] = Some(Cluster::new(self.plan.clone(), identity, self.now));
         self.give(server, Event::Deadline);
     }

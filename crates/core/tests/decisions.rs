@@ -410,7 +410,8 @@ fn a_time_out_ratio_holds_everywhere_and_makes_the_takeover_wait_for_as_much() {
     }
     assert!(world.said(1, |action| matches!(action, Action::Answer { id: 1, answer: Answer::Done { .. } })));
     // A server that starts meanwhile uses it too.
-    let identity = Identity { me: ServerId(1), incarnation: 2, boot: 9, paths: 1, generation: 1, suspended: false, ratio: 3 };
+    let identity =
+        Identity { me: ServerId(1), incarnation: 2, boot: 9, paths: 1, generation: 1, suspended: false, ratio: 3, reboots: 0 };
     world.servers[1] = Some(Cluster::new(plan(2, vec![]), identity, world.now));
     world.run_until(Time(20_000_000));
     assert_eq!(ratios(&world), [3, 3]);
