@@ -15,7 +15,7 @@ pub const COMMAND: Command = Command {
     name: "clptoratio",
     summary: "multiply time-outs for a time, on every server",
     forms: &[
-        Form { mode: "-r", parts: &[Part::Any(&["-t"])], help: "multiply them by RATIO for TIME (-t)" },
+        Form { mode: "-r", parts: &[Part::All(&["-t"])], help: "multiply them by RATIO for TIME" },
         Form { mode: "-i", parts: &[], help: "end that now" },
         Form { mode: "-s", parts: &[], help: "show the ratio in force and when it ends" },
     ],
@@ -61,9 +61,8 @@ fn run(parsed: &Parsed) -> Result<(), Failure> {
         "-i" => order(&root, None, &Request::TimeoutRatio { ratio: 1, seconds: 0 })?,
         _ => {
             let ratio = parsed.value("-r").and_then(|text| text.parse().ok()).unwrap_or(1);
-            let Some(seconds) = parsed.value("-t").and_then(span) else {
-                return Err(Failure::new("clptoratio: -r needs a time; name it with -t, such as -t 1h"));
-            };
+            // The parser has let through nothing but times.
+            let seconds = parsed.value("-t").and_then(span).unwrap_or_default();
             order(&root, None, &Request::TimeoutRatio { ratio, seconds })?;
         }
     }

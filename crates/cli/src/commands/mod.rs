@@ -39,8 +39,8 @@ pub const COMMANDS: &[&Command] = &[
     &clprsc::COMMAND,
     &clpstat::COMMAND,
     &clpstdn::COMMAND,
-    &clptrnreq::COMMAND,
     &clptoratio::COMMAND,
+    &clptrnreq::COMMAND,
 ];
 
 /// By name.
