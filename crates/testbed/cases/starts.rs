@@ -160,7 +160,8 @@ fn clocks_that_jump_by_a_year_change_nothing_but_dates() {
         last.split(' ').nth(1).and_then(|date| date.get(..4)?.parse::<i32>().ok()).unwrap_or_default()
     };
     let in_force = |server: &str| cluster.run(server, &["readlink", "/opt/mainstay/etc/current"]);
-    cluster.run("server1", &["clpcfctrl", "--push"]);
+    let push = ["env", "CLP_CLOCK_SHIFT=/etc/clock-shift", "clpcfctrl", "--push"];
+    cluster.run("server1", &push);
     let (now, mut before) = (year(), in_force("server2"));
     assert!(now > 2020, "{now}");
     for (shift, expected) in [(YEAR, now + 1), (-YEAR, now - 1), (-20 * YEAR, now - 20), (0, now)] {
@@ -172,7 +173,7 @@ fn clocks_that_jump_by_a_year_change_nothing_but_dates() {
         // The transfer service in both directions, and new data after old ones.
         cluster.run("server2", &["clpstat", "-h", "server1"]);
         cluster.run("server1", &["clpstat", "-h", "server2"]);
-        cluster.run("server1", &["clpcfctrl", "--push"]);
+        cluster.run("server1", &push);
         let after = in_force("server2");
         let number = |link: &str| link.trim().rsplit('.').next().and_then(|n| n.parse::<u64>().ok()).unwrap_or_default();
         assert!(number(&after) > number(&before), "{shift}: {after} after {before}");
