@@ -11,7 +11,7 @@ use crate::time::Time;
 /// Frames in a row that bring back a path that was well for long: two intervals, as long as its loss takes to show.
 const NEEDED_MIN: u32 = 2;
 /// Frames in a row that a path which flaps must bring at most, and the time that this may take at most.
-const NEEDED_MAX: u32 = 128;
+const NEEDED_MAX: u32 = 32;
 const NEEDED_SPAN: Duration = Duration::from_secs(30);
 /// A path that was up for so many intervals does not flap.
 const CALM_INTERVALS: u32 = 200;

@@ -48,8 +48,6 @@ pub enum Planted {
     LateReportIsNew,
     /// A longer time-out of others is relied upon although none of them said so.
     RatioUnsaid,
-    /// A restart forgets the time-out ratio that others rely upon.
-    RatioForgotten,
     /// One more retry than configured.
     OneRetryMore,
     /// No order to another server arrives.
@@ -74,7 +72,6 @@ pub const PLANTS: &[Planted] = &[
     Planted::DiskIsNoSign,
     Planted::LateReportIsNew,
     Planted::RatioUnsaid,
-    Planted::RatioForgotten,
     Planted::OneRetryMore,
     Planted::OrdersGetLost,
     Planted::WaitsForNobody,

@@ -44,7 +44,7 @@ impl World {
             paths: self.options.lan.len(),
             generation: 1,
             suspended: server.suspended,
-            ratio: if self.options.planted == Some(Planted::RatioForgotten) { 1 } else { server.ratio },
+            ratio: server.ratio,
             reboots: server.reboots,
         };
         let mut now = server.clock(self.now);

@@ -332,5 +332,6 @@ fn a_backup_under_load_moves_nothing_with_a_time_out_ratio_and_without() {
     for server in ["server1", "server2"] {
         assert!(!cluster.has_logged(server, "went down: no heartbeat"), "{server} accused the other");
     }
-    cluster.settle();
+    // (Paths through the bench's own programs may flap until the machine is quiet: not waited for.)
+    cluster.until("the group answers", || cluster.is_active_on("server1"));
 }
