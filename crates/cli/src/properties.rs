@@ -207,7 +207,14 @@ fn objects(root: &Element, configuration: &Configuration, kind: Objects, detail:
             .groups
             .iter()
             .map(|group| {
-                let mut properties = vec![pair("Type", group.kind.word()), pair("Comment", &group.comment)];
+                let (primary, secondary) =
+                    group.policy.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+                let mut properties = vec![
+                    pair("Type", group.kind.word()),
+                    pair("Comment", &group.comment),
+                    pair("Primary Server", primary),
+                    pair("Secondary Servers", &secondary.join(", ")),
+                ];
                 if detail && let Some(element) = root.all("group").find(|element| element.key.as_deref() == Some(&group.name)) {
                     properties.push(pair("Failover Policy", &group.policy.join(", ")));
                     if !group.server_groups.is_empty() {

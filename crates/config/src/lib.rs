@@ -2,8 +2,9 @@
 //!
 //! Fence: pure. Bytes in, bytes out; who reads and writes files stands elsewhere. `document.rs` keeps a file as it was
 //! written, `schema/` declares its parameters, `configuration/` is what is in force, `rules.rs` what must fit together,
-//! `difference.rs` what a change needs.
+//! `advice.rs` what is unwise, `difference.rs` what a change needs.
 
+pub mod advice;
 pub mod configuration;
 pub mod difference;
 pub mod document;
@@ -13,6 +14,7 @@ pub mod safety;
 pub mod schema;
 pub mod value;
 
+pub use advice::advise;
 pub use configuration::{
     Configuration, Device, DeviceKind, FailureSwitches, FinalScript, Group, GroupKind, Heartbeat, HeartbeatKind, Monitor,
     MonitorKind, Partition, PartitionKind, Pingnp, RecoveryTarget, Resource, ResourceKind, Role, Server, ServerGroup,

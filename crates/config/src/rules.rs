@@ -16,6 +16,9 @@ const SERVERS_MAX: usize = 32;
 /// The time-out must hold at least this many intervals, so that a lost frame is no lost server.
 const INTERVALS_MIN: u32 = 3;
 
+/// Longest name in bytes, as the commands' listings have room for.
+const NAME_MAX: usize = 31;
+
 type Rule = fn(&Configuration, &mut Vec<Problem>);
 
 macro_rules! rules {
@@ -28,6 +31,7 @@ rules! {
     cluster_has_a_name,
     number_of_servers,
     names_are_unique,
+    names_are_words,
     timeout_holds_several_intervals,
     at_least_one_lan_heartbeat,
     heartbeat_devices_exist,
@@ -45,6 +49,7 @@ rules! {
     disks_are_complete,
     devices_are_used_once,
     partitions_have_targets,
+    shared_disks_need_a_resolution,
     stall_limits_are_numbers,
 }
 
@@ -92,6 +97,26 @@ fn names_are_unique(configuration: &Configuration, problems: &mut Vec<Problem>) 
     check("resource", configuration.resources.iter().map(|r| &r.name).collect());
     check("monitor", configuration.monitors.iter().map(|m| &m.name).collect());
     check("heartbeat", configuration.heartbeats.iter().map(|h| &h.name).collect());
+}
+
+/// Names are words of command lines and folders of scripts.
+fn names_are_words(configuration: &Configuration, problems: &mut Vec<Problem>) {
+    let groups = configuration.groups.iter().map(|group| ("group", &group.name));
+    let resources = configuration.resources.iter().map(|resource| ("resource", &resource.name));
+    let monitors = configuration.monitors.iter().map(|monitor| ("monitor", &monitor.name));
+    for (kind, name) in groups.chain(resources).chain(monitors) {
+        let is_word = !name.is_empty()
+            && name.len() <= NAME_MAX
+            && !name.starts_with(['-', '.'])
+            && !name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '/');
+        if !is_word {
+            problems.push(Problem::new(
+                format!("/root/{kind}@{name}"),
+                format!("{name:?} is no name"),
+                format!("use 1 to {NAME_MAX} characters without blanks and slashes that do not begin with - or ."),
+            ));
+        }
+    }
 }
 
 fn timeout_holds_several_intervals(configuration: &Configuration, problems: &mut Vec<Problem>) {
@@ -427,6 +452,20 @@ fn partitions_have_targets(configuration: &Configuration, problems: &mut Vec<Pro
             let path = format!("/root/networkpartition/pingnp@{}", partition.name);
             problems.push(Problem::new(path, "there is no address to ask", "add a device that always answers"));
         }
+    }
+}
+
+/// Without a resolution every cut of all paths lets two servers write the same disk.
+fn shared_disks_need_a_resolution(configuration: &Configuration, problems: &mut Vec<Problem>) {
+    if crate::advice::is_unresolved(configuration)
+        && crate::advice::has_shared_disk(configuration)
+        && !configuration.cluster.no_resolution
+    {
+        problems.push(Problem::new(
+            "/root/networkpartition",
+            "groups have shared disks and there is no network partition resolution: when all heartbeat paths are cut, several servers write to the same disk",
+            "add a ping resolution; who wants to go without sets mainstay/networkpartition/none to 1",
+        ));
     }
 }
 

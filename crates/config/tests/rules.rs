@@ -15,6 +15,7 @@ fn problems(text: &str) -> Vec<Problem> {
 
 const NO_LAN: &str = "<lankhb name=\"lankhb1\">\n\t\t\t<priority>0</priority>\n\t\t\t<device>0</device>\n\t\t</lankhb>\n\t\t<lankhb name=\"lankhb2\">\n\t\t\t<priority>1</priority>\n\t\t\t<device>1</device>\n\t\t</lankhb>";
 const PING: &str = "<grp id=\"0\">\n\t\t\t\t<list id=\"0\">\n\t\t\t\t\t<ip>192.168.0.254</ip>\n\t\t\t\t</list>\n\t\t\t</grp>";
+const RESOLUTION: &str = "<pingnp name=\"pingnp1\">\n\t\t\t<priority>0</priority>\n\t\t\t<device>10200</device>\n\t\t\t<grp id=\"0\">\n\t\t\t\t<list id=\"0\">\n\t\t\t\t\t<ip>192.168.0.254</ip>\n\t\t\t\t</list>\n\t\t\t</grp>\n\t\t</pingnp>";
 const CYCLE: &str = "<disk name=\"disk1\">\n<depend name=\"exec1\"/>";
 const IPW: &str = "<ipw name=\"ipw1\"/>\n\t</monitor>";
 const BAD_IPW: &str = "<ipw name=\"ipw1\"><parameters><list id=\"0\"><ip>10.0.0</ip></list></parameters></ipw>\n\t</monitor>";
@@ -31,6 +32,9 @@ const TABLE: &[(&str, &str, &str, &str, &str, &str)] = &[
     ("names_are_unique", "<fip name=\"ManagementIP\">", "<fip name=\"fip1\">", "/root/resource@fip1", "used twice", "rename"),
     ("names_are_unique", "<miiw name=\"miiw2\">", MIIW1, "/root/monitor@miiw1", "used twice", "rename"),
     ("names_are_unique", "<lankhb name=\"lankhb2\">", "<lankhb name=\"lankhb1\">", "/root/heartbeat@lankhb1", "used twice", "rename"),
+    ("names_are_words", "<group name=\"failover1\">", "<group name=\"fail over\">", "/root/group@fail over", "is no name", "without blanks"),
+    ("names_are_words", "<group name=\"failover1\">", "<group name=\"../failover\">", "/root/group@../failover", "is no name", "and slashes"),
+    ("names_are_words", "<miiw name=\"miiw1\">", "<miiw name=\"-x\">", "/root/monitor@-x", "is no name", "do not begin with -"),
     ("timeout_holds_several_intervals", "<interval>100</interval>", "<interval>334</interval>", "/root/cluster/heartbeat/timeout", "1000 ms is less than 3 intervals of 334 ms", "raise the time-out or lower"),
     ("at_least_one_lan_heartbeat", NO_LAN, "", "/root/heartbeat", "no LAN heartbeat", "add a lanhb or lankhb"),
     ("heartbeat_devices_exist", "<device>300</device>", "<device>301</device>", "/root/heartbeat/diskhb@diskhb1", "device 301 is configured on 0 servers", "at least two servers"),
@@ -75,6 +79,7 @@ const TABLE: &[(&str, &str, &str, &str, &str, &str)] = &[
     ("devices_are_used_once", "<device>/dev/sdb2</device>", "<device>/dev/sdb1</device>", "disk1", "/dev/sdb1 is used by diskhb1 too", "its own device"),
     ("devices_are_used_once", "<device>/dev/sdb2</device>", "<device>/dev/sdb2</device><rawdevice>/dev/raw/raw1</rawdevice>", "diskw1", "/dev/raw/raw1 is used by disk1 too", "its own device"),
     ("partitions_have_targets", PING, "", "/root/networkpartition/pingnp@pingnp1", "no address to ask", "add a device that always answers"),
+    ("shared_disks_need_a_resolution", RESOLUTION, "", "/root/networkpartition", "several servers write to the same disk", "add a ping resolution"),
     ("stall_limits_are_numbers", "<disk name=\"disk1\">", "<disk name=\"disk1\"><act><timeout>soon</timeout></act>", "/root/resource/disk@disk1/act/timeout", "\"soon\" is not a number", "give seconds"),
     ("stall_limits_are_numbers", "<disk name=\"disk1\">", "<disk name=\"disk1\"><deact><timeout>0</timeout></deact>", "/root/resource/disk@disk1/deact/timeout", "\"0\" is not a number", "give seconds"),
 ];
@@ -120,6 +125,34 @@ fn one_to_thirty_two_servers_are_possible() {
         "there are 0 servers",
         "configure 1 to 32",
     );
+}
+
+/// What is replaced by what in the sample; what the advice says, or nothing.
+#[rustfmt::skip]
+const ADVICE: &[(&str, &str, &str)] = &[
+    ("<name>cluster</name>", "<name>cluster</name>", ""),
+    ("<lankhb name=\"lankhb2\">\n\t\t\t<priority>1</priority>\n\t\t\t<device>1</device>\n\t\t</lankhb>", "", "one LAN heartbeat only"),
+    (COMHB, "", "add a COM heartbeat (comhb)"),
+    (DISKHB, "", "add a disk heartbeat (diskhb)"),
+];
+const COMHB: &str = "<comhb name=\"comhb1\">\n\t\t\t<priority>2</priority>\n\t\t\t<device>200</device>\n\t\t</comhb>";
+const DISKHB: &str = "<diskhb name=\"diskhb1\">\n\t\t\t<priority>3</priority>\n\t\t\t<device>300</device>\n\t\t</diskhb>";
+
+#[test]
+fn what_is_unwise_is_said_and_not_refused() {
+    let advice = |text: &str| {
+        let document = Document::read(text.as_bytes()).unwrap_or_else(|cause| panic!("{cause}"));
+        let configuration = Configuration::from_document(&document).unwrap_or_else(|problems| panic!("{problems:?}"));
+        clp_config::advise(&configuration).iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
+    };
+    for (old, new, words) in ADVICE {
+        assert!(sample().contains(old), "the sample has no {old}");
+        let said = advice(&sample().replacen(old, new, 1));
+        assert!(if words.is_empty() { said.is_empty() } else { said.contains(words) && !said.contains('\n') }, "{said}");
+    }
+    let without = sample().replacen(RESOLUTION, "", 1);
+    let chosen = without.replacen("<mainstay>", "<mainstay><networkpartition><none>1</none></networkpartition>", 1);
+    assert!(advice(&chosen).contains("destroy its file systems"));
 }
 
 /// The rules without a row in the table because their examples do not fit into one replacement.

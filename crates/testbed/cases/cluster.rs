@@ -1,10 +1,11 @@
-//! A cluster of the guide's two-server sample in a lab, as the end-to-end cases see it: commands, status, waiting.
+//! A cluster in a lab (the guide's two-server sample, or any made by `ClusterConf`), as the end-to-end cases see it: commands, status,
+//! waiting.
 //!
 //! Knows the product only from outside: its commands and what a client on the net can see. Not a case itself.
 #![allow(dead_code, reason = "each file of cases uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a case fails by panicking")]
 
-use clp_testbed::{FileSystem, Lab, Options, Output, Phase, places::need_root};
+use clp_testbed::{FileSystem, Lab, Options, Output, Phase, conf::ClusterConf, places::need_root};
 use serde_json::Value;
 use std::{
     fs,
@@ -26,21 +27,40 @@ pub const FLOATING: &str = "10.0.0.12";
 /// Clusters at once: more than the processors of a small machine only disturb each other's heartbeats.
 const AT_ONCE: u32 = 2;
 
-/// The sample's configuration with changes, in a directory of its own.
+/// A sample's configuration with changes, or one that was made, in a directory of its own.
 pub struct Conf {
     directory: PathBuf,
+    servers: u32,
+    data_partitions: u32,
 }
 
 impl Conf {
-    /// The sample as it is.
+    /// The two-server sample as it is.
     pub fn sample() -> Conf {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let directory = std::env::temp_dir().join(format!("mainstay-case-{}-{number}", std::process::id()));
-        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples/two-node-disk");
+        Conf::sample_of("two-node-disk", 2)
+    }
+
+    /// A sample as it is, with the number of its servers.
+    pub fn sample_of(name: &str, servers: u32) -> Conf {
+        let directory = own_directory();
+        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples").join(name);
         let status = Command::new("cp").arg("-r").arg("-T").arg(sample).arg(&directory).status().unwrap();
         assert!(status.success());
-        Conf { directory }
+        Conf { directory, servers, data_partitions: 1 }
+    }
+
+    /// One that was made.
+    pub fn made(conf: &ClusterConf) -> Conf {
+        let directory = own_directory();
+        conf.write(&directory).unwrap();
+        let servers = conf.text().matches("<server name=").count() as u32;
+        Conf { directory, servers, data_partitions: 1 }
+    }
+
+    /// So many file systems on the shared disk.
+    pub fn data_partitions(mut self, count: u32) -> Conf {
+        self.data_partitions = count;
+        self
     }
 
     /// Replaces text that occurs in `clp.conf`.
@@ -94,6 +114,12 @@ impl Conf {
     }
 }
 
+fn own_directory() -> PathBuf {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    std::env::temp_dir().join(format!("mainstay-case-{}-{number}", std::process::id()))
+}
+
 impl Drop for Conf {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.directory);
@@ -123,7 +149,7 @@ impl Drop for Turn {
     }
 }
 
-/// Two servers with the product on them.
+/// Servers with the product on them.
 pub struct Cluster {
     lab: Lab,
     _conf: Conf,
@@ -143,16 +169,27 @@ impl Cluster {
         Cluster::boot_in(conf, Options { watchdog, ..Options::default() })
     }
 
-    /// The same in a lab of other kind; configuration and file system are the sample's.
+    /// The cluster of `conf` with all servers off; `None` without root, and then it has said so.
+    pub fn off(conf: Conf) -> Option<Cluster> {
+        Cluster::boot_in(conf, Options { boot: false, ..Options::default() })
+    }
+
+    /// The same in a lab of other kind; configuration, servers and file systems are `conf`'s.
     pub fn boot_in(conf: Conf, options: Options) -> Option<Cluster> {
         if need_root().is_err() {
             println!("skipped: needs root");
             return None;
         }
         let turn = Turn::wait();
-        let options = Options { conf: Some(conf.directory.clone()), file_system: FileSystem::Ext3, ..options };
+        let options = Options {
+            conf: Some(conf.directory.clone()),
+            file_system: FileSystem::Ext3,
+            servers: conf.servers,
+            data_partitions: conf.data_partitions,
+            ..options
+        };
         let lab = Lab::up(options).unwrap();
-        let missing = !lab.exec("server1", &["test", "-x", "/opt/mainstay/bin/clusterpro"]).unwrap().is_ok();
+        let missing = !lab.directory().join("server1/opt/mainstay/bin/clusterpro").exists();
         assert!(!missing, "the product is not built: cargo build --workspace");
         Some(Cluster { lab, _conf: conf, _turn: turn })
     }
@@ -226,6 +263,28 @@ impl Cluster {
         let status = self.status(server);
         let group = named(&status["groups"], "failover1");
         (text(group, "status"), text(group, "current"))
+    }
+
+    /// Where a group is online, as `server` sees it; empty when it is not.
+    pub fn place(&self, server: &str, group: &str) -> String {
+        let status = self.status(server);
+        let group = named(&status["groups"], group);
+        if text(group, "status") == "Online" { text(group, "current") } else { String::new() }
+    }
+
+    /// Waits until every server says that the group is online on `wanted`.
+    pub fn placed(&self, group: &str, wanted: &str) {
+        self.until(&format!("{group} is online on {wanted}"), || {
+            let up = self.servers().into_iter().filter(|server| !self.is_off(server));
+            up.into_iter().all(|server| self.place(&server, group) == wanted)
+        });
+    }
+
+    /// Who answers the question for its name at an address and port of the public network; empty when nobody does.
+    pub fn responder(&self, target: &str) -> String {
+        let (address, port) = target.split_once(':').unwrap();
+        let line = format!("exec 3<>/dev/tcp/{address}/{port} && head -n1 <&3");
+        self.lab.client(&["timeout", "1", "bash", "-c", &line]).unwrap().stdout.trim().to_string()
     }
 
     /// Status of one resource of failover1 as `server` sees it.

@@ -104,6 +104,16 @@ impl Group {
         self.resource("disk", name, &elements)
     }
 
+    /// A dependency of a resource that was named before, in place of those by type.
+    pub fn depends(mut self, name: &str, below: &str) -> Group {
+        let end = format!("@{name}");
+        for (_, element) in self.resources.iter_mut().filter(|(resource, _)| resource.ends_with(&end)) {
+            let head = element.find('\n').map_or(0, |at| at + 1);
+            element.insert_str(head, &format!("\t\t\t<depend name=\"{below}\"/>\n"));
+        }
+        self
+    }
+
     /// An application by a start script that ends (synchronous) and a stop script.
     pub fn exec(self, name: &str, start: &str, stop: &str) -> Group {
         self.application(name, 1, start, stop)

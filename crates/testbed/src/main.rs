@@ -7,7 +7,7 @@ mod list;
 use anyhow::{Context, Result, bail};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clp_testbed::{
-    Cut, FileSystem, Lab, Net, Options, SwitchKind, Weather, completion, cost, gaps, machine,
+    Cut, FileSystem, Lab, Net, Options, SwitchKind, Weather, completion, cost, gaps, machine, options,
     places::{checkout, living, need_root, sweep_dead},
     probe::{Way, probe, respond},
     storm::{self, Order, Outcome},
@@ -53,9 +53,9 @@ struct Which {
 enum Task {
     /// Make a lab and boot its servers
     Up {
-        /// How many servers: server1, server2 ...
-        #[arg(long, default_value_t = 2)]
-        servers: u32,
+        /// How many servers: server1, server2 ...; else what clp.conf has, else 2
+        #[arg(long)]
+        servers: Option<u32>,
         /// Directory with clp.conf and scripts/ for every server
         #[arg(long, value_name = "DIR")]
         conf: Option<PathBuf>,
@@ -68,9 +68,9 @@ enum Task {
         /// Size of the shared disk (sparse)
         #[arg(long, value_name = "MIB", default_value_t = Options::default().disk_mib)]
         disk: u64,
-        /// Partitions for data on the shared disk: /dev/sdb2 and those after it
-        #[arg(long, value_name = "N", default_value_t = Options::default().data_partitions)]
-        partitions: u32,
+        /// Partitions for data on the shared disk: /dev/sdb2 and those after it; else what clp.conf uses, else 1
+        #[arg(long, value_name = "N")]
+        partitions: Option<u32>,
         /// What joins the servers: the kernel's bridge, or the bench's own switch, for which there is `testbed weather`
         #[arg(long, value_name = "KIND", default_value = "kernel")]
         switch: SwitchKind,
@@ -387,13 +387,15 @@ fn by_hand(task: Task) -> Result<ExitCode> {
         Task::Up { servers, conf, name, fs, disk, partitions, switch, no_watchdog, no_boot } => {
             let named = || conf.as_deref().and_then(FileSystem::named_in);
             let file_system = fs.or_else(named).unwrap_or(Options::default().file_system);
+            let wanted = conf.as_deref().map(options::wanted_by).transpose()?;
+            let (servers_wanted, partitions_wanted) = wanted.unwrap_or((Options::default().servers, 1));
             let options = Options {
-                servers,
+                servers: servers.unwrap_or(servers_wanted),
                 conf,
                 name,
                 file_system,
                 disk_mib: disk,
-                data_partitions: partitions,
+                data_partitions: partitions.unwrap_or(partitions_wanted),
                 switch,
                 watchdog: !no_watchdog,
                 boot: !no_boot,

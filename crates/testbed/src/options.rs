@@ -1,6 +1,6 @@
 //! What a lab is made of and which faults it can be given: plain values shared by library, command and supervisor.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -131,6 +131,19 @@ pub struct Weather {
     pub reorder_percent: u8,
     /// Which frames that are.
     pub seed: u64,
+}
+
+/// How many servers a configuration has, and how many partitions for data it uses on the shared disk; at least one of each.
+///
+/// # Errors
+/// It cannot be read.
+pub fn wanted_by(conf: &Path) -> Result<(u32, u32)> {
+    let file = conf.join("clp.conf");
+    let text = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let servers = text.matches("<server name=").count() as u32;
+    let partition = |number: &u32| text.contains(&format!("<device>/dev/sdb{}</device>", number + 1));
+    Ok((servers.max(1), (1..=PARTITIONS_MAX).filter(partition).max().unwrap_or(1)))
 }
 
 /// What can be cut.

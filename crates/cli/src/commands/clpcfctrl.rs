@@ -54,6 +54,7 @@ pub const COMMAND: Command = Command {
     ],
     notes: &[
         "Every server is held first: while the servers are switched no cluster service starts. One server that cannot be reached, or whose cluster service runs and would have to read something new, and nothing is changed anywhere; the operation that is needed is named. Scripts and what no server reads are distributed while the cluster runs.",
+        "What is allowed and unwise (one LAN heartbeat only, no second way beside the LANs, no network partition resolution) is told as a warning on standard error.",
         "The last line holds the exit code: Command succeeded.(code:0) or Command failed.(code:1). In (cfmgr:N) 0 stands for done, 1 for a server that could not be reached or did not take the data, 2 for a cluster service that has to be stopped first.",
         "Ctrl-C before the switch changes nothing; during the switch it only ends the wait.",
     ],
@@ -83,6 +84,9 @@ fn push(parsed: &Parsed) -> Result<(), Failure> {
     };
     let bytes = std::fs::read(&path).map_err(|cause| Failure::new(format!("{} cannot be read: {cause}", path.display())))?;
     let (_, configuration) = parse(&bytes, &path.display().to_string())?;
+    for advice in clp_config::advise(&configuration) {
+        screen::error(&format!("warning: {advice}"));
+    }
     let files = match parsed.value("-x") {
         Some(directory) => stage::collect(Path::new(directory)),
         None => stage::in_use(&root),

@@ -24,6 +24,7 @@ const LABELS: &[(&str, &str, &str)] = &[
     ("", "mainstay/selffence", "Self-fence Bound in milliseconds"),
     ("", "mainstay/profile", "Detection Profile"),
     ("", "cluster/networkpartition/npaction", "Action at NP Occurrence"),
+    ("", "mainstay/networkpartition/none", "No NP Resolution With Shared Disks"),
     ("", "cluster/rsctimeout/rsctoaction", "Action When Resource Stalls"),
     ("", "pm/exec0/recover", "Action When Process Dies"),
     ("", "cluster/survive/rscact", "Survive Activation Errors"),

@@ -25,6 +25,8 @@ pub struct Cluster {
     pub self_fence: Option<Duration>,
     /// Code of clp-conf.md 13.3.
     pub np_action: u32,
+    /// No partition resolution although there are shared disks, as the administrator wants it.
+    pub no_resolution: bool,
     /// Code of clp-conf.md 13.2.
     pub rsc_timeout_action: u32,
     /// Code of clp-conf.md 13.1.
@@ -90,6 +92,7 @@ impl Cluster {
             takeover_delay,
             self_fence,
             np_action: section.np_action,
+            no_resolution: section.no_resolution,
             rsc_timeout_action: section.rsc_timeout_action,
             pm_action: section.pm_action,
             survive: FailureSwitches {

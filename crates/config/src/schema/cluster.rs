@@ -26,6 +26,8 @@ section! {
         profile: Text, path "mainstay/profile", default "guide", range 0..=15, apply UploadOnly;
         /// What a server does when its side may not go on after a network partition (clp-conf.md 13.3).
         np_action: Code, path "cluster/networkpartition/npaction", default "2", range 0..=11, apply SuspendCluster;
+        /// Go on without network partition resolution although groups have shared disks: every cut of all paths lets all sides run.
+        no_resolution: Flag, path "mainstay/networkpartition/none", default "0", range 0..=1, apply SuspendCluster;
         /// What follows when an activation or deactivation exceeds its time (clp-conf.md 13.2).
         rsc_timeout_action: Code, path "cluster/rsctimeout/rsctoaction", default "2", range 0..=15, apply UploadOnly;
         /// What follows when a process of the cluster service dies (clp-conf.md 13.1).

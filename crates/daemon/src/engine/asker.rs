@@ -14,8 +14,15 @@ use super::Input;
 
 struct Method {
     groups: Vec<Vec<IpAddr>>,
-    timeout: Duration,
+    /// Between two looks at its targets while nobody asks.
+    interval: Duration,
+    /// How long an answer is waited for: all its tries, and no longer than the safety sum allows.
+    limit: Duration,
+    next_look: Instant,
 }
+
+/// Whether the targets answer, and in words; None where this server does not use the method.
+type Seen = Option<(bool, String)>;
 
 /// The thread that asks.
 pub struct Asker {
@@ -26,7 +33,6 @@ impl Asker {
     /// None when no partition resolution is configured for this server.
     pub fn start(configuration: &Configuration, me: ServerId, timing: &Timing, inputs: Sender<Input>) -> Option<Asker> {
         let server = &configuration.servers[me.index()];
-        let mut interval = Duration::MAX;
         let mut methods = Vec::new();
         for partition in &configuration.partitions {
             let PartitionKind::Pingnp(pingnp) = &partition.kind;
@@ -34,32 +40,37 @@ impl Asker {
                 methods.push(None);
                 continue;
             }
-            interval = interval.min(pingnp.interval);
             let groups = pingnp.groups.iter().map(|group| group.iter().filter_map(|ip| ip.parse().ok()).collect()).collect();
-            methods.push(Some(Method { groups, timeout: pingnp.timeout }));
+            let limit = (pingnp.timeout * pingnp.retry).min(timing.arbiter);
+            methods.push(Some(Method { groups, interval: pingnp.interval, limit, next_look: Instant::now() }));
         }
         if methods.iter().all(Option::is_none) {
             return None;
         }
-        let bound = timing.arbiter;
         let (questions, asked) = channel::<u64>();
         std::thread::spawn(move || {
-            let mut next_look = Instant::now();
+            let mut seen: Vec<Seen> = vec![None; methods.len()];
             loop {
+                let next_look = methods.iter().flatten().map(|method| method.next_look).min().unwrap_or_else(Instant::now);
                 match asked.recv_timeout(next_look.saturating_duration_since(Instant::now())) {
                     Ok(ask) => {
-                        let seen = look(&methods, Some(bound));
+                        seen = methods.iter().map(|method| method.as_ref().map(Method::look)).collect();
                         let yes = seen.iter().flatten().all(|(reachable, _)| *reachable);
                         // While questions come there is no time for looks of their own; the answers show as well.
                         let _ = inputs.send(Input::PartitionSeen(seen.clone()));
-                        let reason = seen.into_iter().flatten().map(|(_, words)| words).collect::<Vec<_>>().join("; ");
+                        let reason = seen.iter().flatten().map(|(_, words)| words.as_str()).collect::<Vec<_>>().join("; ");
                         if inputs.send(Input::Event(Event::Verdict { ask, yes, reason })).is_err() {
                             return;
                         }
                     }
                     Err(RecvTimeoutError::Timeout) => {
-                        next_look = Instant::now() + interval;
-                        if inputs.send(Input::PartitionSeen(look(&methods, Some(bound)))).is_err() {
+                        for (method, seen) in methods.iter_mut().zip(&mut seen) {
+                            if let Some(method) = method.as_mut().filter(|method| method.next_look <= Instant::now()) {
+                                method.next_look = Instant::now() + method.interval;
+                                *seen = Some(method.look());
+                            }
+                        }
+                        if inputs.send(Input::PartitionSeen(seen.clone())).is_err() {
                             return;
                         }
                     }
@@ -76,16 +87,9 @@ impl Asker {
     }
 }
 
-/// Each method's answer in the order of the configuration, None where this server does not use it; none is waited for longer than
-/// the safety sum allows.
-fn look(methods: &[Option<Method>], bound: Option<Duration>) -> Vec<Option<(bool, String)>> {
-    methods
-        .iter()
-        .map(|method| {
-            let method = method.as_ref()?;
-            let limit = bound.map_or(method.timeout, |bound| bound.min(method.timeout));
-            let verdict = ping::ask(&method.groups, limit);
-            Some((verdict.may_go_on(), verdict.to_string()))
-        })
-        .collect()
+impl Method {
+    fn look(&self) -> (bool, String) {
+        let verdict = ping::ask(&self.groups, self.limit);
+        (verdict.may_go_on(), verdict.to_string())
+    }
 }

@@ -83,7 +83,7 @@ impl Hands {
             }
             Fault::StopHangs { group } => (1..=SERVERS).try_for_each(|number| self.order(number, group, "stop-hangs", false)),
             Fault::Service { server } => self.operator(server, "clpcl -s"),
-            Fault::Stop { group } => self.operator_anywhere(&format!("clpgrp -s {}", GROUPS[group].name)),
+            Fault::Stop { group } => self.start(group),
             Fault::KillEngine { .. }
             | Fault::KillParent { .. }
             | Fault::KillBoth { .. }
@@ -141,9 +141,13 @@ impl Hands {
         }
     }
 
-    /// Starts a group that failed or was stopped.
-    pub fn start(&self, group: usize) {
-        let _ = self.operator_anywhere(&format!("clpgrp -s {}", GROUPS[group].name));
+    /// Starts a group that failed or was stopped, on the first server that takes it: one may run a group that it excludes.
+    ///
+    /// # Errors
+    /// No thread can be started; a refusal is no error.
+    pub fn start(&self, group: usize) -> Result<()> {
+        let on = |server: u32| format!("clpgrp -s {} -h {}", GROUPS[group].name, name(server));
+        self.operator_anywhere(&(1..=SERVERS).map(on).collect::<Vec<_>>().join(" || "))
     }
 
     /// Waits for all commands; they have limits of their own.

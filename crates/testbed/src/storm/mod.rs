@@ -29,7 +29,7 @@ use watch::{Segment, Watch};
 use writer::Writer;
 
 /// Pause between two looks at the world.
-const LOOK_PAUSE: Duration = Duration::from_millis(40);
+const LOOK_PAUSE: Duration = Duration::from_millis(60);
 /// How finely the storm's own time is kept.
 const TICK: Duration = Duration::from_millis(10);
 /// Rounds that an hour has about; for lists.

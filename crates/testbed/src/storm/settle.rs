@@ -78,7 +78,7 @@ impl<'a> Settle<'a> {
                     bail!("{name} does not run although nothing of it was broken: {}", state.words);
                 }
                 println!("           an operator starts {name}: {}", state.words);
-                self.hands.start(group);
+                self.hands.start(group)?;
             }
             if begin.elapsed() > self.deadline {
                 let words: Vec<&str> = states.iter().filter(|state| !state.is_well).map(|state| state.words.as_str()).collect();
