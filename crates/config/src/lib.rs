@@ -12,6 +12,7 @@ pub mod problem;
 pub mod rules;
 pub mod safety;
 pub mod schema;
+pub mod templates;
 pub mod value;
 
 pub use advice::advise;
