@@ -302,7 +302,45 @@ catalogue! { examples_of_all:
     /// Deactivation failure.
     deactivation_failed(resource, code, reason) "rc" 42 Error "resource {1} deactivation failed, code {2} text {3}", to EVERYWHERE,
         meaning "The resource could not be deactivated and starts nowhere else until it is. The code is 1: the text says what failed.",
+    activation_failed(resource, code, reason) "rc" 32 Error "resource {1} activation failed, code {2} text {3}",
+        meaning "The resource could not be activated; another try (rc 200), failover or the final action follows. The code is the exit code of the script or tool that failed (124 at its time limit, 126 and 127 when it could not be started, 128 and the number of a signal), else the kernel's number of the error, else 1.",
         remedy "Remove the cause named.";
+    /// The start script is to run on another server.
+    start_asked(resource, server) "rc" 33 Info "activation of {1} on another server {2} requested",
+        meaning "The resource has started here, and its start script runs on the other servers too (parameters/act/postrunothers).",
+        remedy "None.";
+    /// It ran there.
+    start_elsewhere(resource, server) "rc" 34 Info "activation of {1} on server {2} done",
+        meaning "The start script ended well there.",
+        remedy "None.";
+    /// It failed there.
+    start_elsewhere_failed(resource, server; reason) "rc" 35 Error "activation of {1} on server {2} failed",
+        meaning "The start script failed there, or nothing was heard of it; the group goes on here.",
+        remedy "See the log of the script (userlog) on that server.";
+    /// Deactivation failure.
+    deactivation_failed(resource, code, reason) "rc" 42 Error "resource {1} deactivation failed, code {2} text {3}",
+        meaning "The resource could not be deactivated in order and starts nowhere else until it is. When rc 220 follows, it is tried again, at the end by detaching: its processes are killed, its disk is cut off, nothing of it acts here any more. Otherwise its final action follows. The code is that of rc 32.",
+        remedy "Remove the cause named.";
+    /// The stop script is to run on another server.
+    stop_asked(resource, server) "rc" 44 Info "deactivation of {1} on server {2} requested",
+        meaning "The resource is about to be stopped here, and its stop script runs on the other servers before (parameters/deact/prerunothers).",
+        remedy "None.";
+    /// It ran there.
+    stop_elsewhere(resource, server) "rc" 45 Info "deactivation of {1} on server {2} done",
+        meaning "The stop script ended well there.",
+        remedy "None.";
+    /// It failed there.
+    stop_elsewhere_failed(resource, server; reason) "rc" 46 Error "deactivation of {1} on server {2} failed",
+        meaning "The stop script failed there, or nothing was heard of it; the stop goes on here.",
+        remedy "See the log of the script (userlog) on that server.";
+    /// Another try to activate.
+    activation_again(resource, failed) "rc" 200 Info "resource {1} tried again after activation of {2} failed",
+        meaning "Its activation retry threshold is not reached.",
+        remedy "None; rc 32 before it says what failed.";
+    /// Another try to deactivate, or to detach.
+    deactivation_again(resource, failed) "rc" 220 Info "resource {1} stop tried again after stop of {2} failed",
+        meaning "Its deactivation is tried again; when the retry threshold is reached, what is left of it is killed and cut off from its disk.",
+        remedy "None; rc 42 before it says what failed.";
     /// Move.
     group_move(group; server) "rc" 50 Info "group {1} move begins",
         meaning "An operator moves the group to the server named.",

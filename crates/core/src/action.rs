@@ -99,6 +99,16 @@ pub enum Action {
         /// For what.
         blame: Blame,
     },
+    /// Run the script of a resource that is active on another server, or is about to stop there; answer with
+    /// [`crate::event::Event::RanElsewhere`].
+    RunElsewhere {
+        /// Number of the run.
+        run: u64,
+        /// Of which resource.
+        resource: ResourceId,
+        /// The start script, else the stop script.
+        start: bool,
+    },
     /// Tell the operators.
     Alert(Alert),
     /// A link of a group's cause chain was recorded.
@@ -139,7 +149,7 @@ pub enum Work {
         /// Why.
         factor: Factor,
     },
-    /// The deactivation failed: detach so that nothing more can be written or answered, then verify.
+    /// The deactivation failed: detach so that nothing more can be written or answered, and verify that.
     Detach,
 }
 
@@ -227,10 +237,16 @@ pub enum Alert {
     GroupStranded { group: GroupId, reason: String, nowhere: bool },
     /// A group was found active on two servers.
     DoubleOwner { group: GroupId, first: ServerId, second: ServerId },
-    /// Activation failed for good.
-    ActivateFailed { resource: ResourceId, reason: String },
-    /// Deactivation failed for good.
-    DeactivateFailed { resource: ResourceId, reason: String },
+    /// An activation failed; `again` when it is tried once more here.
+    ActivateFailed { resource: ResourceId, code: i32, reason: String, again: bool },
+    /// A deactivation failed; `again` when it is tried once more, at the end by detaching.
+    DeactivateFailed { resource: ResourceId, code: i32, reason: String, again: bool },
+    /// Another server was asked to run the start script, else the stop script, of a resource of this one.
+    ElsewhereAsked { resource: ResourceId, server: ServerId, start: bool },
+    /// It ran well.
+    ElsewhereDone { resource: ResourceId, server: ServerId, start: bool },
+    /// It failed, or nothing was heard of it.
+    ElsewhereFailed { resource: ResourceId, server: ServerId, start: bool, code: i32, reason: String },
     /// A monitor found an error.
     MonitorError { monitor: MonitorId, reason: String },
     /// A monitor is normal again.

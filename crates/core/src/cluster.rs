@@ -6,16 +6,17 @@
 use crate::action::{Action, Alert, Blame};
 use crate::command::Commands;
 use crate::contact::Contact;
-use crate::event::Event;
+use crate::elsewhere::Elsewhere;
+use crate::event::{Event, WorkError};
 use crate::finals::Finals;
 use crate::fits::Limits;
 use crate::ids::{GroupId, ResourceId, ServerId};
 use crate::leaving::Leaving;
 use crate::local::{Ended, Executor, locate};
-use crate::message::{Document, Factor, Frame, Intent, Letter, Message, Mode, Origin, Phase, Report};
+use crate::message::{Document, Factor, Frame, Intent, Letter, Message, Mode, Origin, Phase, Report, ResourceState};
 use crate::orders::Orders;
 use crate::partition::Partition;
-use crate::plan::Plan;
+use crate::plan::{AfterStop, Plan};
 use crate::ratio::Extending;
 use crate::recovery::Monitors;
 use crate::single::Single;
@@ -25,6 +26,8 @@ use crate::view::Views;
 
 /// Between two looks at a resource that somebody else uses here: an operator who frees it waits for no longer.
 const VERIFY_PAUSE: std::time::Duration = std::time::Duration::from_secs(3);
+/// Intervals between two attempts to detach what could not be stopped: each may leave a process behind that waits for a dead disk.
+const DETACH_INTERVALS: u32 = 100;
 /// Intervals without an event after which this server counts as having stood still.
 const GAP_INTERVALS: u32 = 2;
 
@@ -72,6 +75,7 @@ pub struct Cluster {
     pub(crate) commands: Commands,
     pub(crate) singles: Vec<Single>,
     pub(crate) finals: Finals,
+    pub(crate) elsewhere: Elsewhere,
     pub(crate) leaving: Option<Leaving>,
     pub(crate) emergency: bool,
     pub(crate) exited: bool,
@@ -89,6 +93,7 @@ pub struct Cluster {
     ran: Time,
     pub(crate) next_beat: Time,
     next_verify: Time,
+    next_detach: Time,
     pub(crate) out: Vec<Action>,
 }
 
@@ -121,6 +126,7 @@ impl Cluster {
             commands: Commands::default(),
             singles: Vec::new(),
             finals: Finals::new(identity.reboots),
+            elsewhere: Elsewhere::default(),
             leaving: None,
             emergency: false,
             exited: false,
@@ -135,6 +141,7 @@ impl Cluster {
             ran: now,
             next_beat: now,
             next_verify: now,
+            next_detach: now,
             out: Vec::new(),
             start: now,
             plan,
@@ -171,10 +178,13 @@ impl Cluster {
             Event::ResourceOrder { id, resource, order } => self.resource_order(now, id, resource, order),
             Event::Operator { id, command } => self.operator(now, id, command),
             Event::StopService { id, then } => self.leave(now, Some(id), then, false),
+            Event::RanElsewhere { run, result } => self.ran_here(run, result),
             Event::EmergencyDone => self.emergency_done(now),
+            Event::EmergencyFailed { reason } => self.emergency_failed(now, &reason),
         }
         self.settle(now);
-        let mut out = std::mem::take(&mut self.out);
+        let out = std::mem::take(&mut self.out);
+        let mut out = self.hold_for_others(now, out);
         // While somebody may not know that it is over, a restart must not make this server forget it either.
         let suspended = self.document.suspended || !self.document.unsure.is_empty();
         if std::mem::replace(&mut self.suspended_kept, suspended) != suspended {
@@ -243,6 +253,8 @@ impl Cluster {
         self.forget_reboots(now);
         self.watch_occupied(now);
         self.watch_paths(now);
+        self.watch_failed(now);
+        self.watch_elsewhere(now);
         if self.refresh_report() {
             self.spread_report(now, true);
         }
@@ -264,6 +276,7 @@ impl Cluster {
         self.spread_report(now, false);
         self.repeat_view_messages(now);
         self.repeat_command(now);
+        self.repeat_elsewhere(now);
     }
 
     pub(crate) fn mode(&self) -> Mode {
@@ -299,6 +312,7 @@ impl Cluster {
             self.contradicted[from.index()] = None;
             self.document_seen[from.index()] = Default::default();
             self.commands.forget(from);
+            self.elsewhere.forget(from);
         }
         self.doubt_report(from);
         if heard.mode_changed && self.contact.is_left(from) {
@@ -324,33 +338,54 @@ impl Cluster {
             }
             Message::Command { id, command } => self.asked(now, from, id, command),
             Message::Answer { id, answer } => self.answered(id, answer),
+            Message::RunElsewhere { id, resource, start } => self.run_elsewhere(from, id, resource, start),
+            Message::RanElsewhere { id, failed } => self.ran_elsewhere(from, id, failed),
             Message::Document { epoch, document } => self.take_document(now, from, epoch, document),
             Message::DocumentSeen { epoch, version } => self.document_told(now, from, epoch, version),
             view => self.view_message(now, from, view),
         }
     }
 
-    fn resource_done(&mut self, now: Time, op: u64, resource: ResourceId, result: Result<(), String>) {
+    fn resource_done(&mut self, now: Time, op: u64, resource: ResourceId, result: Result<(), WorkError>) {
         let mut out = std::mem::take(&mut self.out);
         let said = result.as_ref().err().cloned();
+        let was = self.executor.resource(&self.plan, resource);
         let ended = self.executor.done(&self.plan, op, resource, result, &mut out);
         self.out = out;
         let Some((group, ended)) = ended else { return };
         let name = self.plan.resource(resource).name.clone();
-        if let Some(said) = said {
-            self.cause(now, group, format!("{name}: {said}"));
+        if let Some(said) = said.filter(|_| was != ResourceState::DeactivateFailed) {
+            self.cause(now, group, format!("{name}: {}", said.reason));
         }
         match ended {
+            Ended::Step
+                if was == ResourceState::Activating && self.executor.resource(&self.plan, resource) == ResourceState::On =>
+            {
+                self.started_here(now, resource);
+            }
             Ended::Step => {}
-            Ended::ActivateFailed(reason) => {
-                self.out.push(Action::Alert(Alert::ActivateFailed { resource, reason }));
+            Ended::ActivateAgain(WorkError { code, reason }) => {
+                self.out.push(Action::Alert(Alert::ActivateFailed { resource, code, reason, again: true }));
+            }
+            Ended::ActivateFailed(WorkError { code, reason }) => {
+                self.out.push(Action::Alert(Alert::ActivateFailed { resource, code, reason, again: false }));
                 if self.plan.restraints.no_recovery.activation {
                     let action = self.plan.resource(resource).activate_action;
                     self.is_withheld(now, &[group], Blame::Activation(resource), action);
                 }
             }
-            Ended::DeactivateFailed(reason) => {
-                self.out.push(Action::Alert(Alert::DeactivateFailed { resource, reason: reason.clone() }));
+            Ended::DeactivateAgain(WorkError { code, reason }) => {
+                self.out.push(Action::Alert(Alert::DeactivateFailed { resource, code, reason, again: true }));
+            }
+            Ended::Detached => {
+                self.cause(
+                    now,
+                    group,
+                    format!("{name} could not be stopped in order and was detached: nothing of it acts here any more"),
+                );
+            }
+            Ended::DeactivateFailed(WorkError { code, reason }) => {
+                self.out.push(Action::Alert(Alert::DeactivateFailed { resource, code, reason: reason.clone(), again: false }));
                 self.resource_final(now, resource, false, &reason);
             }
         }
@@ -361,7 +396,7 @@ impl Cluster {
         let group = self.plan.resource(resource).group;
         if news {
             let text = format!("{}: {reason}", self.plan.resource(resource).name);
-            self.out.push(Action::Alert(Alert::DeactivateFailed { resource, reason: reason.to_string() }));
+            self.out.push(Action::Alert(Alert::DeactivateFailed { resource, code: 1, reason: reason.to_string(), again: false }));
             self.cause(now, group, format!("held here, started nowhere: {text}"));
         }
         self.next_verify = now + VERIFY_PAUSE;
@@ -373,6 +408,19 @@ impl Cluster {
             self.next_verify = now + VERIFY_PAUSE;
             let mut out = std::mem::take(&mut self.out);
             self.executor.verify_occupied(&self.plan, &mut out);
+            self.out = out;
+        }
+    }
+
+    /// Look from time to time whether what could not be stopped can be detached now, so that its group goes on somewhere.
+    fn watch_failed(&mut self, now: Time) {
+        let pause = self.plan.timing.interval * DETACH_INTERVALS;
+        if !self.executor.has_failed() || self.emergency {
+            self.next_detach = now + pause;
+        } else if now >= self.next_detach {
+            self.next_detach = now + pause;
+            let mut out = std::mem::take(&mut self.out);
+            self.executor.detach_again(&self.plan, &mut out);
             self.out = out;
         }
     }
@@ -390,6 +438,11 @@ impl Cluster {
         let mut out = std::mem::take(&mut self.out);
         self.executor.start(&self.plan, group, origin, &mut out);
         self.out = out;
+    }
+
+    /// What becomes of this server when its service has stopped; nothing while it does not stop.
+    pub fn after_stop(&self) -> AfterStop {
+        self.leaving.as_ref().map_or(AfterStop::Nothing, |leaving| leaving.then)
     }
 
     /// Name of the group that a resource belongs to, for the shell's messages.

@@ -24,6 +24,21 @@ impl Failure {
     }
 }
 
+/// Why an operation on a resource, or a script of one, failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkError {
+    /// Exit code of what failed, or the kernel's number; 1 where there is none.
+    pub code: i32,
+    /// What is wrong and what helps.
+    pub reason: String,
+}
+
+impl<T: Into<String>> From<T> for WorkError {
+    fn from(reason: T) -> WorkError {
+        WorkError { code: 1, reason: reason.into() }
+    }
+}
+
 /// Something that happened.
 #[derive(Debug, Clone)]
 pub enum Event {
@@ -81,7 +96,7 @@ pub enum Event {
         /// On which resource.
         resource: ResourceId,
         /// What the driver said; failures name cause and remedy.
-        result: Result<(), String>,
+        result: Result<(), WorkError>,
     },
     /// A verification found that somebody else uses the resource here (a disk mounted by hand): nothing of ours is to be taken
     /// off, and nobody may activate it meanwhile. Verified again later.
@@ -153,6 +168,18 @@ pub enum Event {
         /// What follows.
         then: AfterStop,
     },
+    /// The script of an [`crate::action::Action::RunElsewhere`] ended.
+    RanElsewhere {
+        /// Number of the run.
+        run: u64,
+        /// What it said.
+        result: Result<(), WorkError>,
+    },
     /// All addresses, processes and file systems of this server's groups were given up after [`crate::action::Action::Emergency`].
     EmergencyDone,
+    /// That could not be done, or not be verified, for something of them: it may still act.
+    EmergencyFailed {
+        /// What, and why.
+        reason: String,
+    },
 }

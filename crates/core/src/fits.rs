@@ -4,7 +4,7 @@
 //! Behind this fence positions are within the plan and counters leave room for those that follow. Lengths of lists are another
 //! matter: a server with another configuration is refused where they are used, and its frames still count as signs of life.
 
-use crate::ids::{GroupId, MonitorId, SERVERS_MAX, ServerId, ServerSet};
+use crate::ids::{GroupId, MonitorId, ResourceId, SERVERS_MAX, ServerId, ServerSet};
 use crate::message::{Command, Document, Epoch, Frame, Letter, Member, Message, OrderKind, Report};
 use crate::patience::RATIO_MAX;
 use crate::plan::Plan;
@@ -60,6 +60,10 @@ impl Limits<'_> {
 
     fn group(&self, group: GroupId) -> bool {
         group.index() < self.plan.groups.len()
+    }
+
+    fn resource(&self, resource: ResourceId) -> bool {
+        resource.index() < self.plan.resources.len()
     }
 
     fn monitor(&self, monitor: MonitorId) -> bool {
@@ -163,6 +167,8 @@ impl Letter {
             Message::Command { command, .. } => limits.command(command),
             Message::Answer { .. } => true,
             Message::Cause { group, .. } => limits.group(*group),
+            Message::RunElsewhere { resource, .. } => limits.resource(*resource),
+            Message::RanElsewhere { .. } => true,
             Message::DocumentSeen { epoch, version } => limits.epoch(*epoch) && *version < VERSION_MAX,
         }
     }

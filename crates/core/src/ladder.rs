@@ -5,7 +5,7 @@ use crate::cluster::Cluster;
 use crate::event::Failure;
 use crate::finals::final_words;
 use crate::ids::{GroupId, MonitorId, ResourceId};
-use crate::message::{Answer, Command, Phase, WantedAway};
+use crate::message::{Answer, Command, Factor, Phase, WantedAway};
 use crate::recovery::{MonitorOrder, Step, targets};
 use crate::time::Time;
 
@@ -132,7 +132,9 @@ impl Cluster {
         let mut out = std::mem::take(&mut self.out);
         for (group, _) in here {
             let resources = self.recovery_resources(id, *group);
-            self.executor.reactivate(&self.plan, *group, &resources, &mut out);
+            let whole = !matches!(self.plan.monitor(id).recovery, crate::plan::RecoveryTarget::Resource(_));
+            let factor = if whole { Factor::GroupRestart } else { Factor::ResourceRestart };
+            self.executor.reactivate(&self.plan, *group, &resources, factor, &mut out);
         }
         self.out = out;
     }

@@ -50,6 +50,7 @@ impl Cluster {
         }
         self.emergency = true;
         self.executor.emergency();
+        self.elsewhere.emergency();
         self.out.push(Action::Alert(Alert::RightLost { reason: reason.clone(), answered: self.partition.said_no() }));
         self.out.push(Action::Emergency { reason });
     }
@@ -65,6 +66,23 @@ impl Cluster {
         }
         let then = self.plan.partition_action;
         self.leave(now, None, then, false);
+    }
+
+    /// Something may still act without a right: no farewell, which would let others start it. What ends it is the action that follows, or
+    /// the watchdog, which is no longer fed.
+    pub(crate) fn emergency_failed(&mut self, now: Time, reason: &str) {
+        if !self.emergency {
+            return;
+        }
+        for group in self.plan.group_ids() {
+            if self.executor.phase(group).is_held() {
+                self.cause(now, group, format!("it may still act here: {reason}"));
+            }
+        }
+        if self.plan.partition_action != AfterStop::Nothing {
+            self.exited = true;
+            self.out.push(Action::Exit { then: self.plan.partition_action, clean: false });
+        }
     }
 
     /// Stop the service here: groups off, farewell, exit.

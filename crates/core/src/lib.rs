@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod command;
 pub mod contact;
 mod declared_off;
+mod elsewhere;
 pub mod event;
 mod failing;
 pub mod finals;

@@ -4,6 +4,7 @@
 //! only when nothing that depends on it is left (invariant *ordered*). Who decides to start or stop stands in `govern.rs`.
 
 use crate::action::{Action, Work};
+use crate::event::WorkError;
 use crate::ids::{GroupId, ResourceId};
 use crate::message::{Factor, FailedResource, GroupReport, Origin, Phase, ResourceState, WantedAway};
 use crate::plan::{FinalAction, Plan};
@@ -27,6 +28,8 @@ struct LocalResource {
     cycle: bool,
     /// Kept off by a final action although the group is on.
     held_off: bool,
+    /// It was left over from an earlier life, whose right to it nobody knows.
+    left_over: bool,
     /// Used here by somebody else: counts as not off, and is verified again instead of being deactivated.
     occupied: bool,
 }
@@ -57,10 +60,16 @@ pub struct LocalGroup {
 pub enum Ended {
     /// Nothing else.
     Step,
+    /// An activation failed and is tried again.
+    ActivateAgain(WorkError),
     /// An activation failed for good.
-    ActivateFailed(String),
+    ActivateFailed(WorkError),
+    /// A deactivation failed; it is tried again, or the resource is detached.
+    DeactivateAgain(WorkError),
+    /// What could not be deactivated was detached.
+    Detached,
     /// A deactivation failed for good, detaching included.
-    DeactivateFailed(String),
+    DeactivateFailed(WorkError),
 }
 
 /// All groups on this server.
@@ -211,14 +220,35 @@ impl Executor {
         }
     }
 
-    /// Take these resources and all that depend on them off, then on again.
-    pub fn reactivate(&mut self, plan: &Plan, id: GroupId, from: &[ResourceId], out: &mut Vec<Action>) {
+    /// Could something not be deactivated, by this server's own doing?
+    pub fn has_failed(&self) -> bool {
+        let failed = |resource: &LocalResource| resource.state == ResourceState::DeactivateFailed && !resource.occupied;
+        self.groups.iter().flat_map(|group| &group.resources).any(failed)
+    }
+
+    /// Try again to detach it: what it waits for may have been repaired.
+    pub fn detach_again(&mut self, plan: &Plan, out: &mut Vec<Action>) {
+        for group in plan.group_ids() {
+            for position in 0..self.group(group).resources.len() {
+                let resource = &self.group(group).resources[position];
+                if resource.state == ResourceState::DeactivateFailed && !resource.occupied && resource.op.is_none() {
+                    let work = if resource.left_over { Work::Verify } else { Work::Detach };
+                    self.issue(plan, group, position, work, out);
+                }
+            }
+        }
+    }
+
+    /// Take these resources and all that depend on them off, then on again: a start like one by hand.
+    pub fn reactivate(&mut self, plan: &Plan, id: GroupId, from: &[ResourceId], factor: Factor, out: &mut Vec<Action>) {
         for position in positions(plan, id, from) {
             let resource = &mut self.group_mut(id).resources[position];
             resource.cycle = true;
             resource.tries = 0;
         }
-        self.group_mut(id).factor = Factor::ResourceRestart;
+        let group = self.group_mut(id);
+        group.factor = factor;
+        group.origin = Origin::Fresh;
         self.pump(plan, id, out);
     }
 
@@ -270,7 +300,7 @@ impl Executor {
         plan: &Plan,
         op: u64,
         id: ResourceId,
-        result: Result<(), String>,
+        result: Result<(), WorkError>,
         out: &mut Vec<Action>,
     ) -> Option<(GroupId, Ended)> {
         let (group_id, position) = locate(plan, id);
@@ -292,47 +322,57 @@ impl Executor {
                 resource.state = ResourceState::On;
                 resource.tries = 0;
             }
-            (ResourceState::Activating, Err(_)) if group.goal == Goal::On && resource.tries < retries.0 => {
+            (ResourceState::Activating, Err(error)) if group.goal == Goal::On && resource.tries < retries.0 => {
                 resource.tries += 1;
                 resource.state = ResourceState::Off;
+                ended = Ended::ActivateAgain(error);
             }
-            (ResourceState::Activating, Err(reason)) => {
+            (ResourceState::Activating, Err(error)) => {
                 resource.state = ResourceState::ActivateFailed;
                 if group.goal == Goal::On {
                     let position = u16::try_from(position).expect("a group's list fits the plan's limits");
-                    group.failed = Some(FailedResource { position, reason: format!("{}: {reason}", planned.name) });
+                    group.failed = Some(FailedResource { position, reason: format!("{}: {}", planned.name, error.reason) });
                     // Nothing is left to follow when recovery is switched off.
                     group.final_done = off.activation;
-                    ended = Ended::ActivateFailed(reason);
+                    ended = Ended::ActivateFailed(error);
                 }
             }
             (ResourceState::Unverified | ResourceState::Deactivating, Ok(())) => {
                 resource.state = ResourceState::Off;
                 resource.occupied = false;
                 resource.tries = 0;
-                resource.detaching = false;
+                if std::mem::take(&mut resource.detaching) {
+                    ended = Ended::Detached;
+                }
             }
-            (ResourceState::Unverified, Err(reason)) => {
+            (ResourceState::Unverified, Err(error)) => {
                 resource.state = ResourceState::DeactivateFailed;
-                ended = Ended::DeactivateFailed(reason);
+                resource.left_over = true;
+                ended = Ended::DeactivateFailed(error);
             }
-            (ResourceState::Deactivating, Err(_)) if resource.tries < retries.1 => {
+            (ResourceState::Deactivating, Err(error)) if !resource.detaching && resource.tries < retries.1 => {
                 resource.tries += 1;
                 resource.state = ResourceState::On;
+                ended = Ended::DeactivateAgain(error);
             }
-            (ResourceState::Deactivating, Err(_)) if !resource.detaching => {
+            (ResourceState::Deactivating, Err(error)) if !resource.detaching => {
                 resource.detaching = true;
                 self.issue(plan, group_id, position, Work::Detach, out);
+                ended = Ended::DeactivateAgain(error);
             }
-            (ResourceState::Deactivating, Err(reason)) => {
+            (ResourceState::Deactivating, Err(error)) => {
                 resource.state = ResourceState::DeactivateFailed;
-                ended = Ended::DeactivateFailed(reason);
+                ended = Ended::DeactivateFailed(error);
             }
             (ResourceState::DeactivateFailed, Ok(())) if resource.occupied => {
                 *resource = LocalResource { held_off: resource.held_off, ..LocalResource::default() };
             }
-            // It is not free yet, and what is wrong now is told as before.
-            (ResourceState::DeactivateFailed, Err(_)) if resource.occupied => {}
+            (ResourceState::DeactivateFailed, Ok(())) => {
+                *resource = LocalResource { held_off: resource.held_off, ..LocalResource::default() };
+                ended = Ended::Detached;
+            }
+            // It is not free yet, and what is wrong was told.
+            (ResourceState::DeactivateFailed, Err(_)) => {}
             (state, _) => unreachable!("no operation runs on a resource that is {state:?}"),
         }
         self.pump(plan, group_id, out);
@@ -388,7 +428,7 @@ impl Executor {
         resource.op = Some(op);
         resource.state = match work {
             // Held until it is known to be free.
-            Work::Verify if resource.occupied => ResourceState::DeactivateFailed,
+            Work::Verify | Work::Detach if resource.state == ResourceState::DeactivateFailed => ResourceState::DeactivateFailed,
             Work::Verify => ResourceState::Unverified,
             Work::Activate { .. } => ResourceState::Activating,
             Work::Deactivate { .. } | Work::Detach => ResourceState::Deactivating,

@@ -17,7 +17,7 @@ pub use order::{Factor, Order, OrderKind, Origin};
 pub use report::{FailedResource, GroupReport, MonitorReport, MonitorState, Phase, Report, ResourceState, WantedAway};
 pub use request::{Answer, Command};
 
-use crate::ids::{GroupId, ServerId};
+use crate::ids::{GroupId, ResourceId, ServerId};
 
 /// A server with the life that was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
@@ -57,6 +57,7 @@ pub struct Letter {
 /// - `DocumentSeen`: only rises, and no higher than what the coordinator holds.
 /// - `Order`: a serial is carried out once.
 /// - `Command`: a number is carried out once ([`crate::command`]). `Answer`: nobody waits for the number any more.
+/// - `RunElsewhere`: a number is run once ([`crate::elsewhere`]). `RanElsewhere`: nobody waits for the number any more.
 /// - `Cause`: writes a line into the record once more, which decides nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Message {
@@ -161,5 +162,29 @@ pub enum Message {
         /// Its version.
         #[n(1)]
         version: u64,
+    },
+    /// A resource was activated at the sender, or is about to be deactivated there: run its script for other servers; repeated until
+    /// answered.
+    #[n(11)]
+    RunElsewhere {
+        /// Number of the question in the asking life.
+        #[n(0)]
+        id: u64,
+        /// Of which resource.
+        #[n(1)]
+        resource: ResourceId,
+        /// The start script, else the stop script.
+        #[n(2)]
+        start: bool,
+    },
+    /// That script ended.
+    #[n(12)]
+    RanElsewhere {
+        /// Number of the question.
+        #[n(0)]
+        id: u64,
+        /// None: well; else the code and what is wrong.
+        #[n(1)]
+        failed: Option<(i32, String)>,
     },
 }

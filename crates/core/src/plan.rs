@@ -224,6 +224,15 @@ pub struct GroupPlan {
     pub server_groups: Vec<ServerGroup>,
 }
 
+/// Scripts of a resource that run on the other servers of its group, by their time limits; None: none is run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// After it was activated.
+    pub start: Option<Duration>,
+    /// Before it is deactivated; that waits for them.
+    pub stop: Option<Duration>,
+}
+
 /// A group resource.
 #[derive(Debug, Clone)]
 pub struct ResourcePlan {
@@ -247,6 +256,8 @@ pub struct ResourcePlan {
     pub activate_script: bool,
     /// A script runs before the final action of a failed deactivation.
     pub deactivate_script: bool,
+    /// What the other servers run.
+    pub elsewhere: Elsewhere,
 }
 
 /// What a monitor's recovery acts upon.

@@ -47,6 +47,7 @@ fn plan(servers: usize, monitors: Vec<MonitorPlan>) -> Plan {
         deactivate_action: FinalAction::Nothing,
         activate_script: false,
         deactivate_script: false,
+        elsewhere: clp_core::plan::Elsewhere::default(),
     };
     Plan {
         servers: (0..servers).map(|server| format!("server{}", server + 1)).collect(),
@@ -316,7 +317,7 @@ impl World {
                 }
                 Action::Resource { op, resource, work } => {
                     let fails = self.stuck == Some(server) && !matches!(work, Work::Activate { .. });
-                    let result = if fails { Err("it is stuck".to_string()) } else { Ok(()) };
+                    let result = if fails { Err("it is stuck".into()) } else { Ok(()) };
                     self.give(server, Event::ResourceDone { op, resource, result });
                 }
                 Action::Search { server: lost } => {

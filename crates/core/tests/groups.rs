@@ -49,6 +49,7 @@ fn plan() -> Plan {
         deactivate_action: FinalAction::StopService(AfterStop::Shutdown),
         activate_script: false,
         deactivate_script: false,
+        elsewhere: clp_core::plan::Elsewhere::default(),
     };
     Plan {
         servers: vec!["server1".into(), "server2".into()],
@@ -146,7 +147,7 @@ impl World {
     }
 
     fn end(&mut self, server: usize, op: u64, resource: ResourceId) {
-        let result = if self.broken.contains(&resource) { Err("broken".to_string()) } else { Ok(()) };
+        let result = if self.broken.contains(&resource) { Err("broken".into()) } else { Ok(()) };
         self.give(server, Event::ResourceDone { op, resource, result });
     }
 

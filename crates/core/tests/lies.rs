@@ -50,6 +50,7 @@ fn plan() -> Plan {
         deactivate_action: FinalAction::Nothing,
         activate_script: false,
         deactivate_script: false,
+        elsewhere: clp_core::plan::Elsewhere::default(),
     };
     let ms = Duration::from_millis;
     Plan {
@@ -327,6 +328,7 @@ fn numbers_that_name_nothing_are_refused_whole() {
         command(Command::GroupStop { group: None, server: Some(ServerId(2)) }),
         command(Command::GroupMove { group: None, from: None, to: Some(ServerId(2)) }),
         Message::Cause { group: GroupId(2), text: String::new() },
+        Message::RunElsewhere { id: 1, resource: ResourceId(2), start: true },
     ] {
         for liar in 0..2 {
             let mut pair = told.clone();

@@ -74,6 +74,7 @@ fn plan(monitors: Vec<MonitorPlan>) -> Plan {
             deactivate_action: FinalAction::Nothing,
             activate_script: false,
             deactivate_script: false,
+            elsewhere: clp_core::plan::Elsewhere::default(),
         }],
         monitors,
         restraints: Restraints::default(),

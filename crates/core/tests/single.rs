@@ -35,6 +35,7 @@ fn plan() -> Plan {
         deactivate_action: FinalAction::Nothing,
         activate_script: false,
         deactivate_script: false,
+        elsewhere: clp_core::plan::Elsewhere::default(),
     };
     Plan {
         servers: vec!["server1".into(), "server2".into()],
@@ -124,7 +125,7 @@ impl World {
                 Action::Resource { op, resource, work } => {
                     let activates = matches!(work, Work::Activate { .. });
                     let fails = server == 0 && self.fails == Some((resource, activates)) && !matches!(work, Work::Verify);
-                    let result = if fails { Err("it is stuck".to_string()) } else { Ok(()) };
+                    let result = if fails { Err("it is stuck".into()) } else { Ok(()) };
                     self.give(server, Event::ResourceDone { op, resource, result });
                 }
                 _ => {}

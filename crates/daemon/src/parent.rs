@@ -166,7 +166,8 @@ fn after_engine(loaded: &Loaded, code: Option<u8>, words: &str) -> ExitCode {
         _ => {
             let _ = clp_sys::shortage::keep_files();
             // What the engine held may still act: give it up before anything slower happens, the record included.
-            setup::give_up(loaded);
+            // What failed is in the log by now, and what follows is the same.
+            let _ = setup::give_up(loaded);
             let process_failure = setup::process_failure_action(&loaded.configuration);
             setup::write_alert(root, records_max, &Alert::process_died(ENGINE, words));
             setup::write_alert(root, records_max, &setup::process_failure_alert(process_failure));

@@ -3,8 +3,8 @@
 use clp_config::{Configuration, FailureSwitches, MonitorKind, RecoveryTarget as ConfiguredTarget, ResourceKind, safety};
 use clp_core::ids::{GroupId, ResourceId, ServerId, ServerSet};
 use clp_core::plan::{
-    AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, PartitionMethod, Plan, RecoveryTarget, ResourcePlan,
-    Restraints, ScriptBefore, ServerGroup, StartAfter, StopOccasions, Switches, Timing, Waits,
+    AfterStop, Elsewhere, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, PartitionMethod, Plan, RecoveryTarget,
+    ResourcePlan, Restraints, ScriptBefore, ServerGroup, StartAfter, StopOccasions, Switches, Timing, Waits,
 };
 
 /// The plan of a configuration whose references were checked.
@@ -75,6 +75,7 @@ pub fn plan(configuration: &Configuration) -> Plan {
             deactivate_action: final_action(resource.common.deact_action, true),
             activate_script: resource.act_script.used,
             deactivate_script: resource.deact_script.used,
+            elsewhere: elsewhere(&resource.kind),
         })
         .collect();
     let monitors = configuration
@@ -165,6 +166,17 @@ fn after_partition(code: u32) -> AfterStop {
         5 => AfterStop::KeepaliveReset,
         6 => AfterStop::KeepalivePanic,
         _ => AfterStop::Shutdown,
+    }
+}
+
+/// Scripts that run on the other servers of the group.
+fn elsewhere(kind: &ResourceKind) -> Elsewhere {
+    match kind {
+        ResourceKind::Exec(exec) => Elsewhere {
+            start: exec.start_others.then_some(exec.start_others_timeout),
+            stop: exec.stop_others.then_some(exec.stop_others_timeout),
+        },
+        _ => Elsewhere::default(),
     }
 }
 

@@ -208,28 +208,36 @@ pub fn context(loaded: &Loaded, me: usize, resource: &Resource) -> Context {
 }
 
 /// Give up everything that may act here: addresses first and at once, then processes, then file systems.
-pub fn give_up(loaded: &Loaded) {
-    let Ok(me) = own_position(&loaded.configuration) else { return };
+///
+/// # Errors
+/// What may still act, and why.
+pub fn give_up(loaded: &Loaded) -> Result<(), String> {
+    let me = own_position(&loaded.configuration)?;
     let server = loaded.configuration.servers[me.index()].name.clone();
     let rank = |kind: &ResourceKind| match kind {
         ResourceKind::Fip(_) => 0,
         ResourceKind::Exec(_) => 1,
         _ => 2,
     };
+    let failed = std::sync::Mutex::new(Vec::new());
     for wave in 0..=2 {
         std::thread::scope(|scope| {
             for resource in loaded.configuration.resources.iter().filter(|resource| rank(&resource.kind) == wave) {
-                let server = &server;
+                let (server, failed) = (&server, &failed);
                 scope.spawn(move || {
                     let mut context = context(loaded, me.index(), resource);
                     context.deadline = EMERGENCY_LIMIT;
                     if let Err(reason) = driver(resource, server).emergency(&context) {
-                        write_note(&loaded.root, &format!("{}: {reason}", resource.name));
+                        let words = format!("{}: {reason}", resource.name);
+                        write_note(&loaded.root, &words);
+                        failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(words);
                     }
                 });
             }
         });
     }
+    let failed = failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
 }
 
 /// Wall-clock time of an instant that lies `ago` back, local, `YYYY/MM/DD hh:mm:ss.mmm`.

@@ -70,6 +70,17 @@ impl World {
                 self.after(way, Happening::Searched { host, life, server });
             }
             Action::Resource { op, resource, work } => self.work(host, op, resource, work),
+            Action::RunElsewhere { run, resource, .. } => {
+                let group = self.options.plan.resource(resource).group;
+                if self.owns(host, group) {
+                    self.violation(format!(
+                        "elsewhere: a script of r{} runs for others on s{host}, which has g{}",
+                        resource.0, group.0
+                    ));
+                }
+                let time = 200 + self.rng.below(self.options.operation_limit * 2);
+                self.after(time, Happening::Ran { host, life, run });
+            }
             Action::Emergency { .. } => {
                 self.check_needless(host);
                 self.emergency(host);

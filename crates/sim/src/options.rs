@@ -169,6 +169,7 @@ impl Options {
         let mut apart = Rng::new(seed ^ 0x5eed_0a17);
         crate::waits::draw(&mut apart, &mut plan);
         draw_restraints(&mut apart, &mut plan);
+        with_scripts_elsewhere(&mut plan, seed);
         Options {
             seed,
             plan,
@@ -265,6 +266,14 @@ fn draw_restraints(rng: &mut Rng, plan: &mut Plan) {
     }
 }
 
+/// In every third run, every other resource has scripts for the other servers; drawn without a draw, so that seeds keep their runs.
+fn with_scripts_elsewhere(plan: &mut Plan, seed: u64) {
+    let limit = seed.is_multiple_of(3).then_some(plan.timing.interval * 10);
+    for resource in plan.resources.iter_mut().step_by(2) {
+        resource.elsewhere = clp_core::plan::Elsewhere { start: limit, stop: limit };
+    }
+}
+
 fn draw_plan(rng: &mut Rng, servers: usize, timing: Timing, arbiter: Arbiter) -> Plan {
     let final_action = |rng: &mut Rng| {
         rng.pick(&[
@@ -301,6 +310,7 @@ fn draw_plan(rng: &mut Rng, servers: usize, timing: Timing, arbiter: Arbiter) ->
                 deactivate_action: final_action(rng),
                 activate_script: false,
                 deactivate_script: false,
+                elsewhere: clp_core::plan::Elsewhere::default(),
             });
         }
         groups.push(GroupPlan {

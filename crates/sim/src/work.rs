@@ -52,7 +52,7 @@ impl World {
             self.after(1, Happening::Done { host, life, op, resource, result: Ok(()) });
             return;
         }
-        let result = if failed { Err(if hangs { "time limit".to_string() } else { "it failed".to_string() }) } else { Ok(()) };
+        let result = if failed { Err(if hangs { "time limit".into() } else { "it failed".into() }) } else { Ok(()) };
         self.after(time, Happening::Done { host, life, op, resource, result });
     }
 

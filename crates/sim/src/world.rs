@@ -23,53 +23,142 @@ use crate::{Outcome, rerun};
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Happening {
     /// A frame arrives.
-    Frame { to: usize, from: usize, path: usize, frame: Rc<Frame> },
+    Frame {
+        to: usize,
+        from: usize,
+        path: usize,
+        frame: Rc<Frame>,
+    },
     /// A message arrives.
-    Message { to: usize, from: usize, letter: Rc<Letter> },
+    Message {
+        to: usize,
+        from: usize,
+        letter: Rc<Letter>,
+    },
     /// An engine's deadline.
-    Wake { host: usize },
+    Wake {
+        host: usize,
+    },
     /// A frame reaches the shared disk.
-    DiskWrite { host: usize, path: usize, frame: Rc<Frame> },
+    DiskWrite {
+        host: usize,
+        path: usize,
+        frame: Rc<Frame>,
+    },
     /// A server reads the slots.
-    DiskRead { host: usize, life: u64, path: usize },
+    DiskRead {
+        host: usize,
+        life: u64,
+        path: usize,
+    },
     /// A question reaches the arbiter.
-    Question { host: usize, life: u64, ask: u64 },
+    Question {
+        host: usize,
+        life: u64,
+        ask: u64,
+    },
     /// Its answer arrives.
-    Verdict { host: usize, life: u64, ask: u64, yes: bool },
+    Verdict {
+        host: usize,
+        life: u64,
+        ask: u64,
+        yes: bool,
+    },
     /// A look whether another server's kernel answers.
-    Searched { host: usize, life: u64, server: ServerId },
+    Searched {
+        host: usize,
+        life: u64,
+        server: ServerId,
+    },
     /// The truth about a resource changes.
-    Effect { host: usize, work: u64, resource: ResourceId, on: bool },
+    Effect {
+        host: usize,
+        work: u64,
+        resource: ResourceId,
+        on: bool,
+    },
     /// An operation ends.
-    Done { host: usize, life: u64, op: u64, resource: ResourceId, result: Result<(), String> },
+    Ran {
+        host: usize,
+        life: u64,
+        run: u64,
+    },
+    Done {
+        host: usize,
+        life: u64,
+        op: u64,
+        resource: ResourceId,
+        result: Result<(), clp_core::event::WorkError>,
+    },
     /// The script before a final action ends.
-    FinalScriptDone { host: usize, life: u64, resource: ResourceId, script: u64 },
+    FinalScriptDone {
+        host: usize,
+        life: u64,
+        resource: ResourceId,
+        script: u64,
+    },
     /// The emergency ends.
-    EmergencyDone { host: usize, life: u64 },
+    EmergencyDone {
+        host: usize,
+        life: u64,
+    },
     /// A monitor checks.
-    Check { host: usize, run: u64, monitor: MonitorId },
+    Check {
+        host: usize,
+        run: u64,
+        monitor: MonitorId,
+    },
     /// The heartbeat thread looks at the watchdog.
-    Feed { host: usize, boot: u64 },
+    Feed {
+        host: usize,
+        boot: u64,
+    },
     /// The watchdog may be at its end.
-    Watchdog { host: usize, boot: u64 },
+    Watchdog {
+        host: usize,
+        boot: u64,
+    },
     /// The watchdog's reset takes effect.
-    Reset { host: usize, boot: u64 },
+    Reset {
+        host: usize,
+        boot: u64,
+    },
     /// A time-out ratio is on the disk.
-    RatioKept { host: usize, life: u64, ratio: u32 },
+    RatioKept {
+        host: usize,
+        life: u64,
+        ratio: u32,
+    },
     /// A server is switched on.
-    PowerOn { host: usize },
+    PowerOn {
+        host: usize,
+    },
     /// The service is started.
-    EngineStart { host: usize, boot: u64 },
+    EngineStart {
+        host: usize,
+        boot: u64,
+    },
     /// A parent shuts its server down after the death of the engine.
-    Fence { host: usize, boot: u64, life: u64 },
+    Fence {
+        host: usize,
+        boot: u64,
+        life: u64,
+    },
     /// A pause ends.
-    Resume { host: usize, pauses: u64 },
+    Resume {
+        host: usize,
+        pauses: u64,
+    },
     /// The next fault.
     Fault,
     /// A fault of the network ends.
-    Mend { cuts: Vec<Cut> },
+    Mend {
+        cuts: Vec<Cut>,
+    },
     /// The arbiter is reached again.
-    ArbiterBack { host: usize },
+    ArbiterBack {
+        host: usize,
+    },
     /// Loss and delay are usual again.
     Calm,
     /// The end of the faults.
@@ -300,6 +389,12 @@ impl World {
             FinalScriptDone { host, life, resource, script } => {
                 if self.alive(host, life) {
                     self.handle(host, Event::FinalScriptDone { resource, script });
+                }
+            }
+            Ran { host, life, run } => {
+                if self.alive(host, life) {
+                    let result = if run % 3 == 0 { Err("the script failed".into()) } else { Ok(()) };
+                    self.handle(host, Event::RanElsewhere { run, result });
                 }
             }
             EmergencyDone { host, life } => {

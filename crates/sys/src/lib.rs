@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod arp;
+pub mod aside;
 pub mod block;
 pub mod cgroup;
 pub mod clock;

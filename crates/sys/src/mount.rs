@@ -1,11 +1,20 @@
 //! Mounted file systems: what is mounted, who holds it, and the last resorts that stop it from writing.
+//!
+//! What may wait for a disk or a file server is done in a child with a time limit ([`crate::aside`]).
 
-#![allow(unsafe_code, reason = "file-system shutdown has no safe wrapper")]
+#![allow(unsafe_code, reason = "file-system shutdown has no safe wrapper; calls between fork and exit")]
 
-use std::fs::{self, File};
-use std::os::fd::AsRawFd;
+use std::collections::BTreeSet;
+use std::ffi::CString;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{AtFlags, CWD, StatxFlags};
+
+use crate::aside::{self, CallError};
 
 /// One line of `/proc/self/mountinfo`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +90,26 @@ pub fn of_device(device: &Path) -> Vec<Mounted> {
     mounts().into_iter().filter(|mounted| mounted.device == number).collect()
 }
 
+/// Where a block device is mounted in other mount namespaces (a container's copy of a mount survives our unmount): a process of
+/// each, and the mount point under which this process reaches it.
+pub fn elsewhere(device: &Path) -> Vec<(Holder, PathBuf)> {
+    let Some(number) = device_number(device) else { return Vec::new() };
+    let space = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
+    let mut known: BTreeSet<PathBuf> = space("self").into_iter().collect();
+    let mut found = Vec::new();
+    for pid in processes() {
+        if !space(&pid.to_string()).is_some_and(|space| known.insert(space)) {
+            continue;
+        }
+        let mounted = parse(&fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default());
+        for mounted in mounted.into_iter().filter(|mounted| mounted.device == number) {
+            let inside = Path::new(&mounted.point).strip_prefix("/").unwrap_or(Path::new("")).to_path_buf();
+            found.push((Holder::of(pid), Path::new(&format!("/proc/{pid}/root")).join(inside)));
+        }
+    }
+    found
+}
+
 /// A process that holds a mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
@@ -90,18 +119,41 @@ pub struct Holder {
     pub name: String,
 }
 
+impl Holder {
+    fn of(pid: u32) -> Holder {
+        Holder { pid, name: fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_string() }
+    }
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} (pid {})", self.name, self.pid)
+    }
+}
+
+fn processes() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str().and_then(|name| name.parse().ok()))
+}
+
+/// The device of what a path leads to, as the kernel has it in its memory: nobody else is asked, since a process may hold files of a
+/// server that does not answer.
+fn device_at(path: &Path) -> Option<(u32, u32)> {
+    let flags = AtFlags::STATX_DONT_SYNC | AtFlags::NO_AUTOMOUNT;
+    let known = rustix::fs::statx(CWD, path, flags, StatxFlags::empty()).ok()?;
+    Some((known.stx_dev_major, known.stx_dev_minor))
+}
+
 /// Processes with a file, working directory or root below a mount point.
 pub fn holders(point: &Path) -> Vec<Holder> {
-    let Ok(device) = fs::metadata(point).map(|meta| meta.dev()) else { return Vec::new() };
-    let below = |path: &Path| fs::metadata(path).is_ok_and(|meta| meta.dev() == device);
+    let Some(device) = device_at(point) else { return Vec::new() };
+    let below = |path: &Path| device_at(path) == Some(device);
     let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-        let base = entry.path();
+    for pid in processes() {
+        let base = PathBuf::from(format!("/proc/{pid}"));
         let open = fs::read_dir(base.join("fd")).into_iter().flatten().flatten().any(|fd| below(&fd.path()));
         if open || below(&base.join("cwd")) || below(&base.join("root")) || below(&base.join("exe")) {
-            let name = fs::read_to_string(base.join("comm")).unwrap_or_default().trim().to_string();
-            found.push(Holder { pid, name });
+            found.push(Holder::of(pid));
         }
     }
     found
@@ -111,8 +163,8 @@ pub fn holders(point: &Path) -> Vec<Holder> {
 /// with `flush`, what was written before reaches the disk first, which may take as long as the disk takes.
 ///
 /// # Errors
-/// The file system does not offer it.
-pub fn shut_down(point: &Path, flush: bool) -> std::io::Result<()> {
+/// The file system does not offer it, or the disk does not answer within `limit`.
+pub fn shut_down(point: &Path, flush: bool, limit: Duration) -> Result<(), CallError> {
     /// `_IOR('X', 125, __u32)`.
     const GOINGDOWN: libc::c_ulong = 0x8004_587d;
     /// Without writing the log back.
@@ -120,18 +172,32 @@ pub fn shut_down(point: &Path, flush: bool) -> std::io::Result<()> {
     /// Freeze, which writes everything back, then shut down.
     const FLUSH: u32 = 0;
     let flags: u32 = if flush { FLUSH } else { NO_LOG_FLUSH };
-    let directory = File::open(point)?;
-    // SAFETY: the kernel reads one u32 during the call.
-    let result = unsafe { libc::ioctl(directory.as_raw_fd(), GOINGDOWN as _, &flags) };
-    if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+    let point = path_of(point)?;
+    aside::call(limit, || {
+        // SAFETY: system calls on a string that lives as long; the kernel reads one u32.
+        unsafe {
+            let directory = libc::open(point.as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC);
+            if directory < 0 || libc::ioctl(directory, GOINGDOWN as _, &flags) != 0 { last_error() } else { 0 }
+        }
+    })
 }
 
 /// Take a mount out of the tree now; it ends when its last user does.
 ///
 /// # Errors
-/// As umount2(2).
-pub fn detach(point: &Path) -> std::io::Result<()> {
-    Ok(rustix::mount::unmount(point, rustix::mount::UnmountFlags::DETACH)?)
+/// As umount2(2), or it does not return within `limit`.
+pub fn detach(point: &Path, limit: Duration) -> Result<(), CallError> {
+    let point = path_of(point)?;
+    // SAFETY: one system call on a string that lives as long.
+    aside::call(limit, || if unsafe { libc::umount2(point.as_ptr(), libc::MNT_DETACH) } == 0 { 0 } else { last_error() })
+}
+
+fn path_of(path: &Path) -> Result<CString, CallError> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|cause| CallError::Refused(cause.into()))
+}
+
+fn last_error() -> i32 {
+    std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
 }
 
 #[cfg(test)]

@@ -4,10 +4,8 @@
 #![allow(unsafe_code, reason = "the child's scheduling is reset between fork and exec")]
 
 use std::collections::VecDeque;
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,14 +15,20 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 use crate::cgroup::Cgroup;
 use crate::starved;
 
+mod log;
+
+pub use log::older;
+
 /// Bytes of output that are kept; the end matters most, so the beginning goes first.
 pub const OUTPUT_MAX: usize = 64 * 1024;
-/// Between asking a late program to end and killing it.
-const TERM_GRACE: Duration = Duration::from_secs(2);
-/// Further processes of a late program that are looked at; more make the error unreadable.
-const EVIDENCE_MAX: usize = 3;
+/// Between asking programs to end and killing them.
+pub const TERM_GRACE: Duration = Duration::from_secs(2);
+/// Processes of a late program that are looked at; more make the error unreadable.
+pub const EVIDENCE_MAX: usize = 4;
+/// How long what was killed and is held by the kernel may take to be let go.
+pub const DOOMED_GRACE: Duration = Duration::from_millis(500);
 /// How long killed processes may take to be gone.
-const KILL_GRACE: Duration = Duration::from_secs(5);
+pub const KILL_GRACE: Duration = Duration::from_secs(5);
 
 /// How long to wait for the output of a program that succeeded; one that forked away may hold the pipe for ever.
 const WORDS_WAIT: Duration = Duration::from_millis(2);
@@ -39,7 +43,7 @@ pub enum Output {
     Keep,
     /// Appended to a file as it comes.
     Append(PathBuf),
-    /// Appended with time and process id before each line; the file is set aside at this size, one older is kept.
+    /// Appended with time and process id before each line; the file is set aside ([`older`]) at this size.
     Log(PathBuf, u64),
 }
 
@@ -126,6 +130,18 @@ impl Resident {
     pub fn ended(&mut self) -> Option<String> {
         self.child.try_wait().ok().flatten().map(|status| status.to_string())
     }
+
+    /// Wait for its end, at most `limit`; false when it still runs.
+    pub fn wait(&mut self, limit: Duration) -> bool {
+        wait(&mut self.child, limit).is_some()
+    }
+
+    /// Let it run on and end by itself; it is reaped then.
+    pub fn leave(mut self) {
+        if self.ended().is_none() {
+            std::thread::spawn(move || self.child.wait());
+        }
+    }
 }
 
 fn command(program: &Program) -> Result<Command, String> {
@@ -152,13 +168,6 @@ fn command(program: &Program) -> Result<Command, String> {
     Ok(command)
 }
 
-fn log_file(path: &Path) -> Result<File, String> {
-    if let Some(parent) = path.parent() {
-        let _ = std::fs::create_dir_all(parent);
-    }
-    OpenOptions::new().create(true).append(true).open(path).map_err(|cause| format!("cannot write {}: {cause}", path.display()))
-}
-
 /// Run a program to its end or its limit.
 pub fn run(program: &Program) -> Outcome {
     match try_run(program) {
@@ -174,7 +183,7 @@ fn try_run(program: &Program) -> Result<Outcome, String> {
     let (done, drained) = std::sync::mpsc::channel::<()>();
     match &program.output {
         Output::Append(path) => {
-            let file = log_file(path)?;
+            let file = log::open(path)?;
             command.stderr(file.try_clone().map_err(|cause| cause.to_string())?).stdout(file);
         }
         Output::Keep | Output::Log(..) => {
@@ -192,7 +201,7 @@ fn try_run(program: &Program) -> Result<Outcome, String> {
         // Not joined: a process that forked away may hold the pipe open for ever.
         let (output, kept) = (program.output.clone(), kept.clone());
         std::thread::spawn(move || {
-            drain(read, &output, &kept, pid);
+            log::drain(read, &output, &kept, pid);
             drop(done);
         });
     }
@@ -215,12 +224,11 @@ fn try_run(program: &Program) -> Result<Outcome, String> {
         None => {
             // A script mostly waits for a child: what that one does is the cause.
             let others = program.cgroup.as_ref().map(Cgroup::members).unwrap_or_default();
-            let late = std::iter::once(pid).chain(others.into_iter().filter(|other| *other != pid).take(EVIDENCE_MAX));
-            let late: Vec<u32> = late.collect();
-            let evidence = late.iter().map(|process| evidence(*process)).collect::<Vec<_>>().join("; ");
+            let late: Vec<u32> = std::iter::once(pid).chain(others.into_iter().filter(|other| *other != pid)).collect();
+            let evidence = evidence_of(&late);
             let pressed = starved::processor_pressure().zip(pressure).map(|(now, before)| now.saturating_sub(before));
             let starved = starved::verdict(began.elapsed(), starved::Share::of(late.into_iter()), pressed);
-            end(&mut child, program.cgroup.as_ref());
+            end(child, program.cgroup.as_ref());
             Outcome::TimedOut { evidence, starved }
         }
     })
@@ -235,7 +243,7 @@ pub fn start(program: &Program) -> Result<Resident, String> {
     let mut reader = None;
     match &program.output {
         Output::Append(path) => {
-            let file = log_file(path)?;
+            let file = log::open(path)?;
             command.stderr(file.try_clone().map_err(|cause| cause.to_string())?).stdout(file);
         }
         Output::Log(..) => {
@@ -253,7 +261,7 @@ pub fn start(program: &Program) -> Result<Resident, String> {
     if let Some(read) = reader {
         // Ends when the last process that writes into the pipe does.
         let (output, pid) = (program.output.clone(), child.id());
-        std::thread::spawn(move || drain(read, &output, &Mutex::default(), pid));
+        std::thread::spawn(move || log::drain(read, &output, &Mutex::default(), pid));
     }
     Ok(Resident { child })
 }
@@ -286,21 +294,51 @@ fn wait(child: &mut Child, limit: Duration) -> Option<std::process::ExitStatus> 
     }
 }
 
-/// Ask, wait, kill: the process group, then the control group.
-fn end(child: &mut Child, cgroup: Option<&Cgroup>) {
+/// Ask, wait, kill: the process group, then the control group. Others are not touched.
+fn end(mut child: Child, cgroup: Option<&Cgroup>) {
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     if let Some(group) = group {
         let _ = rustix::process::kill_process_group(group, Signal::TERM);
     }
-    let _ = wait(child, TERM_GRACE);
+    let _ = wait(&mut child, TERM_GRACE);
     // Also when the program itself has ended: others of its group may not have listened.
     if let Some(group) = group {
         let _ = rustix::process::kill_process_group(group, Signal::KILL);
     }
     if let Some(cgroup) = cgroup {
-        cgroup.kill(KILL_GRACE);
+        let held = !cgroup.kill(DOOMED_GRACE) && cgroup.members().into_iter().all(is_doomed);
+        if !held {
+            cgroup.kill(KILL_GRACE);
+        }
     }
-    let _ = wait(child, KILL_GRACE);
+    let doomed = wait(&mut child, DOOMED_GRACE).is_none() && is_doomed(child.id());
+    if doomed || wait(&mut child, KILL_GRACE).is_none() {
+        // The kernel holds it. It ends when it is let go, and is waited for then.
+        std::thread::spawn(move || child.wait());
+    }
+}
+
+/// What processes wait for, the first [`EVIDENCE_MAX`] of them.
+pub fn evidence_of(pids: &[u32]) -> String {
+    let mut words: Vec<String> = pids.iter().take(EVIDENCE_MAX).map(|pid| evidence(*pid)).collect();
+    if pids.len() > EVIDENCE_MAX {
+        words.push(format!("and {} more", pids.len() - EVIDENCE_MAX));
+    }
+    words.join("; ")
+}
+
+/// Will this process never run a line of its own again: is it gone, or killed and held by the kernel alone? One that waits inside the
+/// kernel cannot be ended there, but SIGKILL ends it before it comes back.
+pub fn is_doomed(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads.map(|thread| std::fs::read_to_string(thread.path().join("status")).unwrap_or_default()).all(|status| {
+        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
+        let pending = ["SigPnd:", "ShdPnd:"].into_iter().any(|name| {
+            // Bit n - 1 stands for signal n.
+            u64::from_str_radix(field(name), 16).is_ok_and(|set| set & (1 << (libc::SIGKILL - 1)) != 0)
+        });
+        status.is_empty() || field("State:").starts_with(['Z', 'X']) || (field("State:").starts_with('D') && pending)
+    })
 }
 
 /// What a process waits for: its state, kernel stack and wait channel, open files, pressure of the machine.
@@ -337,55 +375,6 @@ pub fn evidence(pid: u32) -> String {
     )
 }
 
-fn drain(read: std::io::PipeReader, output: &Output, kept: &Mutex<VecDeque<u8>>, pid: u32) {
-    let mut reader = BufReader::new(read);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        match std::io::Read::take(&mut reader, OUTPUT_MAX as u64).read_until(b'\n', &mut line) {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
-        {
-            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.extend(&line);
-            let over = kept.len().saturating_sub(OUTPUT_MAX);
-            kept.drain(..over);
-        }
-        if let Output::Log(path, size) = output {
-            if std::fs::metadata(path).is_ok_and(|file| file.len() >= *size) {
-                let _ = std::fs::rename(path, path.with_extension("log.pre"));
-            }
-            if let Ok(mut file) = log_file(path) {
-                let text = String::from_utf8_lossy(&line);
-                let _ = writeln!(file, "{}[{pid}] {}", stamp(), text.trim_end());
-            }
-        }
-    }
-}
-
-/// `YY/MM/DD HH:MM:SS.mmm`, in UTC: this layer knows no time zones.
-fn stamp() -> String {
-    let wall = crate::clock::wall();
-    let (days, rest) = (wall.as_secs() / 86_400, wall.as_secs() % 86_400);
-    let (year, month, day) = civil(i64::try_from(days).unwrap_or(0));
-    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
-    format!("{:02}/{month:02}/{day:02} {hour:02}:{minute:02}:{second:02}.{:03}", year % 100, wall.subsec_millis())
-}
-
-/// Year, month and day of a day number since 1970 (proleptic Gregorian calendar).
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -419,11 +408,5 @@ mod tests {
         let outcome = run(&program(&["/bin/sh", "-c", "sleep 3 & exit 0"], Duration::from_secs(20)));
         assert!(outcome.is_success(), "{outcome:?}");
         assert!(started.elapsed() < Duration::from_secs(2));
-    }
-
-    #[test]
-    fn days_become_dates() {
-        assert_eq!(civil(0), (1970, 1, 1));
-        assert_eq!(civil(20_784), (2026, 11, 27));
     }
 }

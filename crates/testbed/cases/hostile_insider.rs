@@ -132,6 +132,8 @@ pub fn messages(position: u8) -> Vec<Message> {
         Message::Answer { id: 1, answer: clp_core::message::Answer::Done { details: vec!["done".into()] } },
         Message::Cause { group: GroupId(1), text: "a cause".into() },
         Message::DocumentSeen { epoch: epoch(), version: 9 },
+        Message::RunElsewhere { id: 1, resource: clp_core::ids::ResourceId(1), start: true },
+        Message::RanElsewhere { id: 1, failed: Some((1, "no".into())) },
     ]
 }
 

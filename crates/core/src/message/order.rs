@@ -26,6 +26,9 @@ pub enum Factor {
     /// This server stops.
     #[n(5)]
     ServerShutdown,
+    /// The whole group is reactivated.
+    #[n(6)]
+    GroupRestart,
 }
 
 /// What brings a group to a server.

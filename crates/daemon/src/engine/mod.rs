@@ -298,7 +298,8 @@ impl Engine {
     /// The parent died: nobody would act if this engine died too, so everything is given up while it still can.
     fn parent_gone(&mut self) -> u8 {
         self.record.say(&clp_alerts::Alert::process_died("clusterpro", "the engine's standard input closed"));
-        setup::give_up(&self.loaded);
+        // What failed is in the log by now, and what follows is the same.
+        let _ = setup::give_up(&self.loaded);
         let then = setup::process_failure_action(&self.loaded.configuration);
         if let Err(reason) = setup::end_server(&self.loaded.root, then) {
             self.record.note(reason.to_string());
@@ -400,14 +401,17 @@ impl Engine {
             Action::Search { server } => self.search.begin(server),
             Action::Resource { op, resource, work } => {
                 let group = self.cluster.group_of(resource);
-                let disk_ok = self.disk_is_usable(group);
                 let name = &self.loaded.configuration.resources[resource.index()].name;
                 match work {
                     Work::Activate { .. } => self.record.say(&clp_alerts::Alert::activation_begins(name)),
                     Work::Deactivate { .. } => self.record.say(&clp_alerts::Alert::deactivation_begins(name)),
                     Work::Verify | Work::Detach => {}
                 }
-                self.work.begin(op, resource, work, disk_ok, self.cluster.plan());
+                let around = work::Around { disk_ok: self.disk_is_usable(group), after_stop: self.cluster.after_stop() };
+                self.work.begin(op, resource, work, around, self.cluster.plan());
+            }
+            Action::RunElsewhere { run, resource, start } => {
+                self.work.run_elsewhere(run, resource, start, self.cluster.plan());
             }
             Action::Emergency { reason } => {
                 self.record.note(format!("emergency action: {reason}"));

@@ -12,7 +12,7 @@ use clp_core::relocating::Relocation;
 
 use super::asked;
 
-/// The list's messages have a place for a code; drivers say what failed in words.
+/// The list's messages have a place for a code; monitors say what failed in words.
 const FAILED: &str = "1";
 
 /// The messages of a fact. `heartbeats` are the names of the paths, `me` is this server.
@@ -87,8 +87,25 @@ pub fn alerts(fact: &Fact, plan: &Plan, heartbeats: &[String], me: &str) -> Vec<
         Fact::DoubleOwner { group: g, first, second } => {
             Alert::double_owner(group(*g), &format!("{} and {}", server(*first), server(*second)))
         }
-        Fact::ActivateFailed { resource: r, reason } => Alert::activation_failed(resource(*r), FAILED, reason),
-        Fact::DeactivateFailed { resource: r, reason } => Alert::deactivation_failed(resource(*r), FAILED, reason),
+        Fact::ActivateFailed { resource: r, code, reason, again } => {
+            let failed = Alert::activation_failed(resource(*r), &code.to_string(), reason);
+            let again = again.then(|| Alert::activation_again(resource(*r), resource(*r)));
+            return std::iter::once(failed).chain(again).collect();
+        }
+        Fact::DeactivateFailed { resource: r, code, reason, again } => {
+            let failed = Alert::deactivation_failed(resource(*r), &code.to_string(), reason);
+            let again = again.then(|| Alert::deactivation_again(resource(*r), resource(*r)));
+            return std::iter::once(failed).chain(again).collect();
+        }
+        Fact::ElsewhereAsked { resource: r, server: s, start: true } => Alert::start_asked(resource(*r), server(*s)),
+        Fact::ElsewhereAsked { resource: r, server: s, start: false } => Alert::stop_asked(resource(*r), server(*s)),
+        Fact::ElsewhereDone { resource: r, server: s, start: true } => Alert::start_elsewhere(resource(*r), server(*s)),
+        Fact::ElsewhereDone { resource: r, server: s, start: false } => Alert::stop_elsewhere(resource(*r), server(*s)),
+        Fact::ElsewhereFailed { resource: r, server: s, start, code, reason } => {
+            let words = format!("code {code}, {reason}");
+            let alert = if *start { Alert::start_elsewhere_failed } else { Alert::stop_elsewhere_failed };
+            alert(resource(*r), server(*s), &words)
+        }
         Fact::MonitorError { monitor: m, reason } => Alert::monitor_error(monitor(*m), FAILED, reason),
         Fact::MonitorNormal { monitor: m } => Alert::monitor_recovered(monitor(*m)),
         Fact::MonitorOrdered { monitor: m, order } => return ordered(m.map(monitor), *order).into_iter().collect(),

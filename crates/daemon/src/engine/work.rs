@@ -1,24 +1,32 @@
 //! Carries out work on resources, each piece on its own thread, so that a hanging script or disk delays nobody.
 
-use std::collections::BTreeMap;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use clp_alerts::Alert;
 use clp_core::action::Work;
-use clp_core::event::Event;
+use clp_core::event::{Event, WorkError};
 use clp_core::ids::{ResourceId, ServerId};
 use clp_core::message::{Factor, Origin};
-use clp_core::plan::Plan;
-use clp_drivers::resources::{Cause, Context, Outcome, ResourceDriver, ResourceError, Status, driver};
+use clp_core::plan::{AfterStop, Plan};
+use clp_drivers::resources::{Cause, Context, LastAction, Outcome, ResourceDriver, ResourceError, Status, driver};
 
 use super::Input;
 use crate::setup::{self, Loaded};
 
-/// What scripts of a group were told at its start; they see the same at its stop.
-#[derive(Debug, Clone, Copy, Default)]
-struct Started {
-    origin: Origin,
+/// How often a device that was not there at the start is looked for: it is made read-only when it comes.
+const LATE_LOOK: Duration = Duration::from_secs(1);
+/// Between two attempts to give up what could not be given up.
+const GIVE_UP_PAUSE: Duration = Duration::from_secs(5);
+
+/// What scripts are told of what is around their resource.
+#[derive(Debug, Clone, Copy)]
+pub struct Around {
+    /// The disks of the group are active here.
+    pub disk_ok: bool,
+    /// What becomes of this server when its service has stopped.
+    pub after_stop: AfterStop,
 }
 
 /// What operators know of a resource already; each retry would say it again.
@@ -36,6 +44,8 @@ struct Job {
 
 enum Order {
     Job(Box<Job>),
+    /// A script for a resource that is active on another server: number of the run, start or stop.
+    Elsewhere(u64, ResourceId, Box<Context>, bool),
     Emergency,
     Aside(Box<dyn FnOnce(Sender<Input>) + Send>),
 }
@@ -45,7 +55,6 @@ pub struct Workers {
     orders: Sender<Order>,
     loaded: Arc<Loaded>,
     me: ServerId,
-    started: BTreeMap<String, Started>,
     /// What is being done, by its number.
     open: BTreeMap<u64, Work>,
 }
@@ -68,13 +77,26 @@ impl Workers {
                     Order::Job(job) => {
                         let (drivers, busy) = (drivers.clone(), busy.clone());
                         std::thread::spawn(move || {
-                            let mut told = busy[job.resource.index()].lock().unwrap_or_else(PoisonError::into_inner);
-                            let (event, alert) = carry_out(drivers[job.resource.index()].as_ref(), &job, &mut told);
+                            let (driver, busy) = (drivers[job.resource.index()].as_ref(), &busy[job.resource.index()]);
+                            let mut told = busy.lock().unwrap_or_else(PoisonError::into_inner);
+                            let (event, alert) = carry_out(driver, &job, &mut told);
                             drop(told);
                             if let Some(alert) = alert {
                                 let _ = inputs.send(Input::Say(alert));
                             }
                             let _ = inputs.send(Input::Event(event));
+                            if job.work == Work::Verify {
+                                fence_late(driver, &job.context, busy);
+                            }
+                        });
+                    }
+                    Order::Elsewhere(run, resource, context, start) => {
+                        let drivers = drivers.clone();
+                        // Waits for nobody's turn: when the resource is activated here meanwhile, the driver ends it. Ends with the
+                        // script, at the latest soon after its time limit.
+                        std::thread::spawn(move || {
+                            let result = drivers[resource.index()].elsewhere(&context, start).map_err(failure);
+                            let _ = inputs.send(Input::Event(Event::RanElsewhere { run, result }));
                         });
                     }
                     Order::Aside(what) => {
@@ -82,34 +104,42 @@ impl Workers {
                     }
                     Order::Emergency => {
                         let loaded = emergency.clone();
+                        // Ends when nothing acts any more, at the latest with this process.
                         std::thread::spawn(move || {
-                            setup::give_up(&loaded);
+                            while let Err(reason) = setup::give_up(&loaded) {
+                                let _ = inputs.send(Input::Event(Event::EmergencyFailed { reason }));
+                                std::thread::sleep(GIVE_UP_PAUSE);
+                            }
                             let _ = inputs.send(Input::Event(Event::EmergencyDone));
                         });
                     }
                 }
             }
         });
-        Workers { orders, loaded, me, started: BTreeMap::new(), open: BTreeMap::new() }
+        Workers { orders, loaded, me, open: BTreeMap::new() }
     }
 
     /// Begin one piece of work; it ends as [`Event::ResourceDone`].
-    pub fn begin(&mut self, op: u64, resource: ResourceId, work: Work, disk_ok: bool, plan: &Plan) {
-        let config = &self.loaded.configuration.resources[resource.index()];
-        if let Work::Activate { origin } = work {
-            self.started.insert(config.group.clone(), Started { origin });
-        }
+    pub fn begin(&mut self, op: u64, resource: ResourceId, work: Work, around: Around, plan: &Plan) {
         self.open.insert(op, work);
-        let started = self.started.get(&config.group).copied().unwrap_or_default();
-        let group = plan.group(plan.resource(resource).group);
-        let mut context = setup::context(&self.loaded, self.me.index(), config);
-        context.after_failure = started.origin == Origin::Failure;
-        context.owner_known = started.origin != Origin::Fresh;
-        context.disk_ok = disk_ok;
-        context.priority = group.policy.iter().position(|server| *server == self.me).map_or(0, |rank| rank + 1);
-        context.home = group.policy.first() == Some(&self.me);
-        if let Work::Deactivate { factor } = work {
-            context.cause = Some(cause(factor));
+        let mut context = self.context(resource, plan);
+        context.last_action = match around.after_stop {
+            AfterStop::Nothing => LastAction::None,
+            AfterStop::Shutdown => LastAction::Halt,
+            // Who is ended at once comes back by itself.
+            AfterStop::Reboot | AfterStop::SysrqPanic | AfterStop::KeepaliveReset | AfterStop::KeepalivePanic => {
+                LastAction::Reboot
+            }
+        };
+        // Before anything was verified nobody knows; its own note does.
+        context.disk_ok = (work != Work::Verify).then_some(around.disk_ok);
+        match work {
+            Work::Activate { origin } => {
+                context.after_failure = origin == Origin::Failure;
+                context.owner_known = origin != Origin::Fresh;
+            }
+            Work::Deactivate { factor } => context.cause = Some(cause(factor)),
+            Work::Verify | Work::Detach => {}
         }
         let _ = self.orders.send(Order::Job(Box::new(Job { op, resource, context, work })));
     }
@@ -117,6 +147,20 @@ impl Workers {
     /// The work with this number has ended; which it was.
     pub fn ended(&mut self, op: u64) -> Option<Work> {
         self.open.remove(&op)
+    }
+
+    /// Run what another server asked for; ends as [`Event::RanElsewhere`].
+    pub fn run_elsewhere(&self, run: u64, resource: ResourceId, start: bool, plan: &Plan) {
+        let context = Box::new(self.context(resource, plan));
+        let _ = self.orders.send(Order::Elsewhere(run, resource, context, start));
+    }
+
+    fn context(&self, resource: ResourceId, plan: &Plan) -> Context {
+        let group = plan.group(plan.resource(resource).group);
+        let mut context = setup::context(&self.loaded, self.me.index(), &self.loaded.configuration.resources[resource.index()]);
+        context.priority = group.policy.iter().position(|server| *server == self.me).map_or(0, |rank| rank + 1);
+        context.home = group.policy.first() == Some(&self.me);
+        context
     }
 
     /// Give up everything at once; ends as [`Event::EmergencyDone`].
@@ -141,6 +185,7 @@ fn cause(factor: Factor) -> Cause {
         Factor::GroupMove => Cause::GroupMove,
         Factor::GroupFailover => Cause::GroupFailover,
         Factor::ResourceRestart => Cause::ResourceRestart,
+        Factor::GroupRestart => Cause::GroupRestart,
         Factor::ClusterShutdown => Cause::ClusterShutdown,
         Factor::ServerShutdown => Cause::ServerShutdown,
     }
@@ -170,7 +215,7 @@ fn carry_out(driver: &dyn ResourceDriver, job: &Job, told: &mut Told) -> (Event,
             (result, alert)
         }
     };
-    let result = result.map_err(|error| error.to_string());
+    let result = result.map_err(failure);
     (Event::ResourceDone { op, resource, result }, alert)
 }
 
@@ -179,8 +224,8 @@ fn result_of(driver: &dyn ResourceDriver, job: &Job) -> Result<Outcome, Resource
     match job.work {
         Work::Activate { .. } => driver.activate(context),
         Work::Deactivate { .. } => driver.deactivate(context),
-        Work::Detach => driver.emergency(context),
-        // Off in order if possible, else detached.
+        Work::Detach => driver.detach(context),
+        // Off in order if possible, else given up.
         Work::Verify => driver.deactivate(context).or_else(|_| driver.emergency(context)),
     }
 }
@@ -205,5 +250,23 @@ fn verify(driver: &dyn ResourceDriver, job: &Job) -> (Result<(), ResourceError>,
             )
         }
         Err(error) => (Err(error), None),
+    }
+}
+
+fn failure(error: ResourceError) -> WorkError {
+    WorkError { code: error.code, reason: error.to_string() }
+}
+
+/// A device that comes later than the service is kept from being written to all the same, unless the group is active by then.
+fn fence_late(driver: &dyn ResourceDriver, context: &Context, busy: &Mutex<Told>) {
+    if driver.is_there() {
+        return;
+    }
+    while !driver.is_there() {
+        std::thread::sleep(LATE_LOOK);
+    }
+    let _turn = busy.lock();
+    if let Err(error) = driver.fence_at_start(context) {
+        setup::write_note(&context.root, &format!("{}: {error}", context.resource));
     }
 }

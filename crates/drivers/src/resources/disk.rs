@@ -1,15 +1,24 @@
 //! disk: a partition of a shared disk, with a file system or raw. Writable only on its owner, never mounted twice.
+//!
+//! Inactive means that nothing of here can reach it: an unmount that hangs, or leaves a copy of the mount in another namespace, is none.
 
-use super::{Context, Outcome, ResourceDriver, ResourceError, Status};
+mod detach;
+
+use super::{Context, Outcome, ResourceDriver, ResourceError, Status, Told, code};
 use clp_config::schema::resources::disk::Disk;
 use clp_sys::direct_io::{Access, DirectFile};
 use clp_sys::process::{self, Program};
 use clp_sys::{block, mount};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use detach::{Cut, settled};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 /// Exit codes of fsck up to this one mean that the file system is good now (fsck(8)).
 const FSCK_CORRECTED: i32 = 1;
+/// Between two looks whether a late device has come.
+const DEVICE_LOOK: Duration = Duration::from_millis(200);
+/// How long the kernel may take to let go of a device that was unmounted: other programs look at a device for a moment.
+const RELEASE_LIMIT: Duration = Duration::from_secs(1);
 
 /// A partition of a shared disk.
 pub struct DiskDriver {
@@ -44,7 +53,50 @@ impl DiskDriver {
                 format!("{} cannot be made {word}: {cause}", device.display()),
                 "check the device and its path to the disk",
             )
+            .coded(cause.raw_os_error().unwrap_or(1))
         })
+    }
+
+    /// A disk may start later than its servers: wait for the device, at most as long as configured.
+    fn wait_for_device(&self) -> Result<(), ResourceError> {
+        let device = self.device();
+        let wait = self.parameters.device_wait;
+        let until = Instant::now() + wait;
+        while !block::is_ready(&device) {
+            if Instant::now() >= until {
+                let why = if block::is_block_device(&device) { "is not ready" } else { "is not a block device" };
+                return Err(ResourceError::new(
+                    format!("{} {why} after {} s", device.display(), wait.as_secs()),
+                    "check parameters/device and the path to the disk",
+                )
+                .coded(rustix::io::Errno::NODEV.raw_os_error()));
+            }
+            std::thread::sleep(DEVICE_LOOK.min(until.saturating_duration_since(Instant::now())));
+        }
+        Ok(())
+    }
+
+    /// Has the kernel let go of the device? Its mount can be gone from here while a copy lives in another mount namespace, or while the
+    /// unmount still waits for the disk.
+    fn wait_released(&self) -> Result<(), String> {
+        let device = self.device();
+        let until = Instant::now() + RELEASE_LIMIT;
+        loop {
+            let claimed = match block::is_claimed(&device) {
+                Ok(false) => return Ok(()),
+                Ok(true) => "the kernel has not let go of it: an unmount has not ended, or another program claims it".to_string(),
+                Err(cause) => cause.to_string(),
+            };
+            if Instant::now() >= until {
+                let copies: Vec<String> = mount::elsewhere(&device).into_iter().map(|(holder, _)| holder.to_string()).collect();
+                return Err(if copies.is_empty() {
+                    claimed
+                } else {
+                    format!("it is still mounted in another mount namespace, of {}", copies.join(", "))
+                });
+            }
+            std::thread::sleep(DEVICE_LOOK);
+        }
     }
 
     fn run(&self, argv: &[&str], limit: Duration) -> process::Outcome {
@@ -79,7 +131,8 @@ impl DiskDriver {
             other => Err(ResourceError::new(
                 format!("file system check of {device}: {}", other.words()),
                 format!("check it by hand: fsck.{} {device}", parameters.fs),
-            )),
+            )
+            .coded(code::of(&other))),
         }
     }
 
@@ -93,7 +146,8 @@ impl DiskDriver {
             return Err(ResourceError::new(
                 format!("{device_text} cannot be mounted on {point_text}: {}", outcome.words()),
                 "check file system type, mount options and the disk",
-            ));
+            )
+            .coded(code::of(&outcome)));
         }
         // A write-protected device is mounted read-only with success: the result counts, not the exit code.
         let wants_write = !parameters.mount_option.split(',').any(|option| option == "ro");
@@ -102,7 +156,8 @@ impl DiskDriver {
             return Err(ResourceError::new(
                 format!("{device_text} was mounted read-only"),
                 "check the write protection of the disk",
-            ));
+            )
+            .coded(rustix::io::Errno::ROFS.raw_os_error()));
         }
         Ok(())
     }
@@ -146,17 +201,26 @@ impl DiskDriver {
         let mut tries = 0;
         loop {
             let outcome = self.run(&["umount", &point_text], parameters.umount_timeout);
+            let failed = |what: String, remedy: &str| {
+                let code = if outcome.is_success() { rustix::io::Errno::BUSY.raw_os_error() } else { code::of(&outcome) };
+                ResourceError::new(what, remedy).coded(code)
+            };
             if mount::of_device(&self.device()).is_empty() {
-                return Ok(());
+                return self.wait_released().map_err(|why| {
+                    let words = if outcome.is_success() { String::new() } else { format!(", {}", outcome.words()) };
+                    failed(
+                        format!("{} was unmounted, but {why}{words}", self.device().display()),
+                        "end what holds it, or repair its path",
+                    )
+                });
             }
             if parameters.umount_action == "kill" {
                 self.kill_own_holders(context);
             }
             if tries >= parameters.umount_retry {
-                let holders: Vec<String> =
-                    mount::holders(&point).into_iter().map(|holder| format!("{} (pid {})", holder.name, holder.pid)).collect();
+                let holders: Vec<String> = mount::holders(&point).iter().map(ToString::to_string).collect();
                 let holders = if holders.is_empty() { "nobody that can be seen".to_string() } else { holders.join(", ") };
-                return Err(ResourceError::new(
+                return Err(failed(
                     format!("{point_text} cannot be unmounted: {}; held by {holders}", outcome.words()),
                     "end these processes; only the group's own are killed",
                 ));
@@ -171,6 +235,7 @@ impl DiskDriver {
             format!("{} is already mounted on {point}", self.device().display()),
             format!("it was mounted by hand: umount {point}"),
         )
+        .coded(rustix::io::Errno::BUSY.raw_os_error())
     }
 
     /// Only what belongs to this group's own control groups is ever killed.
@@ -188,13 +253,8 @@ impl DiskDriver {
 
 impl ResourceDriver for DiskDriver {
     fn activate(&self, context: &Context) -> Result<Outcome, ResourceError> {
+        self.wait_for_device()?;
         let device = self.device();
-        if !block::is_block_device(&device) {
-            return Err(ResourceError::new(
-                format!("{} is not a block device", device.display()),
-                "check parameters/device and the path to the disk",
-            ));
-        }
         if self.is_raw() {
             if let Some(mounted) = mount::of_device(&device).first() {
                 return Err(self.mounted_by_hand(&mounted.point));
@@ -206,6 +266,7 @@ impl ResourceDriver for DiskDriver {
                     "check the device and its path to the disk",
                 )
             })?;
+            context.mark(Told::now(context))?;
             self.set_read_only(false)?;
             return Ok(if before { Outcome::Changed } else { Outcome::AlreadyDone });
         }
@@ -226,22 +287,23 @@ impl ResourceDriver for DiskDriver {
             return Err(ResourceError::new(
                 format!("{} is already mounted on {}", mounted.source, point.display()),
                 format!("it was mounted by hand: umount {}", point.display()),
-            ));
+            )
+            .coded(rustix::io::Errno::BUSY.raw_os_error()));
         }
         self.set_read_only(false)?;
-        context.mark()?;
+        context.mark(Told::now(context))?;
         if let Err(error) = self.mount(context) {
             let undone = self.set_read_only(true);
             context.unmark();
             let more = undone.err().map_or(String::new(), |undo| format!("; undoing it failed too: {undo}"));
-            return Err(ResourceError::new(format!("{}{more}", error.what), error.remedy));
+            return Err(ResourceError::new(format!("{}{more}", error.what), error.remedy).coded(error.code));
         }
         Ok(Outcome::Changed)
     }
 
     fn deactivate(&self, context: &Context) -> Result<Outcome, ResourceError> {
         if !block::is_block_device(&self.device()) {
-            return Ok(Outcome::AlreadyDone);
+            return self.cut(context, Cut::AtOnce);
         }
         let mounted = !self.is_raw() && !mount::of_device(&self.device()).is_empty();
         if mounted && !context.is_marked() {
@@ -251,8 +313,20 @@ impl ResourceDriver for DiskDriver {
         }
         if mounted {
             self.unmount(context)?;
+        } else if !self.is_raw() && context.is_marked() {
+            // Its mount has gone without us, or with an unmount that did not end in time.
+            self.wait_released().map_err(|why| {
+                ResourceError::new(format!("{}: {why}", self.device().display()), "end what holds it, or repair its path")
+                    .coded(rustix::io::Errno::BUSY.raw_os_error())
+            })?;
         }
         self.set_read_only(true)?;
+        if self.is_raw() && context.is_marked() {
+            // What its application wrote by way of the cache would follow whenever the kernel likes.
+            settled(&self.device()).map_err(|(what, code)| {
+                ResourceError::new(what, "repair the path to the disk and stop the group again").coded(code)
+            })?;
+        }
         context.unmark();
         Ok(if mounted { Outcome::Changed } else { Outcome::AlreadyDone })
     }
@@ -277,40 +351,23 @@ impl ResourceDriver for DiskDriver {
         }
     }
 
+    fn detach(&self, context: &Context) -> Result<Outcome, ResourceError> {
+        self.cut(context, Cut::Keep(self.parameters.umount_timeout))
+    }
+
     fn emergency(&self, context: &Context) -> Result<Outcome, ResourceError> {
-        let device = self.device();
-        if !block::is_block_device(&device) {
-            return Ok(Outcome::AlreadyDone);
-        }
-        let mounted = mount::of_device(&device);
-        let mut refused = None;
         // What an administrator wrote into a mount of his own is not lost, unless there is no time.
-        let flush = !context.is_marked() && context.deadline.is_zero();
-        for place in &mounted {
-            let point = Path::new(&place.point);
-            if let Err(cause) = mount::shut_down(point, flush) {
-                refused = Some(format!("{} cannot be shut down: {cause}", place.point));
-            }
-        }
-        self.set_read_only(true)?;
-        for place in &mounted {
-            if let Err(cause) = mount::detach(Path::new(&place.point)) {
-                refused = Some(format!("{} cannot be detached: {cause}", place.point));
-            }
-        }
-        match refused {
-            None => {
-                context.unmark();
-                Ok(if mounted.is_empty() { Outcome::AlreadyDone } else { Outcome::Changed })
-            }
-            Some(what) => Err(ResourceError::new(what, "only a reset of the server ends its writes now")),
-        }
+        let patient = !context.is_marked() && context.deadline.is_zero();
+        self.cut(context, if patient { Cut::Keep(self.parameters.umount_timeout) } else { Cut::AtOnce })
+    }
+
+    fn is_there(&self) -> bool {
+        block::is_block_device(&self.device())
     }
 
     /// Read-only for this server until the group is started here; a file system that is mounted by hand is left alone.
     fn fence_at_start(&self, context: &Context) -> Result<(), ResourceError> {
-        let device = self.device();
-        if !block::is_block_device(&device) || matches!(self.status(context), Status::Online | Status::Occupied(_)) {
+        if !self.is_there() || context.is_marked() || matches!(self.status(context), Status::Occupied(_)) {
             return Ok(());
         }
         self.set_read_only(true)

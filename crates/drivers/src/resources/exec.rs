@@ -1,23 +1,35 @@
 //! exec: an application by its start and stop scripts. The file itself is run, with the environment that scripts know.
+//!
+//! What a start script leaves running is the application. Stopping climbs a ladder: the stop script asks, then the application may end
+//! by itself, then it is asked by a signal, then its control group is killed (design.md section 5).
 
-use super::{Context, Outcome, ResourceDriver, ResourceError, Status};
+mod ending;
+mod environment;
+
+use super::{Context, Outcome, ResourceDriver, ResourceError, Status, Told, code};
 use clp_config::schema::resources::exec::Exec;
 use clp_sys::cgroup::Cgroup;
-use clp_sys::process::{self, Output, Program, Resident};
+use clp_sys::process::{self, KILL_GRACE, Output, Program, Resident};
+use ending::{Bar, beside, end, members};
+use environment::{Run, environment};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How long killed processes may take to be gone.
-const KILL_LIMIT: Duration = Duration::from_secs(5);
+/// How long an application that its stop script told to end may take for it, where that script was waited for.
+const EXIT_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Asynchronous start scripts that run, by resource.
 static RESIDENTS: LazyLock<Mutex<BTreeMap<String, Resident>>> = LazyLock::new(Mutex::default);
 
+fn residents() -> MutexGuard<'static, BTreeMap<String, Resident>> {
+    RESIDENTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Process id of a resource's asynchronous start script.
 pub fn resident_pid(resource: &str) -> Option<u32> {
-    RESIDENTS.lock().unwrap_or_else(PoisonError::into_inner).get(resource).map(Resident::pid)
+    residents().get(resource).map(Resident::pid)
 }
 
 /// An application.
@@ -39,13 +51,14 @@ impl ExecDriver {
         context.root.scripts().join(&context.group).join(&context.resource).join(path)
     }
 
-    fn program(&self, context: &Context, path: &str, limit: Duration) -> Result<Program, ResourceError> {
+    fn program(&self, context: &Context, path: &str, limit: Duration, run: Run) -> Result<Program, ResourceError> {
         let script = self.script(context, path);
         if !script.is_file() {
             return Err(ResourceError::new(
                 format!("script {} does not exist", script.display()),
                 "distribute the configuration with its scripts again (clpcfctrl --push)",
-            ));
+            )
+            .coded(code::MISSING));
         }
         let parameters = &self.parameters;
         let output = match (parameters.userlog.as_str(), parameters.rotate) {
@@ -53,12 +66,14 @@ impl ExecDriver {
             (log, true) => Output::Log(log.into(), u64::from(parameters.rotate_size)),
             (log, false) => Output::Append(log.into()),
         };
+        // Whatever a stop script starts is ended with it at its time limit, and never the application.
+        let group = if run == Run::Start { context.resource.clone() } else { beside(context) };
         Ok(Program {
             argv: vec![script.to_string_lossy().into_owned()],
-            env: environment(context),
+            env: environment(context, run),
             limit,
             output,
-            cgroup: Cgroup::make(&context.group, &context.resource),
+            cgroup: Cgroup::make(&context.group, &group),
         })
     }
 
@@ -67,31 +82,33 @@ impl ExecDriver {
         if !context.is_marked() || self.parameters.start_sync {
             return context.is_marked();
         }
-        let mut residents = RESIDENTS.lock().unwrap_or_else(PoisonError::into_inner);
-        residents.get_mut(&context.resource).is_some_and(|resident| resident.ended().is_none()) || !members(context).is_empty()
+        residents().get_mut(&context.resource).is_some_and(|resident| resident.ended().is_none()) || !members(context).is_empty()
     }
 }
 
-/// Processes in the resource's control group.
-fn members(context: &Context) -> Vec<u32> {
-    Cgroup::make(&context.group, &context.resource).map(|group| group.members()).unwrap_or_default()
+/// A script that failed.
+fn failed(kind: &str, program: &Program, words: &str, code: i32) -> ResourceError {
+    ResourceError::new(format!("{kind} script {}: {words}", program.argv[0]), "see its log (userlog) and run it by hand")
+        .coded(code)
 }
 
-/// What scripts are told (environment.md section 2).
-fn environment(context: &Context) -> Vec<(String, String)> {
-    let choose = |value: bool, yes: &str, no: &str| if value { yes } else { no }.to_string();
-    let mut list = vec![
-        ("CLP_EVENT", choose(context.after_failure, "FAILOVER", "START")),
-        ("CLP_DISK", choose(context.disk_ok, "SUCCESS", "FAILURE")),
-        ("CLP_SERVER", choose(context.home, "HOME", "OTHER")),
-        ("CLP_FACTOR", context.cause.map_or(String::new(), |cause| cause.word().to_string())),
-        ("CLP_GROUPNAME", context.group.clone()),
-        ("CLP_RESOURCENAME", context.resource.clone()),
-        ("CLP_PRIORITY", context.priority.to_string()),
-    ];
-    list.retain(|(name, value)| *name != "CLP_FACTOR" || !value.is_empty());
-    let own = list.into_iter().map(|(name, value)| (name.to_string(), value));
-    own.chain(crate::environment::general(&context.root)).collect()
+/// Run a script to its end.
+fn run(kind: &str, program: &Program) -> Result<(), ResourceError> {
+    let outcome = process::run(program);
+    if outcome.is_success() { Ok(()) } else { Err(failed(kind, program, &outcome.words(), code::of(&outcome))) }
+}
+
+/// Start a script and leave it running.
+fn start(kind: &str, program: &Program) -> Result<Resident, ResourceError> {
+    process::start(program)
+        .map_err(|words| failed(kind, program, &format!("it could not be started: {words}"), code::NOT_STARTED))
+}
+
+/// The group of scripts beside the application, when they have ended.
+fn sweep(program: &Program) {
+    if let Some(cgroup) = &program.cgroup {
+        cgroup.remove();
+    }
 }
 
 impl ResourceDriver for ExecDriver {
@@ -99,54 +116,46 @@ impl ResourceDriver for ExecDriver {
         if self.is_running(context) {
             return Ok(Outcome::AlreadyDone);
         }
-        let program = self.program(context, &self.parameters.start_path, self.parameters.start_timeout)?;
-        let script = program.argv[0].clone();
-        let failed = |words: String| {
-            ResourceError::new(format!("start script {script}: {words}"), "see its log (userlog) and run it by hand")
-        };
+        // A script that runs for the group on another server, or a stop script that was not waited for, ends here.
+        if let Some(scripts) = Cgroup::find(&context.group, &beside(context)) {
+            scripts.kill(KILL_GRACE);
+        }
+        let program = self.program(context, &self.parameters.start_path, self.parameters.start_timeout, Run::Start)?;
         // Left before the start, so that a death in between is cleaned up by the next life of the service.
-        context.mark()?;
+        context.mark(Told::now(context))?;
         if self.parameters.start_sync {
-            let outcome = process::run(&program);
-            if !outcome.is_success() {
-                let error = failed(outcome.words());
+            if let Err(error) = run("start", &program) {
                 // Both are told: why it did not start and what could not be undone.
-                return Err(match self.kill(context) {
+                return Err(match end(context, None, Bar::Empty) {
                     Ok(_) => error,
-                    Err(undo) => ResourceError::new(format!("{}; undoing it failed too: {}", error.what, undo.what), undo.remedy),
+                    Err(undo) => ResourceError::new(format!("{}; undoing it failed too: {}", error.what, undo.what), undo.remedy)
+                        .coded(error.code),
                 });
             }
         } else {
-            let resident = process::start(&program).map_err(|words| {
-                context.unmark();
-                failed(words)
-            })?;
-            RESIDENTS.lock().unwrap_or_else(PoisonError::into_inner).insert(context.resource.clone(), resident);
+            let resident = start("start", &program).inspect_err(|_| context.unmark())?;
+            residents().insert(context.resource.clone(), resident);
         }
         Ok(Outcome::Changed)
     }
 
     fn deactivate(&self, context: &Context) -> Result<Outcome, ResourceError> {
-        let program = match self.program(context, &self.parameters.stop_path, self.parameters.stop_timeout) {
+        let parameters = &self.parameters;
+        let program = match self.program(context, &parameters.stop_path, parameters.stop_timeout, Run::Stop(context.marked())) {
             // Nothing was started here, so there is nothing for a script to stop.
             Err(_) if !context.is_marked() && members(context).is_empty() => return Ok(Outcome::AlreadyDone),
             found => found?,
         };
-        let script = program.argv[0].clone();
-        let failed = |words: String| {
-            ResourceError::new(format!("stop script {script}: {words}"), "see its log (userlog) and run it by hand")
-        };
-        // The stop script runs beside the application, not inside the group that is killed afterwards.
-        let program = Program { cgroup: None, ..program };
-        if self.parameters.stop_sync {
-            let outcome = process::run(&program);
-            if !outcome.is_success() {
-                return Err(failed(outcome.words()));
-            }
+        let patience = if parameters.stop_sync {
+            run("stop", &program)?;
+            sweep(&program);
+            EXIT_PATIENCE
         } else {
-            process::start(&program).map_err(failed)?;
-        }
-        self.kill(context)?;
+            // The script is not waited for, but what it is to end is: a disk below could not be unmounted.
+            start("stop", &program)?.leave();
+            parameters.stop_timeout
+        };
+        end(context, Some(patience), Bar::Empty)?;
         Ok(Outcome::Changed)
     }
 
@@ -154,37 +163,33 @@ impl ResourceDriver for ExecDriver {
         if !members(context).is_empty() || context.is_marked() { Status::Online } else { Status::Offline }
     }
 
-    fn emergency(&self, context: &Context) -> Result<Outcome, ResourceError> {
-        self.kill(context)
+    /// A process that the kernel holds (its disk or file server does not answer) cannot be ended. It is enough that it was killed: it
+    /// runs no line of its own any more, and what the kernel may still do for it is cut off with the disks and addresses of the group.
+    fn detach(&self, context: &Context) -> Result<Outcome, ResourceError> {
+        if let Some(scripts) = Cgroup::find(&context.group, &beside(context)) {
+            scripts.kill(KILL_GRACE);
+            scripts.remove();
+        }
+        end(context, Some(Duration::ZERO), Bar::Doomed)
     }
-}
 
-impl ExecDriver {
-    /// End what the scripts left running: the whole control group, or the resident's process group.
-    fn kill(&self, context: &Context) -> Result<Outcome, ResourceError> {
-        let resident = RESIDENTS.lock().unwrap_or_else(PoisonError::into_inner).remove(&context.resource);
-        let mut outcome = Outcome::AlreadyDone;
-        if let Some(mut resident) = resident {
-            outcome = Outcome::Changed;
-            let group = i32::try_from(resident.pid()).ok().and_then(rustix::process::Pid::from_raw);
-            if let (None, Some(group)) = (resident.ended(), group) {
-                let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-            }
+    fn elsewhere(&self, context: &Context, is_start: bool) -> Result<(), ResourceError> {
+        let parameters = &self.parameters;
+        let (kind, path, limit) = if is_start {
+            ("start", &parameters.start_path, parameters.start_others_timeout)
+        } else {
+            ("stop", &parameters.stop_path, parameters.stop_others_timeout)
+        };
+        let program = self.program(context, path, limit, Run::Elsewhere)?;
+        run(kind, &program)?;
+        sweep(&program);
+        Ok(())
+    }
+
+    fn emergency(&self, context: &Context) -> Result<Outcome, ResourceError> {
+        if let Some(scripts) = Cgroup::find(&context.group, &beside(context)) {
+            scripts.kill(KILL_GRACE);
         }
-        if let Some(cgroup) = Cgroup::make(&context.group, &context.resource) {
-            if !cgroup.members().is_empty() {
-                outcome = Outcome::Changed;
-            }
-            if !cgroup.kill(KILL_LIMIT) {
-                let left: Vec<String> = cgroup.members().into_iter().map(process::evidence).collect();
-                return Err(ResourceError::new(
-                    format!("processes of {} cannot be killed: {}", context.resource, left.join("; ")),
-                    "they wait inside the kernel; repair what they wait for or reset the server",
-                ));
-            }
-            cgroup.remove();
-        }
-        context.unmark();
-        Ok(outcome)
+        end(context, None, Bar::Doomed)
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 /// Bytes of the note that a resource may be active here: a boot id.
-const NOTE_LENGTH: usize = 36;
+const NOTE_LENGTH: usize = 64;
 
 /// What a driver is told besides its parameters.
 #[derive(Debug, Clone, Default)]
@@ -32,14 +32,16 @@ pub struct Context {
     pub after_failure: bool,
     /// It is known who had the group before: that server verified it off, or is gone.
     pub owner_known: bool,
-    /// The disks of the group are usable (CLP_DISK).
-    pub disk_ok: bool,
+    /// The disks of the group are usable (CLP_DISK); None: as they were when it was activated.
+    pub disk_ok: Option<bool>,
     /// This server is the first of the group's failover policy (CLP_SERVER).
     pub home: bool,
     /// Rank of this server in the failover policy, 1 first (CLP_PRIORITY).
     pub priority: usize,
     /// Why it is stopped (CLP_FACTOR).
     pub cause: Option<Cause>,
+    /// What becomes of this server when its service has stopped (CLP_LASTACTION).
+    pub last_action: LastAction,
     /// Longest time for an emergency; zero: the driver's own limit.
     pub deadline: Duration,
 }
@@ -50,10 +52,11 @@ impl Context {
     }
 
     /// Leave a note, before anything is done, that the resource may be active here; it holds the boot id, since a reset ends
-    /// everything that it stands for.
-    fn mark(&self) -> Result<(), ResourceError> {
+    /// everything that it stands for, and what scripts were told at the start: they are told the same at the stop.
+    fn mark(&self, told: Told) -> Result<(), ResourceError> {
         let boot = Some(clp_sys::identity::boot_id()).filter(|boot| !boot.is_empty());
-        boot.ok_or(std::io::ErrorKind::NotFound.into()).and_then(|boot| self.note(&boot)).map_err(|cause: std::io::Error| {
+        let text = boot.map(|boot| format!("{boot}\n{} {}", told.event(), told.disk()));
+        text.ok_or(std::io::ErrorKind::NotFound.into()).and_then(|text| self.note(&text)).map_err(|cause: std::io::Error| {
             ResourceError::new(
                 format!("{} cannot be written: {cause}", self.marker().display()),
                 "make room and check the rights of that directory",
@@ -61,9 +64,20 @@ impl Context {
         })
     }
 
+    /// What scripts were told when the resource was activated here during this boot.
+    fn marked(&self) -> Option<Told> {
+        let text = std::fs::read_to_string(self.marker()).ok()?;
+        let mut lines = text.lines();
+        let boot = lines.next().unwrap_or_default().trim();
+        if boot.is_empty() || boot != clp_sys::identity::boot_id() {
+            return None;
+        }
+        let words = lines.next().unwrap_or_default().trim();
+        Some(Told { after_failure: words.starts_with("FAILOVER"), disk_ok: words.ends_with("SUCCESS") })
+    }
+
     fn is_marked(&self) -> bool {
-        let note = std::fs::read_to_string(self.marker()).unwrap_or_default();
-        !note.trim().is_empty() && note.trim() == clp_sys::identity::boot_id()
+        self.marked().is_some()
     }
 
     fn unmark(&self) {
@@ -96,6 +110,50 @@ impl Context {
     }
 }
 
+/// What scripts are told at the start of their group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Told {
+    after_failure: bool,
+    disk_ok: bool,
+}
+
+impl Told {
+    fn now(context: &Context) -> Told {
+        Told { after_failure: context.after_failure, disk_ok: context.disk_ok == Some(true) }
+    }
+
+    fn event(self) -> &'static str {
+        if self.after_failure { "FAILOVER" } else { "START" }
+    }
+
+    fn disk(self) -> &'static str {
+        if self.disk_ok { "SUCCESS" } else { "FAILURE" }
+    }
+}
+
+/// What becomes of a server when its cluster service has stopped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LastAction {
+    /// Nothing, or the service does not stop.
+    #[default]
+    None,
+    /// It shuts down.
+    Halt,
+    /// It reboots.
+    Reboot,
+}
+
+impl LastAction {
+    /// As scripts see it.
+    pub fn word(self) -> &'static str {
+        match self {
+            LastAction::None => "NONE",
+            LastAction::Halt => "HALT",
+            LastAction::Reboot => "REBOOT",
+        }
+    }
+}
+
 /// Why a group or resource is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
@@ -105,8 +163,10 @@ pub enum Cause {
     GroupMove,
     /// Failed over.
     GroupFailover,
-    /// Reactivated.
+    /// Reactivated, or a resource that it needs is.
     ResourceRestart,
+    /// The whole group is reactivated.
+    GroupRestart,
     /// The cluster stops.
     ClusterShutdown,
     /// The server stops.
@@ -121,6 +181,7 @@ impl Cause {
             Cause::GroupMove => "GROUPMOVE",
             Cause::GroupFailover => "GROUPFAILOVER",
             Cause::ResourceRestart => "RESOURCERESTART",
+            Cause::GroupRestart => "GROUPRESTART",
             Cause::ClusterShutdown => "CLUSTERSHUTDOWN",
             Cause::ServerShutdown => "SERVERSHUTDOWN",
         }
@@ -153,6 +214,9 @@ pub enum Status {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{what}; {remedy}")]
 pub struct ResourceError {
+    /// The exit code of the script or tool that failed ([`code`] has those of one that did not end by itself), else the
+    /// kernel's number, else 1.
+    pub code: i32,
     /// What is wrong, naming the object and the cause.
     pub what: String,
     /// What helps.
@@ -163,7 +227,35 @@ pub struct ResourceError {
 
 impl ResourceError {
     fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        ResourceError { what: what.into(), remedy: remedy.into(), doubled: None }
+        ResourceError { code: 1, what: what.into(), remedy: remedy.into(), doubled: None }
+    }
+
+    fn coded(self, code: i32) -> Self {
+        ResourceError { code, ..self }
+    }
+}
+
+/// Codes of programs as shells have them.
+pub mod code {
+    use clp_sys::process::Outcome;
+
+    /// It did not end in time, as timeout(1) has it.
+    pub const TIMED_OUT: i32 = 124;
+    /// It could not be started.
+    pub const NOT_STARTED: i32 = 126;
+    /// It is not there.
+    pub const MISSING: i32 = 127;
+    /// It was ended by the signal that is added to this.
+    pub const SIGNALED: i32 = 128;
+
+    /// The code of how a program ended.
+    pub fn of(outcome: &Outcome) -> i32 {
+        match outcome {
+            Outcome::Exited { code, .. } => *code,
+            Outcome::Signaled { signal, .. } => SIGNALED + signal,
+            Outcome::TimedOut { .. } => TIMED_OUT,
+            Outcome::NotStarted { .. } => NOT_STARTED,
+        }
     }
 }
 
@@ -183,6 +275,28 @@ pub trait ResourceDriver: Send + Sync {
 
     /// What it is.
     fn status(&self, context: &Context) -> Status;
+
+    /// It could not be made inactive in order: take everything from it by which it could still act, keeping what was written as far as
+    /// the disk takes it. Success means verified: nothing more is answered or written from here afterwards.
+    ///
+    /// # Errors
+    /// Something of it may still act; what it waits for.
+    fn detach(&self, context: &Context) -> Result<Outcome, ResourceError> {
+        self.emergency(context)
+    }
+
+    /// Run what the other servers of the group run when it is activated (`start`) or before it is deactivated elsewhere.
+    ///
+    /// # Errors
+    /// It failed.
+    fn elsewhere(&self, _context: &Context, _start: bool) -> Result<(), ResourceError> {
+        Ok(())
+    }
+
+    /// Is what it stands on there? A disk may be found later than the service starts.
+    fn is_there(&self) -> bool {
+        true
+    }
 
     /// Give it up at once, without asking anybody: nothing more is answered or written from here afterwards.
     ///

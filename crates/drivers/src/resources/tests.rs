@@ -9,6 +9,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
+mod ladder;
+mod templates;
+
 /// Set inside the namespaces.
 const INSIDE: &str = "CLP_TEST_INSIDE";
 
@@ -51,7 +54,7 @@ fn context(root: &Path, resource: &str) -> Context {
         resource: resource.into(),
         server: "server1".into(),
         root: Root::at(root),
-        disk_ok: true,
+        disk_ok: Some(true),
         home: true,
         priority: 1,
         ..Context::default()
@@ -74,7 +77,7 @@ impl Loop {
 impl Drop for Loop {
     fn drop(&mut self) {
         for mounted in clp_sys::mount::of_device(&self.0) {
-            let _ = clp_sys::mount::detach(Path::new(&mounted.point));
+            let _ = clp_sys::mount::detach(Path::new(&mounted.point), std::time::Duration::from_secs(5));
         }
         let _ = clp_sys::block::set_read_only(&self.0, false);
         let _ = Command::new("losetup").arg("-d").arg(&self.0).status();
@@ -359,7 +362,7 @@ fn an_asynchronous_program_is_watched_by_its_pid_and_logged_with_the_time() {
 fn clean(context: &Context) {
     for tree in ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"] {
         let group = Path::new(tree).join("mainstay").join(&context.group);
-        for name in [context.resource.as_str(), "probe"] {
+        for name in [context.resource.as_str(), &format!("{}.stop", context.resource), "probe"] {
             let _ = std::fs::remove_dir(group.join(name));
         }
         let _ = std::fs::remove_dir(group);

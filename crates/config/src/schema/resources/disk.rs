@@ -16,6 +16,8 @@ section! {
         rawdevice: Text, path "parameters/rawdevice", default "", range 0..=1023, apply StopGroup;
         /// Mount point.
         mount_point: Text, path "parameters/mount/point", default "", range 0..=1023, apply StopGroup;
+        /// How long an activation waits for a device that is not there yet (a disk that starts later than the server).
+        device_wait: Seconds, path "parameters/mainstay/devicewait", default "30", range 0..=9999, apply UploadOnly;
         /// Options of mount.
         mount_option: Text, path "parameters/mount/option", default "rw", range 0..=1023, apply StopGroup;
         /// Time limit of one mount.

@@ -18,6 +18,14 @@ section! {
         start_timeout: Seconds, path "parameters/timeout/start", default "1800", range 1..=9999, apply UploadOnly;
         /// Time limit of the stop script.
         stop_timeout: Seconds, path "parameters/timeout/stop", default "1800", range 1..=9999, apply UploadOnly;
+        /// Run the start script on the other servers too, when it has ended here (CLP_EVENT is STANDBY there).
+        start_others: Flag, path "parameters/act/postrunothers", default "0", range 0..=1, apply StopGroup;
+        /// Time limit of the start script there.
+        start_others_timeout: Seconds, path "parameters/timeout/startothers", default "1800", range 1..=9999, apply UploadOnly;
+        /// Run the stop script on the other servers too, before it runs here.
+        stop_others: Flag, path "parameters/deact/prerunothers", default "0", range 0..=1, apply StopGroup;
+        /// Time limit of the stop script there.
+        stop_others_timeout: Seconds, path "parameters/timeout/stopothers", default "1800", range 1..=9999, apply UploadOnly;
         /// File that takes the scripts' output.
         userlog: Text, path "parameters/userlog", default "", range 0..=1023, apply UploadOnly;
         /// Rotate that file and put the time before each line.
