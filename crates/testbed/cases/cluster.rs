@@ -112,6 +112,12 @@ impl Conf {
         fs::write(self.directory.join("scripts/failover1/exec1/start.sh"), text).unwrap();
         self
     }
+
+    /// Writes another stop script.
+    pub fn with_stop_script(self, text: &str) -> Conf {
+        fs::write(self.directory.join("scripts/failover1/exec1/stop.sh"), text).unwrap();
+        self
+    }
 }
 
 fn own_directory() -> PathBuf {

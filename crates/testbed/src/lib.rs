@@ -15,6 +15,7 @@ pub mod disk;
 mod forward;
 pub mod fuse;
 pub mod gaps;
+pub mod hang;
 pub mod http;
 pub mod lab;
 pub mod machine;

@@ -225,6 +225,9 @@ enum Task {
     BootServer { plan: PathBuf },
     #[command(hide = true)]
     Init { plan: PathBuf },
+    /// In a server: mount a file system on POINT whose one file, `file`, nobody can finish reading
+    #[command(hide = true)]
+    Hang { point: PathBuf, seconds: u64 },
     #[command(hide = true)]
     Janitor { name: String },
     /// Print what the last of the words after `testbed` may become
@@ -320,6 +323,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Responder { address } => respond(address)?,
         Task::BootServer { plan } => machine::boot_server(&plan)?,
         Task::Init { plan } => machine::init(&plan)?,
+        Task::Hang { point, seconds } => clp_testbed::hang::hang(&point, Duration::from_secs(seconds))?,
         Task::Supervise { name } => supervise::supervise(&name)?,
         Task::Complete { words } => {
             let found = completion::candidates(&Arguments::command(), &words, &completion::labs());
