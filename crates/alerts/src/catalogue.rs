@@ -289,7 +289,7 @@ catalogue! { examples_of_all:
         remedy "None.";
     /// Activation failure.
     activation_failed(resource, code, reason) "rc" 32 Error "resource {1} activation failed, code {2} text {3}", to EVERYWHERE,
-        meaning "The resource could not be activated; failover or the final action follows. The code is 1: the text says what failed.",
+        meaning "The resource could not be activated; another try (rc 200), failover or the final action follows. The code is the exit code of the script or tool that failed (124 at its time limit, 126 and 127 when it could not be started, 128 and the number of a signal), else the kernel's number of the error, else 1.",
         remedy "Remove the cause named.";
     /// A deactivation begins.
     deactivation_begins(resource) "rc" 40 Info "resource {1} deactivation begins", to SYSLOG,
@@ -301,12 +301,10 @@ catalogue! { examples_of_all:
         remedy "None.";
     /// Deactivation failure.
     deactivation_failed(resource, code, reason) "rc" 42 Error "resource {1} deactivation failed, code {2} text {3}", to EVERYWHERE,
-        meaning "The resource could not be deactivated and starts nowhere else until it is. The code is 1: the text says what failed.",
-    activation_failed(resource, code, reason) "rc" 32 Error "resource {1} activation failed, code {2} text {3}",
-        meaning "The resource could not be activated; another try (rc 200), failover or the final action follows. The code is the exit code of the script or tool that failed (124 at its time limit, 126 and 127 when it could not be started, 128 and the number of a signal), else the kernel's number of the error, else 1.",
+        meaning "The resource could not be deactivated in order and starts nowhere else until it is. When rc 220 follows, it is tried again, at the end by detaching: its processes are killed, its disk is cut off, nothing of it acts here any more. Otherwise its final action follows. The code is that of rc 32.",
         remedy "Remove the cause named.";
     /// The start script is to run on another server.
-    start_asked(resource, server) "rc" 33 Info "activation of {1} on another server {2} requested",
+    start_elsewhere_asked(resource, server) "rc" 33 Info "activation of {1} on another server {2} requested",
         meaning "The resource has started here, and its start script runs on the other servers too (parameters/act/postrunothers).",
         remedy "None.";
     /// It ran there.
@@ -317,12 +315,8 @@ catalogue! { examples_of_all:
     start_elsewhere_failed(resource, server; reason) "rc" 35 Error "activation of {1} on server {2} failed",
         meaning "The start script failed there, or nothing was heard of it; the group goes on here.",
         remedy "See the log of the script (userlog) on that server.";
-    /// Deactivation failure.
-    deactivation_failed(resource, code, reason) "rc" 42 Error "resource {1} deactivation failed, code {2} text {3}",
-        meaning "The resource could not be deactivated in order and starts nowhere else until it is. When rc 220 follows, it is tried again, at the end by detaching: its processes are killed, its disk is cut off, nothing of it acts here any more. Otherwise its final action follows. The code is that of rc 32.",
-        remedy "Remove the cause named.";
     /// The stop script is to run on another server.
-    stop_asked(resource, server) "rc" 44 Info "deactivation of {1} on server {2} requested",
+    stop_elsewhere_asked(resource, server) "rc" 44 Info "deactivation of {1} on server {2} requested",
         meaning "The resource is about to be stopped here, and its stop script runs on the other servers before (parameters/deact/prerunothers).",
         remedy "None.";
     /// It ran there.

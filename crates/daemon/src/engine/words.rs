@@ -97,8 +97,8 @@ pub fn alerts(fact: &Fact, plan: &Plan, heartbeats: &[String], me: &str) -> Vec<
             let again = again.then(|| Alert::deactivation_again(resource(*r), resource(*r)));
             return std::iter::once(failed).chain(again).collect();
         }
-        Fact::ElsewhereAsked { resource: r, server: s, start: true } => Alert::start_asked(resource(*r), server(*s)),
-        Fact::ElsewhereAsked { resource: r, server: s, start: false } => Alert::stop_asked(resource(*r), server(*s)),
+        Fact::ElsewhereAsked { resource: r, server: s, start: true } => Alert::start_elsewhere_asked(resource(*r), server(*s)),
+        Fact::ElsewhereAsked { resource: r, server: s, start: false } => Alert::stop_elsewhere_asked(resource(*r), server(*s)),
         Fact::ElsewhereDone { resource: r, server: s, start: true } => Alert::start_elsewhere(resource(*r), server(*s)),
         Fact::ElsewhereDone { resource: r, server: s, start: false } => Alert::stop_elsewhere(resource(*r), server(*s)),
         Fact::ElsewhereFailed { resource: r, server: s, start, code, reason } => {

@@ -1,5 +1,6 @@
 //! Carries out work on resources, each piece on its own thread, so that a hanging script or disk delays nobody.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
