@@ -205,7 +205,7 @@ fn a_restart_stops_nothing_that_it_cannot_start_again() {
     });
     let ran = server.run(&["clpcl", "-r"]);
     assert_eq!((ran.code, ran.out.as_str()), (0, "Command succeeded.\n"), "{ran:?}");
-    assert_eq!(server.requests(), [Request::StopService { then: AfterStop::Nothing, all: false }]);
+    assert_eq!(server.requests(), [Request::StopService { then: AfterStop::Restart, all: false }]);
     assert!(matches!(server.carried.lock().unwrap().last(), Some(transfer::Request::StartDaemon)));
 }
 
