@@ -1,7 +1,7 @@
 //! The faults of a storm: each round is a pure function of the seed and its number, and can be listed and repeated alone.
 //!
 //! Only faults that the rules of membership bear with a ping resolution and a working watchdog (docs/safety.md) are made:
-//! - never two sides of living servers that both reach the ping target and not each other: both would run ([`is_split`]);
+//! - never two sides of living servers that both reach the ping target and not each other: both would run (`is_split`);
 //! - no server stands still behind cut links (frozen for longer than the time-out, or engine and parent killed at once): its
 //!   addresses have no gate in the kernel, and nobody can see that it lives, so they would be on two servers until its watchdog
 //!   resets it;
