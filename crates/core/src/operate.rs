@@ -11,11 +11,13 @@ impl Cluster {
     pub(crate) fn begin_start(&mut self, group: Option<GroupId>, server: Option<ServerId>) -> Result<Vec<Goal>, Answer> {
         let mut goals = Vec::new();
         let mut chosen = Vec::new();
+        let mut kept = Vec::new();
         for id in group.map_or_else(|| self.plan.group_ids().collect::<Vec<_>>(), |id| vec![id]) {
             let name = self.plan.group(id).name.clone();
             if let Some((holder, Phase::On | Phase::Starting)) = self.holder(id) {
                 if server.is_none_or(|wanted| wanted == holder) {
                     goals.push(Goal::Online { group: id, on: Some(holder) });
+                    kept.push(id);
                 } else if group.is_some() {
                     let reason = format!("{name} is already active on {}", self.plan.server(holder));
                     return Err(refused(reason, format!("move it with clpgrp -m {name}")));
@@ -30,6 +32,14 @@ impl Cluster {
         }
         // Nothing is changed before everything was found to be possible.
         self.document.started = true;
+        // Its stop may wait for another group: it is not wanted any more.
+        for id in kept {
+            let intent = &mut self.document.groups[id.index()];
+            if !intent.run {
+                intent.run = true;
+                intent.why = "started by an operator".into();
+            }
+        }
         for id in chosen {
             let intent = &mut self.document.groups[id.index()];
             intent.run = true;

@@ -266,6 +266,14 @@ fn a_stop_waits_at_every_occasion_and_goes_on_with_its_time() {
     assert!(world.has_told(&begins) && world.phases(0) == [Phase::On, Phase::On]);
     world.run(seconds(8));
     assert!(world.has_told(&ended(Wait::Expired)) && world.phases(0) == [Phase::On, Phase::Off]);
+    // Started again while its stop waits, it goes on.
+    let mut world = World::new(&waiting(false), 0);
+    world.run(seconds(5));
+    world.order(Command::GroupStop { group: Some(SECOND), server: None });
+    world.run(seconds(5));
+    world.order(Command::GroupStart { group: None, server: None });
+    world.run(seconds(25));
+    assert_eq!(world.phases(0), [Phase::On, Phase::On]);
     // This server stops, and the whole cluster.
     for all in [false, true] {
         let mut world = World::new(&waiting(false), 0);
