@@ -338,7 +338,7 @@ fn on_servers(element: &Element, section: &str) -> Vec<(String, String)> {
         };
         declared.iter().filter_map(shown).collect::<Vec<_>>()
     };
-    element.all("server").flat_map(|over| of_server(over)).collect()
+    element.all("server").flat_map(of_server).collect()
 }
 
 fn shown(param: &Param, value: &str) -> String {

@@ -34,33 +34,34 @@ pub(super) fn server_groups_exist(configuration: &Configuration, problems: &mut 
 }
 
 pub(super) fn groups_wait_for_others_without_cycle(configuration: &Configuration, problems: &mut Vec<Problem>) {
-    let starts = |group: &Group| group.start_after.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-    let stops = |group: &Group| group.stop_after.clone();
-    let kinds: [(&str, &dyn Fn(&Group) -> Vec<String>); 2] = [("act", &starts), ("deact", &stops)];
-    for (kind, awaited) in kinds {
-        for group in &configuration.groups {
-            let path = format!("/root/group@{}/depend/{kind}/depend", group.name);
-            for name in awaited(group) {
-                if !configuration.groups.iter().any(|other| other.name == name) {
-                    problems.push(Problem::new(
-                        path.clone(),
-                        format!("there is no group {name}"),
-                        "correct the name or remove it",
-                    ));
-                }
+    without_cycle(configuration, "act", |group| group.start_after.iter().map(|(name, _)| name.clone()).collect(), problems);
+    without_cycle(configuration, "deact", |group| group.stop_after.clone(), problems);
+}
+
+fn without_cycle(
+    configuration: &Configuration,
+    kind: &str,
+    awaited: impl Fn(&Group) -> Vec<String>,
+    problems: &mut Vec<Problem>,
+) {
+    for group in &configuration.groups {
+        let path = format!("/root/group@{}/depend/{kind}/depend", group.name);
+        for name in awaited(group) {
+            if !configuration.groups.iter().any(|other| other.name == name) {
+                problems.push(Problem::new(path.clone(), format!("there is no group {name}"), "correct the name or remove it"));
             }
-            let mut reached = BTreeSet::new();
-            let mut open = awaited(group);
-            while let Some(name) = open.pop() {
-                if name == group.name {
-                    problems.push(Problem::new(path, "it waits for itself, or through others", "break the cycle"));
-                    break;
-                }
-                if reached.insert(name.clone())
-                    && let Some(other) = configuration.groups.iter().find(|other| other.name == name)
-                {
-                    open.extend(awaited(other));
-                }
+        }
+        let mut reached = BTreeSet::new();
+        let mut open = awaited(group);
+        while let Some(name) = open.pop() {
+            if name == group.name {
+                problems.push(Problem::new(path, "it waits for itself, or through others", "break the cycle"));
+                break;
+            }
+            if reached.insert(name.clone())
+                && let Some(other) = configuration.groups.iter().find(|other| other.name == name)
+            {
+                open.extend(awaited(other));
             }
         }
     }
