@@ -62,6 +62,7 @@ fn plan() -> Plan {
             deactivate_action: FinalAction::Nothing,
             activate_script: false,
             deactivate_script: false,
+            elsewhere: clp_core::plan::Elsewhere::default(),
         }],
         monitors: vec![MonitorPlan {
             name: "genw1".into(),
@@ -147,7 +148,7 @@ impl World {
                         Work::Deactivate { .. } | Work::Detach => self.no_stop,
                         Work::Verify => None,
                     };
-                    let result = if broken == Some(server) { Err("broken".to_string()) } else { Ok(()) };
+                    let result = if broken == Some(server) { Err("broken".into()) } else { Ok(()) };
                     self.give(server, Event::ResourceDone { op, resource, result });
                 }
                 Action::AskPartition { ask } => self.give(server, Event::Verdict { ask, yes: true, reason: "yes".into() }),

@@ -136,7 +136,7 @@ impl World {
                 Action::Resource { op, resource, work } if work != Work::Verify && self.slow.contains(&resource) => {
                     self.held.push((server, op, resource));
                 }
-                Action::Resource { op, resource, work } if work == Work::Verify => {
+                Action::Resource { op, resource, work: Work::Verify } => {
                     self.give(server, Event::ResourceDone { op, resource, result: Ok(()) });
                 }
                 Action::Resource { op, resource, .. } => self.end(server, op, resource),
