@@ -80,11 +80,18 @@ impl Cluster {
 
     /// The first group that is not yet as this one needs it for a start on a server.
     pub(crate) fn start_awaits(&self, group: GroupId, on: ServerId) -> Option<GroupId> {
-        let open = |after: &&crate::plan::StartAfter| match self.holder(after.group) {
-            Some((_, Phase::On)) => false,
-            Some((at, _)) if after.same_server => at == on,
-            None if after.same_server => self.is_to_start_on(after.group, on),
-            _ => true,
+        let members = self.views.members();
+        let phase = |server: ServerId, of: GroupId| self.report_of(server, of).map_or(Phase::Off, |report| report.phase);
+        // A server that has just started holds everything as possible until it has looked: that hides nobody who really has it.
+        let open = |after: &&crate::plan::StartAfter| {
+            let is = |wanted: fn(Phase) -> bool| members.iter().any(|server| wanted(phase(*server, after.group)));
+            if is(|phase| phase == Phase::On) {
+                return false;
+            }
+            if !after.same_server || phase(on, after.group).is_held() {
+                return true;
+            }
+            !is(|phase| phase.is_held() && phase != Phase::Possible) && self.is_to_start_on(after.group, on)
         };
         self.plan.group(group).waits.start.iter().find(open).map(|after| after.group)
     }
@@ -100,8 +107,10 @@ impl Cluster {
 
     /// Its activation failed and its ladder is at the end.
     fn failed_for_good(&self, group: GroupId) -> bool {
-        let Some((server, Phase::OnlineFailure)) = self.holder(group) else { return false };
-        self.report_of(server, group).is_some_and(|report| report.final_done)
+        let failed = |server: &ServerId| {
+            self.report_of(*server, group).is_some_and(|report| report.phase == Phase::OnlineFailure && report.final_done)
+        };
+        self.views.members().iter().any(failed)
     }
 
     fn why_not_online(&self, group: GroupId) -> String {

@@ -324,7 +324,9 @@ impl World {
             | Done { host, .. }
             | EmergencyDone { host, .. }
             | Check { host, .. }
-            | FinalScriptDone { host, .. } => (self.hosts[*host].pause != Pause::No).then_some(*host),
+            | FinalScriptDone { host, .. }
+            | Ran { host, .. }
+            | Searched { host, .. } => (self.hosts[*host].pause != Pause::No).then_some(*host),
             DiskRead { host, .. } | EngineStart { host, .. } | Fence { host, .. } | RatioKept { host, .. } => {
                 (self.hosts[*host].pause != Pause::No).then_some(*host)
             }
