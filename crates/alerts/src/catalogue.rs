@@ -564,7 +564,7 @@ catalogue! { examples_of_all:
         meaning "A check did not end in time, and emergency/timeout/notrecovery/use says that nothing follows.",
         remedy "Repair the object, or move the group by hand.";
     /// A check had no processor.
-    monitor_starved(monitor; figures) "rm" 901 Warning "the check of {1} had no processor in time",
+    monitor_starved(monitor; figures) "rm" 902 Warning "the check of {1} had no processor in time",
         meaning "It did not end in time because other programs had the processor; the first three of a row do not count as failures.",
         remedy "Find out what loads this server; for a planned load use clptoratio.";
     /// The end of a ladder without an action.

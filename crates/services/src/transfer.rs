@@ -274,8 +274,12 @@ impl Service {
         let _ = file.and_then(|mut file| writeln!(file, "{} {line}", clp_sys::clock::wall().as_secs()));
     }
 
+    /// Does an engine run? One that is being ended may still take connections, and answers none; one that is stuck runs.
     fn engine_answers(&self) -> bool {
-        UnixStream::connect(self.root.run().join("clusterpro.sock")).is_ok()
+        match ask::engine(&self.root, &serde_json::json!({ "request": "status" })) {
+            Ok(answer) => answer.is_some(),
+            Err(_) => UnixStream::connect(self.root.run().join("clusterpro.sock")).is_ok(),
+        }
     }
 
     /// A start that is under way ends first: it is running then.

@@ -139,6 +139,9 @@ pub struct Weather {
 /// It cannot be read.
 pub fn wanted_by(conf: &Path) -> Result<(u32, u32)> {
     let file = conf.join("clp.conf");
+    if !file.exists() {
+        bail!("no clp.conf in {}; --conf names the directory", conf.display());
+    }
     let text = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let text = String::from_utf8_lossy(&text).into_owned();
     let servers = text.matches("<server name=").count() as u32;

@@ -65,9 +65,15 @@ pub fn check() -> Result<()> {
 fn machine_paths(text: &str) -> Vec<(usize, &'static str)> {
     let mut found = Vec::new();
     for (number, line) in text.lines().enumerate() {
-        found.extend(MACHINE.iter().filter(|path| line.contains(**path)).map(|path| (number + 1, *path)));
+        let begins = |path: &&&str| line.match_indices(**path).any(|(at, _)| !line[..at].ends_with(continues_a_path));
+        found.extend(MACHINE.iter().filter(begins).map(|path| (number + 1, *path)));
     }
     found
+}
+
+/// Behind this a slash goes on with a path and begins none: the product's own work directory is no machine's.
+fn continues_a_path(letter: char) -> bool {
+    letter.is_alphanumeric() || "_-.}$*".contains(letter)
 }
 
 fn doubts(text: &str) -> Vec<(usize, String)> {
@@ -94,6 +100,8 @@ mod tests {
     fn paths_of_a_machine_are_found_and_paths_of_a_configuration_are_not() {
         let text = format!("see {}main/x\n/root/server@server1\n{}cargo\n", MACHINE[0], MACHINE[3]);
         assert_eq!(machine_paths(&text), [(1, MACHINE[0]), (3, MACHINE[3])]);
+        assert_eq!(machine_paths(&format!("see /opt/mainstay{0}x and \"{0}y\"", MACHINE[0])), [(1, MACHINE[0])]);
+        assert_eq!(machine_paths(&format!("see /opt/mainstay{0}x and {{root}}{0}y", MACHINE[0])), []);
     }
 
     #[test]

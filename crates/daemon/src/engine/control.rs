@@ -24,8 +24,7 @@ static REPLYING: AtomicUsize = AtomicUsize::new(0);
 
 /// Begin to listen.
 pub fn listen(root: &clp_sys::paths::Root, inputs: Sender<Input>) -> Result<(), String> {
-    let path = root.run().join("clusterpro.sock");
-    let listener = bind(&path)?;
+    let listener = bind(&path(root))?;
     std::thread::spawn(move || {
         for stream in connections(listener) {
             if OPEN.fetch_add(1, Ordering::SeqCst) >= CONNECTIONS_MAX {
@@ -45,6 +44,15 @@ pub fn listen(root: &clp_sys::paths::Root, inputs: Sender<Input>) -> Result<(), 
         }
     });
     Ok(())
+}
+
+/// Nobody else finds this engine; connections that are open go on.
+pub fn close(root: &clp_sys::paths::Root) {
+    let _ = std::fs::remove_file(path(root));
+}
+
+fn path(root: &clp_sys::paths::Root) -> std::path::PathBuf {
+    root.run().join("clusterpro.sock")
 }
 
 /// Connections as they come. One that the kernel does not hand over now waits until it does.

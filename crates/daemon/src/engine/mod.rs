@@ -604,6 +604,8 @@ impl Engine {
     /// a moment, then end.
     fn end(&mut self, code: u8, queue: &Receiver<Input>) -> u8 {
         self.await_monitors(queue);
+        // Whoever is told that it stopped may ask at once whether it runs; its sockets take a moment to close.
+        control::close(&self.loaded.root);
         for (id, answer) in std::mem::take(&mut self.held) {
             self.answer(id, answer);
         }

@@ -329,9 +329,9 @@ mod tests {
             say();
             until("it came again", || {
                 let lines = fs::read_to_string(&log).unwrap_or_default().lines().count();
-                lines == 2 || log.with_extension("log.pre").exists()
+                lines == 2 || log.with_extension("pre").exists()
             });
-            story += if log.with_extension("log.pre").exists() { ", rotated" } else { "" };
+            story += if log.with_extension("pre").exists() { ", rotated" } else { "" };
         }
         story
     }

@@ -77,7 +77,7 @@ fn a_shell_completes_tasks_options_labs_servers_and_peers() {
     };
     assert_eq!(complete(&["power-"]), ["power-off", "power-on"]);
     assert!(!complete(&[""]).contains(&"supervise".to_string()), "the bench's own processes are nobody's words");
-    assert!(complete(&["up", "--s"]) == ["--servers"] && complete(&["--c"]) == ["--completion"]);
+    assert!(complete(&["up", "--se"]) == ["--servers"] && complete(&["--c"]) == ["--completion"]);
     assert_eq!(complete(&["up", "--fs", ""]), ["ext3", "ext4", "xfs"]);
     assert_eq!(complete(&["pause", "--name", lab.name(), ""]), ["server1", "server2", "server3"]);
     assert_eq!(complete(&["down", "--name", lab.name()]), [lab.name()]);
