@@ -87,7 +87,7 @@ fn a_group_stops_when_the_one_that_it_waits_for_is_off_or_its_time_is_up() {
     // On another server, too: the cluster stops in that order.
     cluster.run("server1", &["clpcl", "-t", "-a"]);
     assert!(cluster.is_true("server1", "test -e /opt/mainstay/log/answered"), "ManagementGroup was stopped first");
-    assert!(cluster.has_logged("server2", "stop wait on group failover1 over"));
+    cluster.until("the wait there is told", || cluster.has_logged("server2", "stop wait on group failover1 over"));
 }
 
 // S-RSC-DISK-DEV
