@@ -106,6 +106,11 @@ impl Contact {
         self.peer(server).patience.said
     }
 
+    /// Has this server seen a frame that promises the present ratio?
+    pub fn has_seen_ratio(&self, server: ServerId) -> bool {
+        self.peer(server).patience.seen >= self.ratio_from
+    }
+
     /// By how much the time-out towards a server is multiplied at this moment.
     pub fn ratio_towards(&self, server: ServerId) -> u32 {
         self.peer(server).patience.given

@@ -73,7 +73,7 @@ impl Cluster {
         Ok(vec![Goal::DocumentHeld, Goal::Ratio { ratio, until }])
     }
 
-    /// Do all members' frames say it?
+    /// Do all members' frames say it, and have they seen it in mine?
     pub(crate) fn ratio_state(&self, now: Time, ratio: u32, until: Time) -> Result<Option<String>, Answer> {
         match self.behind_ratio(ratio) {
             None => Ok(Some(String::new())),
@@ -134,12 +134,12 @@ impl Cluster {
         }
     }
 
-    /// A member whose frames do not say the ratio yet.
+    /// A member whose frames do not say the ratio yet, or that has not seen mine say it: it could not rely on me yet.
     fn behind_ratio(&self, ratio: u32) -> Option<ServerId> {
-        let said = |server: &ServerId| match *server == self.identity.me {
-            true => self.contact.promised_ratio(),
-            false => self.contact.ratio_of(*server),
+        let knows = |server: ServerId| match server == self.identity.me {
+            true => self.contact.promised_ratio() == ratio,
+            false => self.contact.ratio_of(server) == ratio && self.contact.has_seen_ratio(server),
         };
-        self.views.members().into_iter().find(|server| said(server) != ratio)
+        self.views.members().into_iter().find(|server| !knows(*server))
     }
 }
