@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
-use clp_protocol::control::{BY, BY_MAX, CONTROL_LINE_MAX, Reply, Request};
+use clp_protocol::control::{BY_MAX, CONTROL_LINE_MAX, Reply, Request};
 
 use super::Input;
 
@@ -126,12 +126,20 @@ fn serve(stream: UnixStream, inputs: &Sender<Input>) {
     }
 }
 
+/// Who asks (`clp_protocol::control::BY`).
+#[derive(Default, serde::Deserialize)]
+struct Who {
+    by: Option<String>,
+}
+
 /// A request and who asks, as it says.
 fn read(line: &[u8]) -> serde_json::Result<(Request, String)> {
-    let value: serde_json::Value = serde_json::from_slice(line)?;
-    let mut by = value[BY].as_str().unwrap_or("a program of this server").to_string();
+    // Straight from the line: a value in between would take the last of two fields of one name, where both are refused.
+    let request = serde_json::from_slice(line)?;
+    let who: Who = serde_json::from_slice(line).unwrap_or_default();
+    let mut by = who.by.unwrap_or_else(|| "a program of this server".into());
     by.truncate((0..=BY_MAX.min(by.len())).rev().find(|end| by.is_char_boundary(*end)).unwrap_or_default());
-    Ok((serde_json::from_value(value)?, by))
+    Ok((request, by))
 }
 
 fn ask(request: Request, by: String, inputs: &Sender<Input>) -> Option<Reply> {
@@ -153,5 +161,21 @@ pub fn flush(limit: Duration) {
     std::thread::sleep(Duration::from_millis(20));
     while REPLYING.load(Ordering::SeqCst) > 0 && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clp_protocol::control::BY;
+
+    #[test]
+    fn who_asks_stands_beside_the_request_and_a_field_given_twice_is_refused() {
+        let (request, by) =
+            read(format!("{{\"request\":\"status\",\"{BY}\":\"clpstat on server2\"}}").as_bytes()).expect("a request");
+        assert_eq!((request, by.as_str()), (Request::Status, "clpstat on server2"));
+        let (_, by) = read(b"{\"request\":\"status\"}").expect("a request");
+        assert_eq!(by, "a program of this server");
+        assert!(read(b"{\"request\":\"group_stop\",\"group\":\"a\",\"server\":\"x\",\"group\":\"b\",\"server\":null}").is_err());
     }
 }
