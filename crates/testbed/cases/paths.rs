@@ -40,6 +40,7 @@ fn one_path_alone(heartbeat: Heartbeat, name: &str) {
     let conf = two().heartbeat(heartbeat).ping(&["192.168.0.254"]).group(web("web", "10.0.0.21"));
     let Some(cluster) = boot(&conf) else { return };
     cluster.until("the path is normal", || cluster.path("server1", "server2", name) == "Normal");
+    cluster.placed("web", "server1");
     cluster.run("server2", &["clpgrp", "-m", "web", "-a", "server2"]);
     cluster.placed("web", "server2");
     cluster.power_off("server2").unwrap();
