@@ -57,7 +57,7 @@ pub struct Letter {
 /// - `DocumentSeen`: only rises, and no higher than what the coordinator holds.
 /// - `Order`: a serial is carried out once.
 /// - `Command`: a number is carried out once ([`crate::command`]). `Answer`: nobody waits for the number any more.
-/// - `RunElsewhere`: a number is run once ([`crate::elsewhere`]). `RanElsewhere`: nobody waits for the number any more.
+/// - `RunElsewhere`: a number is run once (`elsewhere.rs`). `RanElsewhere`: nobody waits for the number any more.
 /// - `Cause`: writes a line into the record once more, which decides nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Message {
