@@ -260,7 +260,7 @@ impl Drop for Memory {
 fn a_server_whose_memory_is_used_up_again_and_again_keeps_its_groups_and_its_place() {
     let Some(cluster) = Cluster::up(Conf::sample()) else { return };
     let (before, calm) = (processes(&cluster), unrest(&cluster).len());
-    let Some(memory) = Memory::scarce(&cluster, "server1", 96 << 20) else { return };
+    let Some(memory) = Memory::scarce(&cluster, "server1", 192 << 20) else { return };
     cluster.until("memory was used up several times", || memory.shortages() >= 3);
     nothing_happens(&cluster, &before, calm);
     assert!(memory.shortages() >= 6, "the hog has gone: {}", memory.shortages());

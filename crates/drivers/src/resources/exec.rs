@@ -17,9 +17,6 @@ use std::path::PathBuf;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How long an application that its stop script told to end may take for it, where that script was waited for.
-const EXIT_PATIENCE: Duration = Duration::from_secs(3);
-
 /// Asynchronous start scripts that run, by resource.
 static RESIDENTS: LazyLock<Mutex<BTreeMap<String, Resident>>> = LazyLock::new(Mutex::default);
 
@@ -149,7 +146,8 @@ impl ResourceDriver for ExecDriver {
         let patience = if parameters.stop_sync {
             run("stop", &program)?;
             sweep(&program);
-            EXIT_PATIENCE
+            // It has ended what it knows of; the rest is asked at once.
+            Duration::ZERO
         } else {
             // The script is not waited for, but what it is to end is: a disk below could not be unmounted.
             start("stop", &program)?.leave();

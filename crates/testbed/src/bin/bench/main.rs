@@ -75,9 +75,8 @@ fn measure(arguments: &Arguments, figures: &mut Figures) -> Result<()> {
         if arguments.wants(&["P4", "P4o"]) {
             moves::of_one_group(figures)?;
         }
-        if arguments.wants(&["P5", "P5s"]) {
+        if arguments.wants(&["P5"]) {
             restart::of_ours(figures)?;
-            restart::by_a_shell(figures)?;
         }
         if arguments.wants(&["P6"]) {
             start::of_all(figures)?;

@@ -1,15 +1,13 @@
 //! P5: the group's resident process is killed and started again in place.
 
 use anyhow::{Context, Result, bail};
-use clp_testbed::{Lab, Options};
+use clp_testbed::Lab;
 
 use crate::conf::{Conf, FLOATING};
 use crate::figures::Figures;
-use crate::ground::{
-    PROBE, SERVICE, TESTBED, answerer, end_of_gap, lab_of, let_it_see, probing, reported, run, run_beside, run_stamped, wait,
-};
+use crate::ground::{PROBE, SERVICE, end_of_gap, lab_of, let_it_see, probing, reported, run, run_stamped, wait};
 
-/// P5s: from the kill to the process's next answer.
+/// P5: from the kill to the process's next answer, its own start included.
 pub fn of_ours(figures: &mut Figures) -> Result<()> {
     let directory = tempfile::tempdir()?;
     let lab = lab_of(&Conf { resident: true, ..Conf::fast() }, directory.path())?;
@@ -17,17 +15,7 @@ pub fn of_ours(figures: &mut Figures) -> Result<()> {
         let text = lab.exec("server1", &["clpstat", "-m"]).map(|output| output.stdout).unwrap_or_default();
         text.contains("pidw1") && text.contains("Normal")
     })?;
-    figures.add("P5s", killed_to_answered(&lab)?);
-    Ok(())
-}
-
-/// The process's own start: a shell waits for it and starts it again.
-pub fn by_a_shell(figures: &mut Figures) -> Result<()> {
-    let lab = Lab::up(Options::default())?;
-    run(&lab, "server1", &["ip", "addr", "add", &format!("{FLOATING}/24"), "dev", "eth0"])?;
-    run_beside(&lab, "server1", &format!("sh -c 'while :; do {TESTBED} responder {FLOATING}:{SERVICE}; done'"))?;
-    wait(&lab, "the process answers", || answerer(&lab, FLOATING, SERVICE).as_deref() == Some("server1"))?;
-    figures.add("P5shell", killed_to_answered(&lab)?);
+    figures.add("P5", killed_to_answered(&lab)?);
     Ok(())
 }
 

@@ -12,7 +12,8 @@ pub fn of_all(figures: &mut Figures) -> Result<()> {
     let lab = lab_of(&Conf::fast(), directory.path())?;
     run(&lab, "server1", &["clpcl", "-t", "-a"])?;
     for server in lab.servers() {
-        wait(&lab, "the service has stopped", || !lab.exec(&server, &["clpstat"]).is_ok_and(|output| output.is_ok()))?;
+        let runs = || lab.exec(&server, &["pgrep", "-f", "clusterpro [e]ngine"]).is_ok_and(|output| output.is_ok());
+        wait(&lab, "the service has stopped", || !runs())?;
     }
     let probe = probing(&lab, FLOATING, ADDRESS, PROBE * 2)?;
     let_it_see();
