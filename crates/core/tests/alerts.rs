@@ -6,76 +6,25 @@ use std::time::Duration;
 use clp_core::action::{Action, Alert, SyncWaitEnd, Work};
 use clp_core::cluster::{Cluster, Identity};
 use clp_core::event::{Event, Failure};
-use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
+use clp_core::ids::{GroupId, MonitorId, ServerId};
 use clp_core::message::{Answer, Command, Phase};
-use clp_core::plan::{
-    AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, PartitionMethod, Plan, RecoveryTarget, ResourcePlan,
-    Restraints, ScriptBefore, Timing, Waits,
-};
+use clp_core::plan::{AfterStop, GroupPlan, MonitorPlan, Plan, RecoveryTarget, Timing};
 use clp_core::time::Time;
 
-const fn ms(value: u64) -> Duration {
-    Duration::from_millis(value)
-}
+mod ground;
+
+use ground::{TIMING, ms};
 
 const GROUP: GroupId = GroupId(0);
 
 /// Two servers, a group of one resource with failback, a monitor that wants it elsewhere at its first failure.
 fn plan() -> Plan {
-    let timing = Timing {
-        interval: ms(100),
-        timeout: ms(1000),
-        right_timeout: ms(600),
-        arbiter: ms(300),
-        watchdog_hold: ms(500),
-        takeover_addresses: ms(0),
-        takeover_data: ms(0),
-        sync_wait: ms(2000),
-    };
+    let group = GroupPlan { failback_auto: true, ..ground::group("failover1", &[0]) };
+    let monitor = MonitorPlan { failover_max: 9, ..ground::monitor("genw1", RecoveryTarget::Group(GROUP)) };
     Plan {
-        servers: vec!["server1".into(), "server2".into()],
-        timing,
-        partition: PartitionMethod::None,
-        restraints: Restraints::default(),
-        partition_action: AfterStop::Nothing,
-        groups: vec![GroupPlan {
-            name: "failover1".into(),
-            policy: vec![ServerId(0), ServerId(1)],
-            start_auto: true,
-            failover_auto: true,
-            failback_auto: true,
-            exclusion: Exclusion::None,
-            life_forbids: false,
-            shared_data: false,
-            resources: vec![ResourceId(0)],
-            waits: Waits::default(),
-            server_groups: Vec::new(),
-        }],
-        resources: vec![ResourcePlan {
-            name: "exec1".into(),
-            group: GROUP,
-            depends: vec![],
-            activate_retry: 0,
-            activate_failover: 1,
-            activate_action: FinalAction::Nothing,
-            deactivate_retry: 0,
-            deactivate_action: FinalAction::Nothing,
-            activate_script: false,
-            deactivate_script: false,
-            elsewhere: clp_core::plan::Elsewhere::default(),
-        }],
-        monitors: vec![MonitorPlan {
-            name: "genw1".into(),
-            target: None,
-            servers: ServerSet::all(2),
-            retry: 0,
-            on_timeout: OnTimeout::default(),
-            recovery: RecoveryTarget::Group(GROUP),
-            restart_max: 0,
-            failover_max: 9,
-            action: FinalAction::Nothing,
-            script_before: ScriptBefore::default(),
-        }],
+        timing: Timing { takeover_data: ms(0), ..TIMING },
+        monitors: vec![monitor],
+        ..ground::plan(vec![group], vec![ground::resource("exec1", GROUP, &[])])
     }
 }
 
@@ -122,8 +71,7 @@ impl World {
     fn boot(&mut self, server: usize) {
         let incarnation = 1 + self.now.0;
         let boot = incarnation * 2 + server as u64;
-        let me = ServerId::at(server);
-        let identity = Identity { me, incarnation, boot, paths: 2, generation: 1, suspended: false, ratio: 1, reboots: 0 };
+        let identity = Identity { boot, paths: 2, ..ground::identity(server, incarnation) };
         self.servers[server] = Some(Cluster::new(self.plan.clone(), identity, self.now));
         self.give(server, Event::Deadline);
     }

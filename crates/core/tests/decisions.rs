@@ -1,268 +1,18 @@
-//! Small parts of the core against tables and a naive twin, and two servers taking over exactly when the sum allows it.
+//! Servers taking over exactly when the sum allows it, and what suspensions, pauses and time-out ratios change in that.
 
 use std::time::Duration;
 
 use clp_core::action::{Action, Alert, Work};
 use clp_core::cluster::{Cluster, Identity};
-use clp_core::contact::closure;
-use clp_core::event::{Event, Failure};
-use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
-use clp_core::local::Executor;
-use clp_core::message::{Answer, Command, Factor, Origin, Phase};
-use clp_core::partition::Partition;
-use clp_core::plan::{
-    AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, PartitionMethod, Plan, RecoveryTarget, ResourcePlan,
-    Restraints, ScriptBefore, Timing, Waits,
-};
-use clp_core::recovery::{Monitors, Step};
+use clp_core::event::Event;
+use clp_core::ids::{GroupId, ServerId};
+use clp_core::message::{Answer, Command, Phase};
+use clp_core::plan::{AfterStop, Plan};
 use clp_core::time::Time;
 
-const fn ms(value: u64) -> Duration {
-    Duration::from_millis(value)
-}
+mod ground;
 
-fn timing() -> Timing {
-    Timing {
-        interval: ms(100),
-        timeout: ms(1000),
-        right_timeout: ms(600),
-        arbiter: ms(300),
-        watchdog_hold: ms(500),
-        takeover_addresses: ms(0),
-        takeover_data: ms(700),
-        sync_wait: ms(2000),
-    }
-}
-
-/// One group: resource 0 and 1 are independent, 2 needs both.
-fn plan(servers: usize, monitors: Vec<MonitorPlan>) -> Plan {
-    let resource = |name: &str, depends: Vec<ResourceId>| ResourcePlan {
-        name: name.into(),
-        group: GroupId(0),
-        depends,
-        activate_retry: 1,
-        activate_failover: 1,
-        activate_action: FinalAction::Nothing,
-        deactivate_retry: 0,
-        deactivate_action: FinalAction::Nothing,
-        activate_script: false,
-        deactivate_script: false,
-        elsewhere: clp_core::plan::Elsewhere::default(),
-    };
-    Plan {
-        servers: (0..servers).map(|server| format!("server{}", server + 1)).collect(),
-        timing: timing(),
-        partition: PartitionMethod::None,
-        partition_action: AfterStop::Nothing,
-        groups: vec![GroupPlan {
-            name: "failover1".into(),
-            policy: (0..servers).map(ServerId::at).collect(),
-            start_auto: true,
-            failover_auto: true,
-            failback_auto: false,
-            exclusion: Exclusion::None,
-            life_forbids: true,
-            shared_data: true,
-            resources: vec![ResourceId(0), ResourceId(1), ResourceId(2)],
-            waits: Waits::default(),
-            server_groups: Vec::new(),
-        }],
-        resources: vec![
-            resource("fip1", vec![]),
-            resource("disk1", vec![]),
-            resource("exec1", vec![ResourceId(0), ResourceId(1)]),
-        ],
-        monitors,
-        restraints: Restraints::default(),
-    }
-}
-
-fn works(out: &mut Vec<Action>) -> Vec<(u64, u16, Work)> {
-    let taken = std::mem::take(out);
-    taken
-        .into_iter()
-        .filter_map(|action| match action {
-            Action::Resource { op, resource, work } => Some((op, resource.0, work)),
-            _ => None,
-        })
-        .collect()
-}
-
-#[test]
-fn closure_equals_the_naive_twin() {
-    let mut state = 7u64;
-    let mut random = |bound: u64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % bound
-    };
-    for _ in 0..3000 {
-        let count = usize::try_from(random(5) + 2).expect("small");
-        let rows: Vec<Option<ServerSet>> = (0..count)
-            .map(|_| (random(5) > 0).then(|| (0..count).filter(|_| random(2) == 0).map(ServerId::at).collect()))
-            .collect();
-        let hears = |a: usize, b: usize| rows[a].is_some_and(|row| row.has(ServerId::at(b)));
-        let mut near = vec![vec![false; count]; count];
-        for (a, row) in near.iter_mut().enumerate() {
-            for (b, cell) in row.iter_mut().enumerate() {
-                *cell = a == b || (hears(a, b) && hears(b, a));
-            }
-        }
-        for through in 0..count {
-            for a in 0..count {
-                for b in 0..count {
-                    near[a][b] |= near[a][through] && near[through][b];
-                }
-            }
-        }
-        for (start, row) in near.iter().enumerate() {
-            let twin: ServerSet = (0..count).filter(|b| row[*b]).map(ServerId::at).collect();
-            assert_eq!(closure(ServerId::at(start), &rows), twin, "from {start} over {rows:?}");
-        }
-    }
-}
-
-#[test]
-fn a_yes_is_dated_by_its_question_and_must_hold_without_a_break() {
-    let at = |millis: u64| Time(millis * 1000);
-    let mut partition = Partition::new(PartitionMethod::Asked, &timing());
-    let ask = partition.ask(at(1000)).expect("nothing is open");
-    assert_eq!(partition.ask(at(1050)), None, "one question at a time");
-    partition.answer(at(1100), ask, true, "yes".into());
-    assert!(partition.covers(at(1100), at(999)), "asked after the last frame");
-    assert!(!partition.covers(at(1100), at(1000)), "asked before the last frame");
-    assert!(!partition.covers(at(1501), at(999)), "valid for the arbiter's bound and two intervals");
-    assert!(partition.held(at(1400), at(1000), ms(10_000)), "it was Yes at that moment already");
-    assert!(!partition.held(at(1400), at(900), ms(10_000)));
-    let ask = partition.ask(at(1400)).expect("the first was answered");
-    partition.answer(at(1450), ask, true, "yes".into());
-    assert!(partition.held(at(1500), at(0), ms(500)), "it has been Yes for the whole span");
-    let ask = partition.ask(at(1500)).expect("an interval passed");
-    partition.answer(at(1510), ask, false, "no".into());
-    assert!(!partition.covers(at(1510), at(0)) && !partition.held(at(1510), at(5000), ms(0)), "a No ends it at once");
-    partition.answer(at(1520), ask, true, "late".into());
-    assert!(!partition.covers(at(1520), at(0)), "a repeated answer changes nothing");
-}
-
-#[test]
-fn independent_resources_start_in_parallel_and_stop_in_exact_reverse() {
-    let plan = plan(2, vec![]);
-    let mut executor = Executor::new(&plan);
-    let mut out = Vec::new();
-    executor.verify_all(&plan, &mut out);
-    for (op, resource, _) in works(&mut out) {
-        executor.done(&plan, op, ResourceId(resource), Ok(()), &mut out);
-    }
-    assert_eq!(executor.phase(GroupId(0)), Phase::Off);
-    executor.start(&plan, GroupId(0), Origin::Fresh, &mut out);
-    let first = works(&mut out);
-    assert_eq!(first.iter().map(|(_, r, _)| *r).collect::<Vec<_>>(), [0, 1], "both at once, the third waits");
-    executor.done(&plan, first[0].0, ResourceId(0), Ok(()), &mut out);
-    assert!(works(&mut out).is_empty(), "the third needs both");
-    executor.done(&plan, first[1].0, ResourceId(1), Err("busy".into()), &mut out);
-    let again = works(&mut out);
-    assert_eq!(again.iter().map(|(_, r, _)| *r).collect::<Vec<_>>(), [1], "one retry");
-    executor.done(&plan, again[0].0, ResourceId(1), Ok(()), &mut out);
-    let third = works(&mut out);
-    assert_eq!(third[0].1, 2);
-    executor.done(&plan, third[0].0, ResourceId(2), Ok(()), &mut out);
-    assert_eq!(executor.phase(GroupId(0)), Phase::On);
-    executor.stop(&plan, GroupId(0), Factor::GroupStop, &mut out);
-    let last = works(&mut out);
-    assert_eq!(last.iter().map(|(_, r, _)| *r).collect::<Vec<_>>(), [2], "the dependent one first and alone");
-    executor.done(&plan, last[0].0, ResourceId(2), Err("stuck".into()), &mut out);
-    let detach = works(&mut out);
-    assert_eq!(detach[0].2, Work::Detach, "a failed stop detaches before anything below is touched");
-    executor.done(&plan, detach[0].0, ResourceId(2), Ok(()), &mut out);
-    assert_eq!(works(&mut out).iter().map(|(_, r, _)| *r).collect::<Vec<_>>(), [0, 1], "then both others at once");
-}
-
-#[test]
-fn the_ladder_goes_reactivation_failover_final_action_once() {
-    let monitor = MonitorPlan {
-        name: "ipw1".into(),
-        target: None,
-        servers: ServerSet::all(2),
-        retry: 1,
-        on_timeout: OnTimeout::default(),
-        recovery: RecoveryTarget::Group(GroupId(0)),
-        restart_max: 2,
-        failover_max: 1,
-        action: FinalAction::StopGroup,
-        script_before: ScriptBefore::default(),
-    };
-    let plan = plan(2, vec![monitor]);
-    let mut executor = Executor::new(&plan);
-    let mut out = Vec::new();
-    executor.verify_all(&plan, &mut out);
-    let finish = |executor: &mut Executor, out: &mut Vec<Action>| {
-        loop {
-            let open = works(out);
-            if open.is_empty() {
-                return;
-            }
-            for (op, resource, _) in open {
-                executor.done(&plan, op, ResourceId(resource), Ok(()), out);
-            }
-        }
-    };
-    finish(&mut executor, &mut out);
-    executor.start(&plan, GroupId(0), Origin::Fresh, &mut out);
-    finish(&mut executor, &mut out);
-    let mut monitors = Monitors::new(&plan);
-    monitors.sync(&plan, ServerId(0), &executor, false, false);
-    let table = [
-        (0, Step::None),
-        (0, Step::Reactivate(1)),
-        (0, Step::None),
-        (0, Step::Reactivate(2)),
-        (0, Step::None),
-        (0, Step::Failover(1)),
-        (1, Step::None),
-        (1, Step::Final(FinalAction::StopGroup)),
-        (1, Step::None),
-        (1, Step::Error),
-        (1, Step::None),
-        (1, Step::Error),
-    ];
-    for (number, (failovers, step)) in table.into_iter().enumerate() {
-        let found = monitors.result(&plan, MonitorId(0), Some(Failure::error("no answer")), &executor, failovers);
-        assert_eq!(found, step, "failure {number}");
-    }
-}
-
-#[test]
-fn a_check_that_had_no_processor_is_no_failure_until_that_goes_on() {
-    let monitor = MonitorPlan {
-        name: "genw1".into(),
-        target: None,
-        servers: ServerSet::all(2),
-        retry: 1,
-        on_timeout: OnTimeout::default(),
-        recovery: RecoveryTarget::LocalServer,
-        restart_max: 0,
-        failover_max: 0,
-        action: FinalAction::StopService(AfterStop::Nothing),
-        script_before: ScriptBefore::default(),
-    };
-    let plan = plan(2, vec![monitor]);
-    let executor = Executor::new(&plan);
-    let starved = || Some(Failure { starved: true, timed_out: true, ..Failure::error("late") });
-    for (before, steps) in [(0, 5), (2, 7)] {
-        let mut monitors = Monitors::new(&plan);
-        monitors.sync(&plan, ServerId(0), &executor, false, false);
-        let mut result = |failure| monitors.result(&plan, MonitorId(0), failure, &executor, 0);
-        // Two of them, then a good one: the row begins anew.
-        for _ in 0..before {
-            assert_eq!(result(starved()), Step::None);
-        }
-        if before > 0 {
-            assert_eq!(result(None), Step::None);
-        }
-        let count = (1..20).find(|_| result(starved()) != Step::None).expect("it counts in the end");
-        // Three that do not count, then the failure and its retry; the groups are not verified here, so nothing follows.
-        assert_eq!(count + before, steps, "after {before}");
-    }
-}
+use ground::{TIMING_SHORT as TIMING, ms, usual as plan};
 
 /// Servers in a world without faults: frames and messages arrive at once, operations end at once.
 struct World {
@@ -282,16 +32,7 @@ impl World {
     fn new(plan: &Plan) -> World {
         let servers = (0..plan.servers.len())
             .map(|me| {
-                let identity = Identity {
-                    me: ServerId::at(me),
-                    incarnation: 1,
-                    boot: me as u64,
-                    paths: 1,
-                    generation: 1,
-                    suspended: false,
-                    ratio: 1,
-                    reboots: 0,
-                };
+                let identity = Identity { boot: me as u64, ..ground::identity(me, 1) };
                 Some(Cluster::new(plan.clone(), identity, Time(0)))
             })
             .collect();
@@ -386,7 +127,7 @@ fn takeover_happens_at_the_instant_the_sum_allows() {
         .iter()
         .find(|(_, server, action)| *server == 1 && matches!(action, Action::Resource { work: Work::Activate { .. }, .. }));
     let wait = started.expect("it took over").0.since(last);
-    let sum = timing().timeout + timing().takeover_data;
+    let sum = TIMING.timeout + TIMING.takeover_data;
     assert_eq!(wait, sum, "silence and delay, not a beat more");
 }
 
@@ -411,15 +152,14 @@ fn a_time_out_ratio_holds_everywhere_and_makes_the_takeover_wait_for_as_much() {
     }
     assert!(world.said(1, |action| matches!(action, Action::Answer { id: 1, answer: Answer::Done { .. } })));
     // A server that starts meanwhile uses it too.
-    let identity =
-        Identity { me: ServerId(1), incarnation: 2, boot: 9, paths: 1, generation: 1, suspended: false, ratio: 3, reboots: 0 };
+    let identity = Identity { boot: 9, ratio: 3, ..ground::identity(1, 2) };
     world.servers[1] = Some(Cluster::new(plan(2, vec![]), identity, world.now));
     world.run_until(Time(20_000_000));
     assert_eq!(ratios(&world), [3, 3]);
     let beats = world.log.iter().filter(|(_, server, action)| *server == 0 && matches!(action, Action::Beat(_)));
     let last = beats.map(|(at, _, _)| *at).max().expect("it beat");
     world.servers[0] = None;
-    world.run_until(last + timing().timeout * 3 + timing().takeover_data - ms(1));
+    world.run_until(last + TIMING.timeout * 3 + TIMING.takeover_data - ms(1));
     assert_eq!(world.phase(1), Phase::Off);
     world.run_until(world.now + ms(500));
     assert_eq!(world.phase(1), Phase::On, "the coordinator changed, and the ratio went on");
@@ -546,8 +286,7 @@ fn a_stop_of_all_that_failed_somewhere_does_not_stop_a_server_that_starts_later(
     world.run_until(Time(20_000_000));
     assert!(world.said(0, |action| matches!(action, Action::Exit { clean: true, .. })), "the first server stopped");
     assert_eq!(world.phase(1), Phase::OfflineFailure);
-    let identity =
-        Identity { me: ServerId(0), incarnation: 2, boot: 7, paths: 1, generation: 1, suspended: false, ratio: 1, reboots: 0 };
+    let identity = Identity { boot: 7, ..ground::identity(0, 2) };
     world.servers[0] = Some(Cluster::new(plan(2, vec![]), identity, world.now));
     world.log.clear();
     world.run_until(Time(30_000_000));
@@ -577,7 +316,7 @@ fn takeover_of_a_frozen_owner(plan: &Plan, answers_for: Duration) -> Option<Dura
 #[test]
 fn a_silent_server_that_lives_is_not_taken_over_until_it_no_longer_does() {
     let mut plan = plan(2, vec![]);
-    let sum = timing().timeout + timing().takeover_data;
+    let sum = TIMING.timeout + TIMING.takeover_data;
     assert_eq!(takeover_of_a_frozen_owner(&plan, ms(300)), Some(sum), "it died within the time-out");
     for seconds in [3, 20] {
         let wait = takeover_of_a_frozen_owner(&plan, ms(seconds * 1000)).expect("it is taken over in the end");
@@ -587,7 +326,7 @@ fn a_silent_server_that_lives_is_not_taken_over_until_it_no_longer_does() {
     plan.groups[0].shared_data = false;
     plan.groups[0].life_forbids = false;
     assert_eq!(takeover_of_a_frozen_owner(&plan, ms(20_000)), Some(sum));
-    assert_eq!(takeover_of_a_frozen_owner(&plan, ms(300)), Some(timing().timeout), "and none when it is silent");
+    assert_eq!(takeover_of_a_frozen_owner(&plan, ms(300)), Some(TIMING.timeout), "and none when it is silent");
 }
 
 #[test]
@@ -625,16 +364,7 @@ fn a_server_that_boots_into_a_suspended_cluster_starts_nothing_alone_and_everyth
     for (all, expected) in [(false, Phase::Off), (true, Phase::On)] {
         let mut world = World::new(&plan(2, vec![]));
         for server in 0..2 {
-            let identity = Identity {
-                me: ServerId::at(server),
-                incarnation: 2,
-                boot: 9,
-                paths: 1,
-                generation: 1,
-                suspended: true,
-                ratio: 1,
-                reboots: 0,
-            };
+            let identity = Identity { boot: 9, suspended: true, ..ground::identity(server, 2) };
             world.servers[server] = (all || server == 0).then(|| Cluster::new(plan(2, vec![]), identity, Time(0)));
         }
         world.run_until(Time(20_000_000));

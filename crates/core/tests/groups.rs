@@ -7,13 +7,15 @@ use std::time::Duration;
 use clp_core::action::{Action, Alert, Blame, Restraint, Wait, Work};
 use clp_core::cluster::{Cluster, Identity};
 use clp_core::event::{Event, Failure};
-use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
+use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId};
 use clp_core::message::{Command, Phase};
 use clp_core::plan::{
-    AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, PartitionMethod, Plan, RecoveryTarget, ResourcePlan,
-    Restraints, ScriptBefore, StartAfter, StopOccasions, Switches, Timing, Waits,
+    AfterStop, FinalAction, MonitorPlan, PartitionMethod, Plan, RecoveryTarget, ResourcePlan, StartAfter, StopOccasions,
+    Switches, Waits,
 };
 use clp_core::time::Time;
+
+mod ground;
 
 const FIRST: GroupId = GroupId(0);
 const SECOND: GroupId = GroupId(1);
@@ -24,62 +26,21 @@ const fn seconds(count: u64) -> Duration {
 
 /// Two servers; two groups of one resource each, both at home on the first server.
 fn plan() -> Plan {
-    let ms = Duration::from_millis;
-    let group = |name: &str, resource: u16| GroupPlan {
-        name: name.into(),
-        policy: vec![ServerId(0), ServerId(1)],
-        start_auto: true,
-        failover_auto: true,
-        failback_auto: false,
-        exclusion: Exclusion::None,
-        life_forbids: false,
-        shared_data: false,
-        resources: vec![ResourceId(resource)],
-        waits: Waits::default(),
-        server_groups: Vec::new(),
-    };
     let resource = |name: &str, group: GroupId| ResourcePlan {
-        name: name.into(),
-        group,
-        depends: vec![],
         activate_retry: 1,
         activate_failover: 0,
         activate_action: FinalAction::StopService(AfterStop::Reboot),
         deactivate_retry: 1,
         deactivate_action: FinalAction::StopService(AfterStop::Shutdown),
-        activate_script: false,
-        deactivate_script: false,
-        elsewhere: clp_core::plan::Elsewhere::default(),
+        ..ground::resource(name, group, &[])
     };
+    let action = FinalAction::StopService(AfterStop::KeepaliveReset);
+    let monitor = MonitorPlan { failover_max: 0, action, ..ground::monitor("m0", RecoveryTarget::LocalServer) };
+    let groups = vec![ground::group("first", &[0]), ground::group("second", &[1])];
     Plan {
-        servers: vec!["server1".into(), "server2".into()],
-        timing: Timing {
-            interval: ms(100),
-            timeout: ms(1000),
-            right_timeout: ms(600),
-            arbiter: ms(300),
-            watchdog_hold: ms(500),
-            takeover_addresses: ms(0),
-            takeover_data: ms(800),
-            sync_wait: ms(2000),
-        },
         partition: PartitionMethod::Asked,
-        partition_action: AfterStop::Nothing,
-        groups: vec![group("first", 0), group("second", 1)],
-        resources: vec![resource("r0", FIRST), resource("r1", SECOND)],
-        monitors: vec![MonitorPlan {
-            name: "m0".into(),
-            target: None,
-            servers: ServerSet::all(2),
-            retry: 0,
-            on_timeout: OnTimeout::default(),
-            recovery: RecoveryTarget::LocalServer,
-            restart_max: 0,
-            failover_max: 0,
-            action: FinalAction::StopService(AfterStop::KeepaliveReset),
-            script_before: ScriptBefore::default(),
-        }],
-        restraints: Restraints::default(),
+        monitors: vec![monitor],
+        ..ground::plan(groups, vec![resource("r0", FIRST), resource("r1", SECOND)])
     }
 }
 
@@ -112,8 +73,7 @@ impl World {
     /// Both servers are up; nothing is waited for.
     fn new(plan: &Plan, reboots: u32) -> World {
         let server = |me: usize| {
-            let me = ServerId::at(me);
-            let identity = Identity { me, incarnation: 1, boot: 7, paths: 1, generation: 1, suspended: false, ratio: 1, reboots };
+            let identity = Identity { boot: 7, reboots, ..ground::identity(me, 1) };
             Some(Cluster::new(plan.clone(), identity, Time(0)))
         };
         let (slow, broken) = (BTreeSet::new(), BTreeSet::new());

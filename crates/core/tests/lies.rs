@@ -1,8 +1,6 @@
 //! Lies that open with the cluster's key and can be read, and true datagrams said again: none ends an engine, none does lasting
 //! damage, and nothing said once is done twice.
 
-use std::time::Duration;
-
 use clp_core::action::{Action, Work};
 use clp_core::cluster::{Cluster, Identity};
 use clp_core::event::Event;
@@ -11,11 +9,12 @@ use clp_core::message::{
     Answer, Command, Document, Epoch, Frame, GroupReport, Intent, Letter, Member, Message, Mode, Order, OrderKind, Origin, Phase,
     Report, ResourceState, Row, WantedAway,
 };
-use clp_core::plan::{
-    AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, PartitionMethod, Plan, RecoveryTarget, ResourcePlan,
-    Restraints, ScriptBefore, Timing, Waits,
-};
+use clp_core::plan::{AfterStop, Exclusion, FinalAction, GroupPlan, PartitionMethod, Plan, RecoveryTarget, ResourcePlan, Timing};
 use clp_core::time::Time;
+
+mod ground;
+
+use ground::{TIMING, ms};
 
 #[path = "../../testbed/cases/hostile_mutants.rs"]
 #[allow(dead_code, clippy::cast_possible_truncation, reason = "made for the end-to-end cases, which use all of it")]
@@ -27,62 +26,24 @@ const SECOND: u64 = 1_000_000;
 
 fn plan() -> Plan {
     let group = |name: &str, resource: u16| GroupPlan {
-        name: name.into(),
-        policy: vec![ServerId(0), ServerId(1)],
-        start_auto: true,
-        failover_auto: true,
         failback_auto: true,
         exclusion: Exclusion::Normal,
         life_forbids: true,
         shared_data: true,
-        resources: vec![ResourceId(resource)],
-        waits: Waits::default(),
-        server_groups: Vec::new(),
+        ..ground::group(name, &[resource])
     };
     let resource = |name: &str, group: u16| ResourcePlan {
-        name: name.into(),
-        group: GroupId(group),
-        depends: vec![],
         activate_retry: 1,
-        activate_failover: 1,
         activate_action: FinalAction::StopGroup,
-        deactivate_retry: 0,
-        deactivate_action: FinalAction::Nothing,
-        activate_script: false,
-        deactivate_script: false,
-        elsewhere: clp_core::plan::Elsewhere::default(),
+        ..ground::resource(name, GroupId(group), &[])
     };
-    let ms = Duration::from_millis;
+    let groups = vec![group("failover1", 0), group("failover2", 1)];
     Plan {
-        servers: vec!["server1".into(), "server2".into()],
-        timing: Timing {
-            interval: ms(100),
-            timeout: ms(1000),
-            right_timeout: ms(600),
-            arbiter: ms(300),
-            watchdog_hold: ms(500),
-            takeover_addresses: ms(0),
-            takeover_data: ms(700),
-            sync_wait: ms(2000),
-        },
+        timing: Timing { takeover_data: ms(700), ..TIMING },
         // So that nothing but true acknowledgements lets a server keep what it has: the question is never answered.
         partition: PartitionMethod::Asked,
-        partition_action: AfterStop::Nothing,
-        groups: vec![group("failover1", 0), group("failover2", 1)],
-        resources: vec![resource("exec1", 0), resource("exec2", 1)],
-        monitors: vec![MonitorPlan {
-            name: "userw1".into(),
-            target: None,
-            servers: ServerSet::all(2),
-            retry: 0,
-            on_timeout: OnTimeout::default(),
-            script_before: ScriptBefore::default(),
-            recovery: RecoveryTarget::Group(GroupId(0)),
-            restart_max: 0,
-            failover_max: 1,
-            action: FinalAction::Nothing,
-        }],
-        restraints: Restraints::default(),
+        monitors: vec![ground::monitor("userw1", RecoveryTarget::Group(GroupId(0)))],
+        ..ground::plan(groups, vec![resource("exec1", 0), resource("exec2", 1)])
     }
 }
 
@@ -123,17 +84,7 @@ impl Pair {
     }
 
     fn start(&mut self, server: usize, life: u64) {
-        let me = ServerId::at(server);
-        let identity = Identity {
-            me,
-            incarnation: life + server as u64,
-            boot: life,
-            paths: 2,
-            generation: 1,
-            suspended: false,
-            ratio: 1,
-            reboots: 0,
-        };
+        let identity = Identity { boot: life, paths: 2, ..ground::identity(server, life + server as u64) };
         self.servers[server] = Some(Cluster::new(self.plan.clone(), identity, self.now));
         self.ended[server] = false;
     }

@@ -6,79 +6,25 @@ use std::time::Duration;
 use clp_core::action::{Action, Alert, Work};
 use clp_core::cluster::{Cluster, Identity};
 use clp_core::event::{Event, Failure};
-use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
+use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId};
 use clp_core::message::{Answer, Command, MonitorState, Phase};
-use clp_core::plan::{
-    AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, PartitionMethod, Plan, RecoveryTarget, ResourcePlan,
-    Restraints, ScriptBefore, Timing, Waits,
-};
+use clp_core::plan::{FinalAction, MonitorPlan, OnTimeout, Plan, RecoveryTarget, ScriptBefore};
 use clp_core::recovery::{Counts, MonitorOrder, Step};
 use clp_core::time::Time;
+
+mod ground;
 
 const GROUP: GroupId = GroupId(0);
 const MONITOR: MonitorId = MonitorId(0);
 
 fn monitor() -> MonitorPlan {
-    MonitorPlan {
-        name: "genw1".into(),
-        target: None,
-        servers: ServerSet::all(2),
-        retry: 1,
-        on_timeout: OnTimeout::default(),
-        recovery: RecoveryTarget::Group(GROUP),
-        restart_max: 1,
-        failover_max: 1,
-        action: FinalAction::StopGroup,
-        script_before: ScriptBefore::default(),
-    }
+    let monitor = ground::monitor("genw1", RecoveryTarget::Group(GROUP));
+    MonitorPlan { retry: 1, restart_max: 1, action: FinalAction::StopGroup, ..monitor }
 }
 
 /// Two servers, one group of one resource.
 fn plan(monitors: Vec<MonitorPlan>) -> Plan {
-    let ms = Duration::from_millis;
-    Plan {
-        servers: vec!["server1".into(), "server2".into()],
-        timing: Timing {
-            interval: ms(100),
-            timeout: ms(1000),
-            right_timeout: ms(600),
-            arbiter: ms(300),
-            watchdog_hold: ms(500),
-            takeover_addresses: ms(0),
-            takeover_data: ms(800),
-            sync_wait: ms(2000),
-        },
-        partition: PartitionMethod::None,
-        partition_action: AfterStop::Nothing,
-        groups: vec![GroupPlan {
-            name: "failover1".into(),
-            policy: vec![ServerId(0), ServerId(1)],
-            start_auto: true,
-            failover_auto: true,
-            failback_auto: false,
-            shared_data: false,
-            exclusion: Exclusion::None,
-            life_forbids: false,
-            resources: vec![ResourceId(0)],
-            waits: Waits::default(),
-            server_groups: Vec::new(),
-        }],
-        resources: vec![ResourcePlan {
-            name: "exec1".into(),
-            group: GROUP,
-            depends: vec![],
-            activate_retry: 0,
-            activate_failover: 1,
-            activate_action: FinalAction::Nothing,
-            deactivate_retry: 0,
-            deactivate_action: FinalAction::Nothing,
-            activate_script: false,
-            deactivate_script: false,
-            elsewhere: clp_core::plan::Elsewhere::default(),
-        }],
-        monitors,
-        restraints: Restraints::default(),
-    }
+    Plan { monitors, ..ground::plan(vec![ground::group("failover1", &[0])], vec![ground::resource("exec1", GROUP, &[])]) }
 }
 
 struct World {
@@ -92,16 +38,7 @@ impl World {
     fn up(monitor: MonitorPlan) -> World {
         let plan = plan(vec![monitor]);
         let server = |me: usize| {
-            let identity = Identity {
-                me: ServerId::at(me),
-                incarnation: 1,
-                boot: me as u64,
-                paths: 1,
-                generation: 1,
-                suspended: false,
-                ratio: 1,
-                reboots: 0,
-            };
+            let identity = Identity { boot: me as u64, ..ground::identity(me, 1) };
             Some(Cluster::new(plan.clone(), identity, Time(0)))
         };
         let mut world = World { now: Time(0), servers: vec![server(0), server(1)], log: Vec::new() };

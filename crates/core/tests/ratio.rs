@@ -1,8 +1,6 @@
 //! The temporary time-out ratio: whatever is lost between two servers and whenever each hears of an order, who relies on the
 //! longer time-out of the other is not given up by it meanwhile.
 
-use std::time::Duration;
-
 use clp_core::cluster::Identity;
 use clp_core::contact::Contact;
 use clp_core::ids::ServerId;
@@ -11,20 +9,11 @@ use clp_core::partition::Partition;
 use clp_core::plan::{PartitionMethod, Timing};
 use clp_core::time::Time;
 
-const fn ms(value: u64) -> Duration {
-    Duration::from_millis(value)
-}
+mod ground;
 
-const TIMING: Timing = Timing {
-    interval: ms(100),
-    timeout: ms(1000),
-    right_timeout: ms(600),
-    arbiter: ms(300),
-    watchdog_hold: ms(500),
-    takeover_addresses: ms(0),
-    takeover_data: ms(700),
-    sync_wait: ms(2000),
-};
+use ground::ms;
+
+const TIMING: Timing = Timing { takeover_data: ms(700), ..ground::TIMING };
 
 /// A generator that gives the same numbers for the same seed (splitmix64).
 struct Dice(u64);
@@ -49,16 +38,7 @@ struct Side {
 }
 
 fn start(me: usize, life: u64, kept: u32, now: Time) -> Contact {
-    let identity = Identity {
-        me: ServerId::at(me),
-        incarnation: life,
-        boot: life,
-        paths: 1,
-        generation: 1,
-        suspended: false,
-        ratio: kept,
-        reboots: 0,
-    };
+    let identity = Identity { ratio: kept, ..ground::identity(me, life) };
     Contact::new(&identity, 2, now, TIMING)
 }
 

@@ -8,11 +8,11 @@ use clp_core::cluster::{Cluster, Identity};
 use clp_core::event::Event;
 use clp_core::ids::{GroupId, ResourceId, ServerId};
 use clp_core::message::{Answer, Command, Origin, Phase, ResourceState};
-use clp_core::plan::{
-    AfterStop, Exclusion, FinalAction, GroupPlan, PartitionMethod, Plan, ResourcePlan, Restraints, Timing, Waits,
-};
+use clp_core::plan::{GroupPlan, PartitionMethod, Plan};
 use clp_core::single::ResourceOrder;
 use clp_core::time::Time;
+
+mod ground;
 
 const GROUP: GroupId = GroupId(0);
 const FIP: ResourceId = ResourceId(0);
@@ -23,51 +23,10 @@ const WITH_OTHERS: bool = true;
 
 /// fip1 and disk1 are independent, exec1 needs both.
 fn plan() -> Plan {
-    let ms = Duration::from_millis;
-    let resource = |name: &str, depends: &[u16]| ResourcePlan {
-        name: name.into(),
-        group: GROUP,
-        depends: depends.iter().map(|id| ResourceId(*id)).collect(),
-        activate_retry: 0,
-        activate_failover: 1,
-        activate_action: FinalAction::Nothing,
-        deactivate_retry: 0,
-        deactivate_action: FinalAction::Nothing,
-        activate_script: false,
-        deactivate_script: false,
-        elsewhere: clp_core::plan::Elsewhere::default(),
-    };
-    Plan {
-        servers: vec!["server1".into(), "server2".into()],
-        timing: Timing {
-            interval: ms(100),
-            timeout: ms(1000),
-            right_timeout: ms(600),
-            arbiter: ms(300),
-            watchdog_hold: ms(500),
-            takeover_addresses: ms(0),
-            takeover_data: ms(800),
-            sync_wait: ms(2000),
-        },
-        partition: PartitionMethod::Asked,
-        partition_action: AfterStop::Nothing,
-        groups: vec![GroupPlan {
-            name: "failover1".into(),
-            policy: vec![ServerId(0), ServerId(1)],
-            start_auto: true,
-            failover_auto: true,
-            failback_auto: false,
-            shared_data: true,
-            exclusion: Exclusion::None,
-            life_forbids: true,
-            resources: vec![ResourceId(0), ResourceId(1), ResourceId(2)],
-            waits: Waits::default(),
-            server_groups: Vec::new(),
-        }],
-        resources: vec![resource("fip1", &[]), resource("disk1", &[]), resource("exec1", &[0, 1])],
-        monitors: vec![],
-        restraints: Restraints::default(),
-    }
+    let group = GroupPlan { shared_data: true, life_forbids: true, ..ground::group("failover1", &[0, 1, 2]) };
+    let resource = |name: &str, depends: &[u16]| ground::resource(name, GROUP, depends);
+    let resources = vec![resource("fip1", &[]), resource("disk1", &[]), resource("exec1", &[0, 1])];
+    Plan { partition: PartitionMethod::Asked, ..ground::plan(vec![group], resources) }
 }
 
 struct World {
@@ -86,16 +45,7 @@ impl World {
     fn boot(suspended: [Option<bool>; 2]) -> World {
         let server = |me: usize| {
             let suspended = suspended[me]?;
-            let identity = Identity {
-                me: ServerId::at(me),
-                incarnation: 1,
-                boot: me as u64,
-                paths: 1,
-                generation: 1,
-                suspended,
-                ratio: 1,
-                reboots: 0,
-            };
+            let identity = Identity { boot: me as u64, suspended, ..ground::identity(me, 1) };
             Some(Cluster::new(plan(), identity, Time(0)))
         };
         World { now: Time(0), servers: vec![server(0), server(1)], fails: None, silent: false, log: Vec::new(), ids: 0 }

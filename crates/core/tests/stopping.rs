@@ -6,13 +6,14 @@ use std::time::Duration;
 use clp_core::action::{Action, Alert, Work};
 use clp_core::cluster::{Cluster, Identity};
 use clp_core::event::{Event, Failure, WorkError};
-use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
+use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId};
 use clp_core::message::{Command, Factor, Letter, Message, Origin, Phase};
 use clp_core::plan::{
-    AfterStop, Elsewhere, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, PartitionMethod, Plan, RecoveryTarget,
-    ResourcePlan, Restraints, ScriptBefore, Timing, Waits,
+    AfterStop, Elsewhere, FinalAction, GroupPlan, MonitorPlan, PartitionMethod, Plan, RecoveryTarget, ResourcePlan,
 };
 use clp_core::time::Time;
+
+mod ground;
 
 const GROUP: GroupId = GroupId(0);
 const EXEC: ResourceId = ResourceId(1);
@@ -23,67 +24,18 @@ fn is_about_scripts(letter: &Letter) -> bool {
 
 /// Two servers, one group: exec1 needs disk1.
 fn plan() -> Plan {
-    let ms = Duration::from_millis;
-    let resource = |name: &str, depends: Vec<ResourceId>| ResourcePlan {
-        name: name.into(),
-        group: GROUP,
-        depends,
+    let resource = |name: &str, depends: &[u16]| ResourcePlan {
         activate_retry: 1,
-        activate_failover: 1,
-        activate_action: FinalAction::Nothing,
         deactivate_retry: 1,
         deactivate_action: FinalAction::StopService(AfterStop::Shutdown),
-        activate_script: false,
-        deactivate_script: false,
-        elsewhere: Elsewhere::default(),
+        ..ground::resource(name, GROUP, depends)
     };
-    Plan {
-        servers: vec!["server1".into(), "server2".into()],
-        timing: Timing {
-            interval: ms(100),
-            timeout: ms(1000),
-            right_timeout: ms(600),
-            arbiter: ms(300),
-            watchdog_hold: ms(500),
-            takeover_addresses: ms(0),
-            takeover_data: ms(800),
-            sync_wait: ms(2000),
-        },
-        partition: PartitionMethod::None,
-        partition_action: AfterStop::Nothing,
-        groups: vec![GroupPlan {
-            name: "failover1".into(),
-            policy: vec![ServerId(0), ServerId(1)],
-            start_auto: true,
-            failover_auto: true,
-            failback_auto: false,
-            shared_data: true,
-            exclusion: Exclusion::None,
-            life_forbids: false,
-            resources: vec![ResourceId(0), EXEC],
-            waits: Waits::default(),
-            server_groups: Vec::new(),
-        }],
-        resources: vec![resource("disk1", vec![]), resource("exec1", vec![ResourceId(0)])],
-        monitors: vec![],
-        restraints: Restraints::default(),
-    }
+    let group = GroupPlan { shared_data: true, ..ground::group("failover1", &[0, 1]) };
+    ground::plan(vec![group], vec![resource("disk1", &[]), resource("exec1", &[0])])
 }
 
 fn with_monitor(recovery: RecoveryTarget) -> Plan {
-    let monitor = MonitorPlan {
-        name: "genw1".into(),
-        target: None,
-        servers: ServerSet::all(2),
-        retry: 0,
-        on_timeout: OnTimeout::default(),
-        recovery,
-        restart_max: 1,
-        failover_max: 1,
-        action: FinalAction::Nothing,
-        script_before: ScriptBefore::default(),
-    };
-    Plan { monitors: vec![monitor], ..plan() }
+    Plan { monitors: vec![MonitorPlan { restart_max: 1, ..ground::monitor("genw1", recovery) }], ..plan() }
 }
 
 /// Frames and messages arrive at once; an operation ends at once, as the next of the results for its kind says.
@@ -105,16 +57,7 @@ impl World {
     /// Both servers are up and the group is active on the first.
     fn up(plan: &Plan) -> World {
         let server = |me: usize| {
-            let identity = Identity {
-                me: ServerId::at(me),
-                incarnation: 1,
-                boot: me as u64,
-                paths: 1,
-                generation: 1,
-                suspended: false,
-                ratio: 1,
-                reboots: 0,
-            };
+            let identity = Identity { boot: me as u64, ..ground::identity(me, 1) };
             Some(Cluster::new(plan.clone(), identity, Time(0)))
         };
         let mut world = World {
