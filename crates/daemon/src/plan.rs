@@ -49,10 +49,11 @@ pub fn plan(configuration: &Configuration) -> Plan {
                         group: group.stop_wait_at.2,
                     },
                 },
-                server_groups: configuration
+                // In the group's own order: the first that has a server for it is told as chosen.
+                server_groups: group
                     .server_groups
                     .iter()
-                    .filter(|list| group.server_groups.contains(&list.name))
+                    .filter_map(|name| configuration.server_groups.iter().find(|list| list.name == *name))
                     .map(|list| ServerGroup {
                         name: list.name.clone(),
                         servers: list.servers.iter().filter_map(server_id).collect(),
@@ -193,5 +194,30 @@ fn final_action(code: u32, resource: bool) -> FinalAction {
         10 => FinalAction::StopService(AfterStop::KeepalivePanic),
         16 if !resource => FinalAction::StopResource,
         _ => FinalAction::Nothing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clp_config::Document;
+
+    use super::*;
+
+    #[test]
+    fn server_groups_stand_in_the_order_of_the_group_and_not_of_the_file() {
+        let list = |name: &str, server: &str| {
+            format!("<servergroup name=\"{name}\"><policy name=\"{server}\"><order>0</order></policy></servergroup>")
+        };
+        let uses = "<gid>1</gid><servergroup name=\"far\"><order>1</order></servergroup>\
+                    <servergroup name=\"near\"><order>0</order></servergroup>";
+        let lists = [list("far", "server1"), list("near", "server2"), "<mainstay>".into()].concat();
+        let text = include_str!("../../../samples/two-node-disk/clp.conf");
+        let text = text.replacen("<mainstay>", &lists, 1).replacen("<gid>1</gid>", uses, 1);
+        let document = Document::read(text.as_bytes()).expect("well-formed");
+        let configuration = Configuration::from_document(&document).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let plan = plan(&configuration);
+        let group = plan.groups.iter().find(|group| group.name == "failover1").expect("is there");
+        let names: Vec<&str> = group.server_groups.iter().map(|list| list.name.as_str()).collect();
+        assert_eq!(names, ["near", "far"]);
     }
 }
