@@ -122,7 +122,10 @@ impl Workers {
 
     /// Begin one piece of work; it ends as [`Event::ResourceDone`].
     pub fn begin(&mut self, op: u64, resource: ResourceId, work: Work, around: Around, plan: &Plan) {
-        self.open.insert(op, work);
+        // Only these are told of when they end; a verification can end in another event, and would stay.
+        if matches!(work, Work::Activate { .. } | Work::Deactivate { .. }) {
+            self.open.insert(op, work);
+        }
         let mut context = self.context(resource, plan);
         context.last_action = match around.after_stop {
             AfterStop::Nothing => LastAction::None,
@@ -145,7 +148,7 @@ impl Workers {
         let _ = self.orders.send(Order::Job(Box::new(Job { op, resource, context, work })));
     }
 
-    /// The work with this number has ended; which it was.
+    /// The work with this number has ended; which activation or deactivation it was.
     pub fn ended(&mut self, op: u64) -> Option<Work> {
         self.open.remove(&op)
     }
