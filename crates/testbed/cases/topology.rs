@@ -263,7 +263,7 @@ fn type_and_primary_and_secondary_servers_of_a_group_are_shown() {
         }
         cluster.placed(group, primary);
     }
-    // Stored: the file in force still has it after a push of the same data.
+    // Stored: the file in force on another server has the types as they were given.
     let stored = cluster.run("server3", &["cat", "/opt/mainstay/etc/clp.conf"]);
     assert!(stored.contains("<type>failover</type>") && stored.contains("<type>cluster</type>"));
 }
