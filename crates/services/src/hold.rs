@@ -97,7 +97,7 @@ fn lock(root: &Root, is_running: bool) -> Result<File, String> {
     let failed = |cause: std::io::Error| format!("cannot lock {}: {cause}", path.display());
     std::fs::create_dir_all(root.run()).map_err(failed)?;
     let file = File::create(&path).map_err(failed)?;
-    // Held by a service that is still starting, or whose engine just ended, too.
+    // Somebody started it by hand meanwhile.
     file.try_lock().map_err(|_| running())?;
     Ok(file)
 }

@@ -282,10 +282,31 @@ impl Service {
         }
     }
 
+    /// Does the cluster service run, once it has arrived where it is going? One that was just stopped is still on its way out,
+    /// and one that was just started does not answer yet.
+    fn service_runs(&self) -> Result<bool, String> {
+        let until = Instant::now() + START_LIMIT;
+        loop {
+            if self.engine_answers() {
+                return Ok(true);
+            }
+            if !hold::is_locked(&self.root) {
+                return Ok(false);
+            }
+            if Instant::now() >= until {
+                let own = clp_sys::identity::hostname();
+                return Err(format!("the cluster service of {own} neither answers nor ends within {} s", START_LIMIT.as_secs()));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// A start that is under way ends first: it is running then.
     fn hold(&self, generation: u64) -> Result<(), String> {
         let _turn = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
-        self.holds.take(&self.root, generation, self.engine_answers())
+        // Where a push holds it nothing runs.
+        let is_running = !self.holds.keeps_service() && self.service_runs()?;
+        self.holds.take(&self.root, generation, is_running)
     }
 
     fn commit(&self, generation: u64, checksum: &str, by: &str) -> Result<(), String> {
@@ -363,19 +384,8 @@ impl Service {
         if self.holds.keeps_service() {
             return Err("a configuration is being distributed to this server just now; try again in a moment".into());
         }
-        if self.engine_answers() {
+        if self.service_runs()? {
             return Err(format!("the cluster service of {} is running already", clp_sys::identity::hostname()));
-        }
-        let until = Instant::now() + START_LIMIT;
-        // One that was just stopped is still on its way out, and one that was just started does not answer yet.
-        while hold::is_locked(&self.root) {
-            if self.engine_answers() {
-                return Err(format!("the cluster service of {} is running already", clp_sys::identity::hostname()));
-            }
-            if Instant::now() >= until {
-                return Err(format!("the cluster service that ran before has not ended within {} s", START_LIMIT.as_secs()));
-            }
-            std::thread::sleep(Duration::from_millis(10));
         }
         let program = self.root.bin().join("clusterpro");
         let said = self.root.log().join("start.out");

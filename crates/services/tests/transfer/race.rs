@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     net::{Ipv4Addr, TcpListener},
+    os::unix::net::UnixListener,
 };
 
 use clp_services::{
@@ -14,11 +15,29 @@ use clp_sys::paths::Root;
 
 use crate::ground::{Ground, in_force, until};
 
-/// What a cluster service that runs holds; see `parent.rs` of the daemon.
-fn start_service(root: &Root) -> File {
+/// A cluster service that runs, as others see it: it holds the lock (`parent.rs` of the daemon), and its engine takes connections.
+struct Running {
+    root: Root,
+    _lock: File,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        fs::remove_file(self.root.run().join("clusterpro.sock")).unwrap();
+    }
+}
+
+fn lock(root: &Root) -> File {
     let lock = File::create(root.run().join("clusterpro.lock")).unwrap();
     lock.try_lock().expect("nothing keeps it from starting");
     lock
+}
+
+fn start_service(root: &Root) -> Running {
+    let lock = lock(root);
+    let engine = UnixListener::bind(root.run().join("clusterpro.sock")).unwrap();
+    std::thread::spawn(move || engine.incoming().for_each(drop));
+    Running { root: root.clone(), _lock: lock }
 }
 
 /// What is in force on a server, to be compared with another's: contents without places.
@@ -95,6 +114,20 @@ fn a_held_server_does_not_start_until_the_push_is_over() {
         assert_eq!(ground.ask(address, &end), Reply::Done);
         assert!(free(), "{end:?}");
     }
+}
+
+#[test]
+fn a_service_that_was_just_stopped_is_waited_for() {
+    let ground = Ground::new();
+    let address = ground.serve();
+    let leaving = lock(&ground.root);
+    assert_eq!(ground.ask(address, &ground.stage_request(7, "first")), Reply::Done);
+    std::thread::scope(|scope| {
+        let held = scope.spawn(|| ground.ask(address, &Request::Hold { generation: 7 }));
+        until("it is asked", || ground.log().contains("hold the cluster service"));
+        drop(leaving);
+        assert_eq!(held.join().unwrap(), Reply::Done);
+    });
 }
 
 #[test]
