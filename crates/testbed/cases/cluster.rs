@@ -162,6 +162,14 @@ pub struct Cluster {
     _turn: Turn,
 }
 
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.tell();
+        }
+    }
+}
+
 impl Deref for Cluster {
     type Target = Lab;
     fn deref(&self) -> &Lab {
@@ -216,18 +224,24 @@ impl Cluster {
         });
     }
 
-    /// Waits for a condition; fails with the cluster's status when it does not come true.
+    /// Waits for a condition; fails when it does not come true.
     pub fn until(&self, what: &str, condition: impl FnMut() -> bool) {
         if let Err(error) = self.lab.wait_for(what, SOON, condition) {
-            for server in self.lab.servers() {
-                let status = self.lab.exec(&server, &["clpstat"]).map(|output| output.stdout);
-                println!("{server}: {}", status.unwrap_or_else(|error| format!("{error:#}")));
-                let log = self.lab.directory().join(&server).join("opt/mainstay/log/clusterpro.log.cur");
-                let log = fs::read_to_string(log).unwrap_or_default();
-                let from = log.lines().count().saturating_sub(30);
-                log.lines().skip(from).for_each(|line| println!("{server}: {line}"));
-            }
             panic!("{error:#}");
+        }
+    }
+
+    /// What a person would look at after a failure: status, record and log of each server.
+    fn tell(&self) {
+        for server in self.lab.servers() {
+            let status = self.lab.exec(&server, &["timeout", "5", "clpstat"]).map(|output| output.stdout);
+            println!("{server}: {}", status.unwrap_or_else(|error| format!("{error:#}")));
+            for file in ["alert/log/alertlog.alt", "log/clusterpro.log.cur", "log/transfer.log"] {
+                let text = fs::read(self.lab.directory().join(&server).join("opt/mainstay").join(file)).unwrap_or_default();
+                let text = String::from_utf8_lossy(&text);
+                let from = text.lines().count().saturating_sub(30);
+                text.lines().skip(from).for_each(|line| println!("{server} {file}: {line}"));
+            }
         }
     }
 

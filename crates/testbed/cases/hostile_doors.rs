@@ -312,7 +312,7 @@ fn run_inside(cluster: &Cluster, server: &str, part: &str) {
     let words = ["/opt/mainstay/bin/hostile-doors", "--exact", "the_part_inside_a_server", "--nocapture"];
     let (named, long) = (format!("{PART}={part}"), format!("{LONG}={}", if is_long() { "1" } else { "" }));
     let output = cluster.exec(server, &[&["env", &named, &long][..], &words].concat()).unwrap();
-    assert!(output.is_ok() && output.stdout.contains("1 passed"), "{server} {part}: {}{}", output.stdout, output.stderr);
+    assert!(output.is_ok() && output.stdout.contains("1 passed"), "{server} {part}: {output:?}");
     print!("{}", output.stdout);
     fs::remove_file(&program).unwrap();
 }
