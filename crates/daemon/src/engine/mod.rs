@@ -17,6 +17,7 @@ mod ordered;
 mod paths;
 mod record;
 mod refused;
+mod requests;
 mod scripts;
 mod search;
 mod status;
@@ -35,14 +36,11 @@ use clp_config::MonitorKind;
 use clp_core::action::{Action, Work};
 use clp_core::cluster::{Cluster, Identity};
 use clp_core::event::Event;
-use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId};
-use clp_core::message::{Answer, Command, ResourceState};
-use clp_core::plan::AfterStop;
-use clp_core::recovery::MonitorOrder;
-use clp_core::single::ResourceOrder;
+use clp_core::ids::{GroupId, ServerId};
+use clp_core::message::{Answer, ResourceState};
 use clp_core::time::Time;
 use clp_drivers::heartbeats::Received;
-use clp_protocol::control::{AfterStop as Then, Reply, Request};
+use clp_protocol::control::{Reply, Request};
 
 use crate::setup::{self, Loaded};
 use crate::{exit, plan};
@@ -89,7 +87,7 @@ struct Engine {
     scripts: scripts::Scripts,
     record: record::Record,
     feed: feed::Feed,
-    waiting: BTreeMap<u64, Waiting>,
+    waiting: BTreeMap<u64, requests::Waiting>,
     unusable: unusable::Unusable,
     /// Answers that hold once the service has ended.
     held: Vec<(u64, Answer)>,
@@ -99,14 +97,6 @@ struct Engine {
     keeper: keeper::Keeper,
     /// What operators ordered for monitors.
     ordered: ordered::Ordered,
-}
-
-/// Who waits for the answer to a request.
-struct Waiting {
-    reply: Sender<Reply>,
-    /// The order that is told with who gave it.
-    order: Option<asked::Order>,
-    by: String,
 }
 
 /// Run the engine under its parent.
@@ -307,32 +297,6 @@ impl Engine {
         exit::STOPPED
     }
 
-    /// Count what was refused; somebody with another key may still be a sign of life.
-    fn refuse(&mut self, path: usize, refusal: refused::Refusal) -> Option<u8> {
-        self.count_refused(path, refusal, 1);
-        let from = refusal.claimed.filter(|_| refusal.cause == refused::Cause::Key)?;
-        let news = self.refused.is_news(now(), from, self.cluster.plan().timing.interval);
-        if news { self.step(Event::ForeignFrame { from }) } else { None }
-    }
-
-    fn count_refused(&mut self, path: usize, refusal: refused::Refusal, count: u64) {
-        if let Some(all) = self.refused.add(now(), path, refusal, count) {
-            let configuration = &self.loaded.configuration;
-            let claimed = refusal.claimed.map(|server| configuration.servers[server.index()].name.as_str());
-            self.record.say(&refused::alert(&configuration.heartbeats[path].name, refusal.cause, claimed, all));
-        }
-    }
-
-    /// Count what the paths dropped themselves since the last turn.
-    fn count_dropped(&mut self) {
-        let dropped: Vec<_> = self.net.dropped().collect();
-        for (path, dropped, overrun) in dropped {
-            for (refusal, count) in self.refused.uncounted(path, dropped, overrun) {
-                self.count_refused(path, refusal, count);
-            }
-        }
-    }
-
     /// Tell when a partition resolution stops or begins to answer; one that works from the start is no news.
     fn tell_of_partition(&self, seen: &[Option<(bool, String)>]) {
         let configuration = &self.loaded.configuration;
@@ -471,133 +435,8 @@ impl Engine {
         })
     }
 
-    fn answer(&mut self, id: u64, answer: Answer) {
-        let Some(Waiting { reply: sender, order, by }) = self.waiting.remove(&id) else { return };
-        if let (Answer::Refused { reason, .. }, Some(order)) = (&answer, order) {
-            self.record.say(&order.failed(&self.given(&by), reason));
-        }
-        let _ = sender.send(match answer {
-            Answer::Done { details } => Reply::Done { details: details.into_iter().filter(|d| !d.is_empty()).collect() },
-            Answer::Refused { reason, remedy } => Reply::Refused { reason, remedy },
-        });
-    }
-
-    /// What a given order is told with.
-    fn given<'a>(&'a self, by: &'a str) -> asked::Given<'a> {
-        let configuration = &self.loaded.configuration;
-        asked::Given { cluster: &configuration.cluster.name, server: &configuration.servers[self.me().index()].name, by }
-    }
-
-    fn control(&mut self, request: Request, by: String, reply: Sender<Reply>) -> Option<u8> {
-        let order = asked::Order::of(&request);
-        let event = match self.event_of(request) {
-            Ok(event) => event,
-            Err(answer) => {
-                let _ = reply.send(*answer);
-                return None;
-            }
-        };
-        let id = self.next_request;
-        self.next_request += 1;
-        for alert in order.map(|order| order.given(&self.given(&by))).unwrap_or_default() {
-            self.record.say(&alert);
-        }
-        self.waiting.insert(id, Waiting { reply, order, by });
-        self.step(match event {
-            Asked::Command(command) => Event::Operator { id, command },
-            Asked::Stop(then) => Event::StopService { id, then },
-            Asked::Monitors(monitor, order) => Event::MonitorOrder { id, monitor, order },
-            Asked::Resource(resource, order) => Event::ResourceOrder { id, resource, order },
-        })
-    }
-
-    fn event_of(&self, request: Request) -> Result<Asked, Box<Reply>> {
-        let me = self.me();
-        let command = match request {
-            Request::Status => return Err(Box::new(Reply::Status(Box::new(self.status())))),
-            Request::Why { group } => {
-                let group = self.group(&group)?;
-                return Err(Box::new(Reply::Why { chain: self.causes(group) }));
-            }
-            Request::GroupStart { group, server } => {
-                let server = server.map(|name| self.server(&name)).transpose()?;
-                let group = group.map(|name| self.group(&name)).transpose()?;
-                let server = if group.is_some() { Some(server.unwrap_or(me)) } else { server };
-                Command::GroupStart { group, server }
-            }
-            Request::GroupStop { group, server } => {
-                let server = server.map(|name| self.server(&name)).transpose()?;
-                let group = group.map(|name| self.group(&name)).transpose()?;
-                let server = if group.is_none() { Some(server.unwrap_or(me)) } else { server };
-                Command::GroupStop { group, server }
-            }
-            Request::GroupMove { group, from, to } => {
-                let from = from.map(|name| self.server(&name)).transpose()?;
-                let to = to.map(|name| self.server(&name)).transpose()?;
-                let group = group.map(|name| self.group(&name)).transpose()?;
-                let from = if group.is_none() { Some(from.unwrap_or(me)) } else { from };
-                Command::GroupMove { group, from, to }
-            }
-            Request::StopService { then, all } => {
-                let then = match then {
-                    Then::Nothing | Then::Restart => AfterStop::Nothing,
-                    Then::Shutdown => AfterStop::Shutdown,
-                    Then::Reboot => AfterStop::Reboot,
-                };
-                if !all {
-                    return Ok(Asked::Stop(then));
-                }
-                Command::StopAll { then }
-            }
-            Request::Resource { resource, on, others } => {
-                return Ok(Asked::Resource(self.resource(&resource)?, ResourceOrder { on, others }));
-            }
-            Request::DeclareOff { server } => Command::DeclareOff { server: self.server(&server)? },
-            Request::TimeoutRatio { ratio, seconds } => Command::TimeoutRatio { ratio, span: seconds.saturating_mul(1_000_000) },
-            Request::Suspend => Command::Suspend { on: true },
-            Request::Resume => Command::Suspend { on: false },
-            Request::Monitors { monitor, order } => {
-                let monitor = monitor.map(|name| self.monitor(&name)).transpose()?;
-                self.can_be_tried(monitor, order)?;
-                return Ok(Asked::Monitors(monitor, monitors::core_order(order)));
-            }
-            Request::MonitorCounts { monitor } => {
-                let only = monitor.map(|name| self.monitor(&name)).transpose()?;
-                return Err(Box::new(Reply::MonitorCounts { counts: self.monitor_counts(only) }));
-            }
-        };
-        Ok(Asked::Command(command))
-    }
-
     fn me(&self) -> ServerId {
         self.net.me()
-    }
-
-    fn group(&self, name: &str) -> Result<GroupId, Box<Reply>> {
-        let groups = &self.cluster.plan().groups;
-        let found = groups.iter().position(|group| group.name == name);
-        found.map(GroupId::at).ok_or_else(|| unknown("group", name, groups.iter().map(|group| group.name.clone())))
-    }
-
-    fn monitor(&self, name: &str) -> Result<MonitorId, Box<Reply>> {
-        let monitors = &self.cluster.plan().monitors;
-        let found = monitors.iter().position(|monitor| monitor.name == name);
-        found.map(MonitorId::at).ok_or_else(|| unknown("monitor", name, monitors.iter().map(|monitor| monitor.name.clone())))
-    }
-
-    fn resource(&self, name: &str) -> Result<ResourceId, Box<Reply>> {
-        let resources = &self.cluster.plan().resources;
-        let found = resources.iter().position(|resource| resource.name == name);
-        let known = || resources.iter().map(|resource| resource.name.clone());
-        found.map(ResourceId::at).ok_or_else(|| unknown("group resource", name, known()))
-    }
-
-    fn server(&self, name: &str) -> Result<ServerId, Box<Reply>> {
-        let servers = &self.loaded.configuration.servers;
-        let found = servers.iter().position(|server| {
-            server.name == name || server.devices.iter().any(|device| device.kind.is_lan() && device.info == name)
-        });
-        found.map(ServerId::at).ok_or_else(|| unknown("server", name, servers.iter().map(|server| server.name.clone())))
     }
 
     /// Wait for monitors that are to have stopped (parameters/waitstop), give answers and alerts that are still on their way
@@ -611,27 +450,12 @@ impl Engine {
         }
         self.record.say(&clp_alerts::Alert::daemon_stopped(""));
         for (_, waiting) in std::mem::take(&mut self.waiting) {
-            let _ = waiting.reply.send(stopped());
+            let _ = waiting.reply.send(requests::stopped());
         }
         self.record.flush(Duration::from_secs(1));
         control::flush(Duration::from_millis(300));
         code
     }
-}
-
-fn stopped() -> Reply {
-    Reply::Refused { reason: "the cluster service stopped".into(), remedy: "start it with clpcl -s".into() }
-}
-
-enum Asked {
-    Command(Command),
-    Stop(AfterStop),
-    Monitors(Option<MonitorId>, MonitorOrder),
-    Resource(ResourceId, ResourceOrder),
-}
-
-fn unknown(kind: &str, name: &str, known: impl Iterator<Item = String>) -> Box<Reply> {
-    Box::new(Reply::Unknown { kind: kind.into(), name: name.into(), known: known.collect() })
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@ use clp_core::message::MonitorState;
 use clp_core::recovery::MonitorOrder;
 use clp_protocol::control::{self, MonitorCount, Reply, Request};
 
-use super::{Engine, Input, ordered, scripts, stopped};
+use super::requests::stopped;
+use super::{Engine, Input, ordered, scripts};
 use crate::ipc::{Found, Told};
 
 /// How long a monitor's script may take beyond its time-out until it is killed and gone.

@@ -6,11 +6,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clp_alerts::Alert;
+use clp_core::event::Event;
 use clp_core::ids::ServerId;
 use clp_core::time::Time;
 use clp_drivers::heartbeats::Dropped;
 use clp_protocol::control::RefusedStatus;
 use clp_protocol::seal::OpenError;
+
+use super::{Engine, now};
 
 /// Between the first two alerts of one source and cause; each further pause is twice as long.
 const PAUSE_MIN: Duration = Duration::from_secs(60);
@@ -195,6 +198,34 @@ pub fn alert(path: &str, cause: Cause, claimed: Option<&str>, all: u64) -> Alert
         (Cause::Key, Some(server)) => Alert::foreign_key(server, path),
         (_, None) => Alert::data_refused(path, cause.words(), &format!("{all} so far")),
         (_, Some(server)) => Alert::data_refused(path, cause.words(), &format!("from {server}, as it says; {all} so far")),
+    }
+}
+
+impl Engine {
+    /// Count what was refused; somebody with another key may still be a sign of life.
+    pub(super) fn refuse(&mut self, path: usize, refusal: Refusal) -> Option<u8> {
+        self.count_refused(path, refusal, 1);
+        let from = refusal.claimed.filter(|_| refusal.cause == Cause::Key)?;
+        let news = self.refused.is_news(now(), from, self.cluster.plan().timing.interval);
+        if news { self.step(Event::ForeignFrame { from }) } else { None }
+    }
+
+    fn count_refused(&mut self, path: usize, refusal: Refusal, count: u64) {
+        if let Some(all) = self.refused.add(now(), path, refusal, count) {
+            let configuration = &self.loaded.configuration;
+            let claimed = refusal.claimed.map(|server| configuration.servers[server.index()].name.as_str());
+            self.record.say(&alert(&configuration.heartbeats[path].name, refusal.cause, claimed, all));
+        }
+    }
+
+    /// Count what the paths dropped themselves since the last turn.
+    pub(super) fn count_dropped(&mut self) {
+        let dropped: Vec<_> = self.net.dropped().collect();
+        for (path, dropped, overrun) in dropped {
+            for (refusal, count) in self.refused.uncounted(path, dropped, overrun) {
+                self.count_refused(path, refusal, count);
+            }
+        }
     }
 }
 
