@@ -6,13 +6,14 @@
 use crate::action::{Action, Alert, Blame};
 use crate::command::Commands;
 use crate::contact::Contact;
+use crate::depends::locate;
 use crate::elsewhere::Elsewhere;
 use crate::event::{Event, WorkError};
 use crate::finals::Finals;
 use crate::fits::Limits;
 use crate::ids::{GroupId, ResourceId, ServerId};
 use crate::leaving::Leaving;
-use crate::local::{Ended, Executor, locate};
+use crate::local::{Ended, Executor};
 use crate::message::{Document, Factor, Frame, Intent, Letter, Message, Mode, Origin, Phase, Report, ResourceState};
 use crate::orders::Orders;
 use crate::partition::Partition;

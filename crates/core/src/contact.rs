@@ -1,6 +1,9 @@
 //! Presence and the right to act: who was heard, who hears whom, which of my frames were acknowledged (rules R0, R3, R4, R6).
 //!
-//! Presence is for showing and accusing; the right comes only from acknowledgements, proofs and verdicts.
+//! Presence is for showing and accusing; the right (`right.rs`) comes only from acknowledgements, proofs and verdicts.
+
+mod right;
+mod search;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,11 +12,13 @@ use crate::cluster::Identity;
 use crate::ids::{ServerId, ServerSet};
 use crate::message::{Ack, Carried, Epoch, Frame, Mode, NEVER, Row};
 use crate::pace::Pace;
-use crate::partition::Partition;
 use crate::path::PathState;
 use crate::patience::Patience;
 use crate::plan::Timing;
 use crate::time::{Time, micros};
+
+pub use right::NoRight;
+use search::Search;
 
 /// What is known of one other server.
 #[derive(Debug, Clone)]
@@ -72,29 +77,6 @@ struct Return {
     acquainted: bool,
 }
 
-/// What was found by looking for a server whose heartbeats fell silent.
-#[derive(Debug, Clone, Default)]
-struct Search {
-    asked: Option<Time>,
-    /// When it last showed, and how.
-    sign: Option<(Time, String)>,
-    /// Looks in a row that found nothing.
-    misses: u32,
-}
-
-/// Looks that must find nothing until a server's kernel counts as gone; what answers later is a new boot of it.
-const SEARCH_MISSES: u32 = 2;
-/// Intervals for which a sign of life counts: it is looked for in each.
-const SIGN_INTERVALS: u32 = 3;
-
-/// Intervals for which a server that was silent may speak without acknowledging what was sent meanwhile, while the verdict
-/// goes on to cover it: its first frames after a pause acknowledge only what it had read before, and it may die over them.
-const RETURN_INTERVALS: u32 = 3;
-
-/// Intervals that the newest acknowledgement may be older than the frame that brought it: mine waited for the other's beat,
-/// one of them was lost, and silence is looked at once in an interval.
-const LAG_INTERVALS: u32 = 3;
-
 /// What a frame changed besides times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Heard {
@@ -104,15 +86,6 @@ pub struct Heard {
     pub rebooted: bool,
     /// The frame's mode differs from the one before.
     pub mode_changed: bool,
-}
-
-/// Why the right is not held.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NoRight {
-    /// The server that is not covered.
-    pub server: ServerId,
-    /// Age of its last acknowledgement.
-    pub age: Duration,
 }
 
 /// All contact with all servers.
@@ -292,45 +265,6 @@ impl Contact {
             }
         }
         Some(heard)
-    }
-
-    /// Servers to look for now: known, silent for more than an interval, not known to have left or to be gone, each once an
-    /// interval. The search begins with the first missed heartbeat so that it is over when the time-out is.
-    pub fn to_search(&mut self, now: Time) -> Vec<ServerId> {
-        let interval = self.timing.interval;
-        let due = |peer: &Peer| {
-            let silent = peer.news.is_some_and(|at| now.since(at) > interval + interval / 2);
-            let asked = peer.search.asked.is_some_and(|at| now.since(at) < interval);
-            peer.incarnation != 0 && peer.mode != Mode::Left && silent && !asked && peer.search.misses < SEARCH_MISSES
-        };
-        let servers: Vec<ServerId> = self.others().filter(|server| due(self.peer(*server))).collect();
-        for server in &servers {
-            self.peers[server.index()].search.asked = Some(now);
-        }
-        servers
-    }
-
-    /// A look ended. One that was begun before the server was heard again says nothing.
-    pub fn searched(&mut self, now: Time, server: ServerId, sign: Option<String>) {
-        let Some(peer) = self.peers.get_mut(server.index()) else { return };
-        if peer.search.asked.is_none() || peer.search.misses >= SEARCH_MISSES {
-            return;
-        }
-        match sign {
-            Some(words) => {
-                peer.search.misses = 0;
-                peer.search.sign = Some((now, words));
-            }
-            None => peer.search.misses += 1,
-        }
-    }
-
-    /// What shows that a server lives whose heartbeats are silent (decision 9 of the protocol); None: nothing does.
-    pub fn sign_of_life(&self, now: Time, server: ServerId) -> Option<&str> {
-        let search = &self.peer(server).search;
-        let fresh = self.timing.interval * SIGN_INTERVALS;
-        let (at, words) = search.sign.as_ref().filter(|_| search.misses < SEARCH_MISSES)?;
-        (now.since(*at) < fresh).then_some(words)
     }
 
     /// A datagram that did not open claims to come from this server. While no frame of it was ever opened here, that is a
@@ -521,97 +455,6 @@ impl Contact {
             }
             peer.paths.iter_mut().for_each(|path| path.stood_still(gap));
         }
-    }
-
-    /// Rule R0 for one server, leaving the verdict aside: proven gone, or acknowledged within `limit`.
-    fn is_covered_by_contact(&self, now: Time, server: ServerId, limit: Duration) -> bool {
-        self.is_left(server) || self.peer(server).acknowledged_until(limit, None).is_some_and(|until| now < until)
-    }
-
-    /// Does the verdict cover this server, silent for this long? A server that I still hear and that does not acknowledge me
-    /// knows that it lives, so its side may act.
-    fn is_covered_by_verdict(&self, now: Time, server: ServerId, silence: Duration, partition: &Partition) -> bool {
-        let peer = self.peer(server);
-        let silent = peer.news.is_none_or(|at| now.since(at) >= silence);
-        silent && partition.covers(now, peer.news.unwrap_or(self.start))
-    }
-
-    /// Rule R0: may this server start something now?
-    pub fn right(&self, now: Time, partition: &Partition) -> Result<(), NoRight> {
-        self.uncovered(now, self.timing.right_timeout, self.timing.right_timeout, partition)
-    }
-
-    /// Silence from which a verdict covers what is held. It must come before the last acknowledgement is too old: that one is
-    /// older than the last frame by its lag, and by a whole such silence when the server was paused for almost as long, spoke
-    /// once and died.
-    fn keep_silence(&self) -> Duration {
-        let (timing, interval) = (&self.timing, self.timing.interval);
-        let limit = timing.right_timeout + timing.arbiter;
-        let half = limit.saturating_sub(interval * LAG_INTERVALS) / 2;
-        half.max(interval * 2).min(timing.right_timeout)
-    }
-
-    /// Must this server give up what it holds? Later than the loss of [`Contact::right`] by the arbiter's bound Q, and not
-    /// before T_x + Q of its life.
-    pub fn must_yield(&self, now: Time, partition: &Partition) -> Result<(), NoRight> {
-        for server in self.others() {
-            let peer = self.peer(server);
-            let acked = peer.acked.unwrap_or(self.start);
-            let until = peer.acknowledged_until(self.timing.right_timeout, Some(self.start)).unwrap_or(self.start);
-            let returns = peer.returned.is_some_and(|back| {
-                let spoke = peer.news.map_or(Duration::ZERO, |news| news.since(back.at));
-                let returning = self.timing.interval * RETURN_INTERVALS;
-                let patience = if back.acquainted { returning } else { returning.max(self.timing.right_timeout) };
-                spoke < patience && partition.keeps(now, back.silent_since)
-            });
-            let silent = peer.news.is_none_or(|at| now.since(at) >= self.keep_silence());
-            let kept = silent && partition.keeps(now, peer.news.unwrap_or(self.start));
-            if !(self.is_left(server) || now < until + self.timing.arbiter || kept || returns) {
-                return Err(NoRight { server, age: now.since(acked) });
-            }
-        }
-        Ok(())
-    }
-
-    /// May the watchdog be fed (K of the safety sum)? A verdict covers a silence from K on, so that a survivor goes on
-    /// feeding.
-    pub fn may_feed(&self, now: Time, partition: &Partition) -> bool {
-        let limit = self.timing.watchdog_hold;
-        self.uncovered(now, limit, limit.min(self.timing.right_timeout), partition).is_ok()
-    }
-
-    /// The first server that neither acknowledged within `limit` nor is covered by a verdict after `silence`.
-    fn uncovered(&self, now: Time, limit: Duration, silence: Duration, partition: &Partition) -> Result<(), NoRight> {
-        for server in self.others() {
-            if self.is_covered_by_contact(now, server, limit) || self.is_covered_by_verdict(now, server, silence, partition) {
-                continue;
-            }
-            let acked = self.peer(server).acked.unwrap_or(self.start);
-            return Err(NoRight { server, age: now.since(acked) });
-        }
-        Ok(())
-    }
-
-    /// Must the partition question be asked (rule R2): is anybody unacknowledged for two intervals and not proven gone?
-    pub fn is_doubtful(&self, now: Time) -> bool {
-        let limit = self.timing.interval * 2;
-        let recent = |server: ServerId| self.peer(server).acked.is_some_and(|at| now.since(at) < limit);
-        self.others().any(|server| !self.is_left(server) && !recent(server))
-    }
-
-    /// The next instant at which silence alone changes something, after `now`.
-    pub fn next_expiry(&self, now: Time) -> Option<Time> {
-        let timing = &self.timing;
-        self.others()
-            .filter(|server| !self.is_left(*server))
-            .flat_map(|server| {
-                let peer = self.peer(server);
-                let acked = peer.acked.unwrap_or(self.start);
-                let until = peer.acknowledged_until(timing.right_timeout, Some(self.start)).unwrap_or(acked);
-                [peer.sign + peer.timeout(timing.timeout), until, until + timing.arbiter, acked + timing.interval * 2]
-            })
-            .filter(|at| *at > now)
-            .min()
     }
 
     /// When the next path counts as silent, if nothing comes on it.

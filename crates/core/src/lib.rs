@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod command;
 pub mod contact;
 mod declared_off;
+mod depends;
 mod elsewhere;
 pub mod event;
 mod failing;

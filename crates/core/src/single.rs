@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::action::{Action, Alert, SingleStep};
 use crate::cluster::Cluster;
 use crate::command::refused;
+use crate::depends::{needed_by, with_dependents};
 use crate::ids::{GroupId, ResourceId};
-use crate::local::{needed_by, with_dependents};
 use crate::message::{Answer, Phase, ResourceState};
 use crate::time::Time;
 

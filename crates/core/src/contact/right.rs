@@ -1,0 +1,118 @@
+//! The right to act, to keep and to feed the watchdog (rules R0 and R2): from acknowledgements, proofs and verdicts alone.
+
+use std::time::Duration;
+
+use crate::contact::Contact;
+use crate::ids::ServerId;
+use crate::partition::Partition;
+use crate::time::Time;
+
+/// Intervals for which a server that was silent may speak without acknowledging what was sent meanwhile, while the verdict
+/// goes on to cover it: its first frames after a pause acknowledge only what it had read before, and it may die over them.
+const RETURN_INTERVALS: u32 = 3;
+
+/// Intervals that the newest acknowledgement may be older than the frame that brought it: mine waited for the other's beat,
+/// one of them was lost, and silence is looked at once in an interval.
+const LAG_INTERVALS: u32 = 3;
+
+/// Why the right is not held.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NoRight {
+    /// The server that is not covered.
+    pub server: ServerId,
+    /// Age of its last acknowledgement.
+    pub age: Duration,
+}
+
+impl Contact {
+    /// Rule R0 for one server, leaving the verdict aside: proven gone, or acknowledged within `limit`.
+    fn is_covered_by_contact(&self, now: Time, server: ServerId, limit: Duration) -> bool {
+        self.is_left(server) || self.peer(server).acknowledged_until(limit, None).is_some_and(|until| now < until)
+    }
+
+    /// Does the verdict cover this server, silent for this long? A server that I still hear and that does not acknowledge me
+    /// knows that it lives, so its side may act.
+    fn is_covered_by_verdict(&self, now: Time, server: ServerId, silence: Duration, partition: &Partition) -> bool {
+        let peer = self.peer(server);
+        let silent = peer.news.is_none_or(|at| now.since(at) >= silence);
+        silent && partition.covers(now, peer.news.unwrap_or(self.start))
+    }
+
+    /// Rule R0: may this server start something now?
+    pub fn right(&self, now: Time, partition: &Partition) -> Result<(), NoRight> {
+        self.uncovered(now, self.timing.right_timeout, self.timing.right_timeout, partition)
+    }
+
+    /// Silence from which a verdict covers what is held. It must come before the last acknowledgement is too old: that one is
+    /// older than the last frame by its lag, and by a whole such silence when the server was paused for almost as long, spoke
+    /// once and died.
+    pub(super) fn keep_silence(&self) -> Duration {
+        let (timing, interval) = (&self.timing, self.timing.interval);
+        let limit = timing.right_timeout + timing.arbiter;
+        let half = limit.saturating_sub(interval * LAG_INTERVALS) / 2;
+        half.max(interval * 2).min(timing.right_timeout)
+    }
+
+    /// Must this server give up what it holds? Later than the loss of [`Contact::right`] by the arbiter's bound Q, and not
+    /// before T_x + Q of its life.
+    pub fn must_yield(&self, now: Time, partition: &Partition) -> Result<(), NoRight> {
+        for server in self.others() {
+            let peer = self.peer(server);
+            let acked = peer.acked.unwrap_or(self.start);
+            let until = peer.acknowledged_until(self.timing.right_timeout, Some(self.start)).unwrap_or(self.start);
+            let returns = peer.returned.is_some_and(|back| {
+                let spoke = peer.news.map_or(Duration::ZERO, |news| news.since(back.at));
+                let returning = self.timing.interval * RETURN_INTERVALS;
+                let patience = if back.acquainted { returning } else { returning.max(self.timing.right_timeout) };
+                spoke < patience && partition.keeps(now, back.silent_since)
+            });
+            let silent = peer.news.is_none_or(|at| now.since(at) >= self.keep_silence());
+            let kept = silent && partition.keeps(now, peer.news.unwrap_or(self.start));
+            if !(self.is_left(server) || now < until + self.timing.arbiter || kept || returns) {
+                return Err(NoRight { server, age: now.since(acked) });
+            }
+        }
+        Ok(())
+    }
+
+    /// May the watchdog be fed (K of the safety sum)? A verdict covers a silence from K on, so that a survivor goes on
+    /// feeding.
+    pub fn may_feed(&self, now: Time, partition: &Partition) -> bool {
+        let limit = self.timing.watchdog_hold;
+        self.uncovered(now, limit, limit.min(self.timing.right_timeout), partition).is_ok()
+    }
+
+    /// The first server that neither acknowledged within `limit` nor is covered by a verdict after `silence`.
+    fn uncovered(&self, now: Time, limit: Duration, silence: Duration, partition: &Partition) -> Result<(), NoRight> {
+        for server in self.others() {
+            if self.is_covered_by_contact(now, server, limit) || self.is_covered_by_verdict(now, server, silence, partition) {
+                continue;
+            }
+            let acked = self.peer(server).acked.unwrap_or(self.start);
+            return Err(NoRight { server, age: now.since(acked) });
+        }
+        Ok(())
+    }
+
+    /// Must the partition question be asked (rule R2): is anybody unacknowledged for two intervals and not proven gone?
+    pub fn is_doubtful(&self, now: Time) -> bool {
+        let limit = self.timing.interval * 2;
+        let recent = |server: ServerId| self.peer(server).acked.is_some_and(|at| now.since(at) < limit);
+        self.others().any(|server| !self.is_left(server) && !recent(server))
+    }
+
+    /// The next instant at which silence alone changes something, after `now`.
+    pub fn next_expiry(&self, now: Time) -> Option<Time> {
+        let timing = &self.timing;
+        self.others()
+            .filter(|server| !self.is_left(*server))
+            .flat_map(|server| {
+                let peer = self.peer(server);
+                let acked = peer.acked.unwrap_or(self.start);
+                let until = peer.acknowledged_until(timing.right_timeout, Some(self.start)).unwrap_or(acked);
+                [peer.sign + peer.timeout(timing.timeout), until, until + timing.arbiter, acked + timing.interval * 2]
+            })
+            .filter(|at| *at > now)
+            .min()
+    }
+}
