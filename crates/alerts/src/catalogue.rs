@@ -62,11 +62,12 @@ macro_rules! catalogue {
 }
 
 mod groups;
+mod restarts;
 
 impl Alert {
     /// One of each, its fields named after themselves: for the manual and the catalogue's own tests.
     pub fn examples() -> Vec<Alert> {
-        [Alert::examples_of_all(), Alert::examples_of_groups()].concat()
+        [Alert::examples_of_all(), Alert::examples_of_groups(), Alert::examples_of_restarts()].concat()
     }
 }
 

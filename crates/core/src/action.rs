@@ -7,6 +7,7 @@ use crate::message::{Answer, Factor, Frame, Letter, Origin};
 use crate::plan::{AfterStop, FinalAction};
 use crate::recovery::{MonitorOrder, Step};
 use crate::relocating::Relocation;
+use crate::restarting::Restarted;
 
 /// Something to be done.
 #[derive(Debug, Clone)]
@@ -255,6 +256,12 @@ pub enum Alert {
     RecoveryWithheld { monitor: MonitorId },
     /// A step of the recovery ladder.
     Recovery { monitor: MonitorId, rung: Step, step: String },
+    /// A monitor's recovery deactivates something here and activates it again.
+    RestartBegins { what: Restarted },
+    /// It is active again.
+    RestartEnded { what: Restarted },
+    /// It is not.
+    RestartFailed { what: Restarted, reason: String },
     /// An operator's order for one monitor of this server, or for all of them.
     MonitorOrdered { monitor: Option<MonitorId>, order: MonitorOrder },
     /// It cannot be carried out.

@@ -20,6 +20,7 @@ use crate::partition::Partition;
 use crate::plan::{AfterStop, Plan};
 use crate::ratio::Extending;
 use crate::recovery::Monitors;
+use crate::restarting::Restarted;
 use crate::single::Single;
 use crate::telling::SyncWait;
 use crate::time::Time;
@@ -84,6 +85,8 @@ pub struct Cluster {
     pub(crate) clear_since: Option<Time>,
     pub(crate) causes: Vec<Vec<(Time, String)>>,
     pub(crate) phases: Vec<Phase>,
+    /// What is being reactivated of each group here.
+    pub(crate) restarts: Vec<Option<Restarted>>,
     pub(crate) suspended_told: bool,
     pub(crate) sync_wait: SyncWait,
     /// Since when a server is alive and no LAN reaches it, and whether that was told.
@@ -133,6 +136,7 @@ impl Cluster {
             exited: false,
             clear_since: None,
             causes: vec![Vec::new(); plan.groups.len()],
+            restarts: vec![None; plan.groups.len()],
             phases: vec![Phase::Possible; plan.groups.len()],
             suspended_told: false,
             sync_wait: SyncWait::Untold,
@@ -444,6 +448,11 @@ impl Cluster {
     /// What becomes of this server when its service has stopped; nothing while it does not stop.
     pub fn after_stop(&self) -> AfterStop {
         self.leaving.as_ref().map_or(AfterStop::Nothing, |leaving| leaving.then)
+    }
+
+    /// Does this server stop with all others?
+    pub fn stops_with_all(&self) -> bool {
+        self.document.stopping.is_some()
     }
 
     /// Name of the group that a resource belongs to, for the shell's messages.

@@ -7,6 +7,7 @@ use crate::finals::final_words;
 use crate::ids::{GroupId, MonitorId, ResourceId};
 use crate::message::{Answer, Command, Factor, Phase, WantedAway};
 use crate::recovery::{MonitorOrder, Step, targets};
+use crate::restarting::Restarted;
 use crate::time::Time;
 
 impl Cluster {
@@ -129,14 +130,15 @@ impl Cluster {
     }
 
     fn reactivate(&mut self, id: MonitorId, here: &[(GroupId, Phase)]) {
-        let mut out = std::mem::take(&mut self.out);
         for (group, _) in here {
             let resources = self.recovery_resources(id, *group);
-            let whole = !matches!(self.plan.monitor(id).recovery, crate::plan::RecoveryTarget::Resource(_));
-            let factor = if whole { Factor::GroupRestart } else { Factor::ResourceRestart };
-            self.executor.reactivate(&self.plan, *group, &resources, factor, &mut out);
+            let (what, factor) = match self.plan.monitor(id).recovery {
+                crate::plan::RecoveryTarget::Resource(resource) => (Restarted::Resource(resource), Factor::ResourceRestart),
+                _ => (Restarted::Group(*group), Factor::GroupRestart),
+            };
+            self.restart_begins(*group, what);
+            self.executor.reactivate(&self.plan, *group, &resources, factor, &mut self.out);
         }
-        self.out = out;
     }
 
     pub(crate) fn sync_monitors(&mut self) {

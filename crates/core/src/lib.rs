@@ -34,6 +34,7 @@ pub mod plan;
 pub mod ratio;
 pub mod recovery;
 pub mod relocating;
+pub mod restarting;
 pub mod single;
 pub mod status;
 mod suspending;

@@ -91,6 +91,7 @@ impl Cluster {
             if before == phase {
                 continue;
             }
+            self.restart_turns(group, phase);
             let alert = match phase {
                 Phase::Starting if before == Phase::Off => Alert::GroupStarting { group },
                 Phase::On => Alert::GroupOnline { group },

@@ -9,6 +9,7 @@ use clp_core::event::{Event, Failure};
 use clp_core::ids::{GroupId, MonitorId, ServerId};
 use clp_core::message::{Answer, Command, Phase};
 use clp_core::plan::{AfterStop, GroupPlan, MonitorPlan, Plan, RecoveryTarget, Timing};
+use clp_core::restarting::Restarted;
 use clp_core::time::Time;
 
 mod ground;
@@ -37,6 +38,9 @@ struct World {
     /// The server on which an activation fails, and the one on which a deactivation does.
     no_start: Option<usize>,
     no_stop: Option<usize>,
+    /// Work that was begun while it is slow ends when the world lets it.
+    slow: bool,
+    unfinished: Vec<(usize, Event)>,
     told: Vec<(usize, Alert)>,
     on_its_way: Vec<(usize, Event)>,
     answers: Vec<Answer>,
@@ -51,6 +55,8 @@ impl World {
             lan: true,
             no_start: None,
             no_stop: None,
+            slow: false,
+            unfinished: vec![],
             told: vec![],
             on_its_way: vec![],
             answers: vec![],
@@ -97,7 +103,11 @@ impl World {
                         Work::Verify => None,
                     };
                     let result = if broken == Some(server) { Err("broken".into()) } else { Ok(()) };
-                    self.give(server, Event::ResourceDone { op, resource, result });
+                    let done = Event::ResourceDone { op, resource, result };
+                    match self.slow {
+                        true => self.unfinished.push((server, done)),
+                        false => self.give(server, done),
+                    }
                 }
                 Action::AskPartition { ask } => self.give(server, Event::Verdict { ask, yes: true, reason: "yes".into() }),
                 Action::Search { server: lost } => self.give(server, Event::Searched { server: lost, sign: None }),
@@ -125,6 +135,14 @@ impl World {
                     self.give(server, Event::Deadline);
                 }
             }
+        }
+    }
+
+    /// Lets slow work end.
+    fn finish(&mut self) {
+        self.slow = false;
+        for (server, done) in std::mem::take(&mut self.unfinished) {
+            self.give(server, done);
         }
     }
 
@@ -238,6 +256,43 @@ fn a_failover_that_fails_where_it_ends_has_failed_once() {
     world.servers[0] = None;
     world.run(ms(6000));
     assert_eq!(world.ways(), ["1: Failover to 1 begins", "1: Failover failed"]);
+}
+
+#[test]
+fn a_restart_is_told_from_begin_to_its_end_or_failure_or_not_at_all_when_a_stop_cuts_it_short() {
+    let resource = clp_core::ids::ResourceId(0);
+    let targets = [
+        (RecoveryTarget::Group(GROUP), Restarted::Group(GROUP)),
+        (RecoveryTarget::Resource(resource), Restarted::Resource(resource)),
+    ];
+    for (target, what) in targets {
+        let restarted = |no_start, no_stop, stopped: bool| {
+            let mut world = World::with(&[]);
+            world.plan.monitors[0] = MonitorPlan { restart_max: 1, ..ground::monitor("genw1", target.clone()) };
+            (0..2).for_each(|server| world.boot(server));
+            world.run(ms(5000));
+            world.told.clear();
+            (world.no_start, world.no_stop, world.slow) = (no_start, no_stop, stopped);
+            world.give(0, Event::MonitorResult { monitor: MonitorId(0), failure: Some(Failure::error("no answer")) });
+            if stopped {
+                world.operator(0, Command::GroupStop { group: Some(GROUP), server: None });
+                world.finish();
+            }
+            world.run(ms(4000));
+            let of = |alert: &Alert| match alert {
+                Alert::RestartBegins { what: of } => (*of == what).then_some("begins"),
+                Alert::RestartEnded { what: of } => (*of == what).then_some("ended"),
+                Alert::RestartFailed { what: of, reason } => (*of == what && !reason.is_empty()).then_some("failed"),
+                _ => None,
+            };
+            let told: Vec<&str> = world.told.iter().filter(|(by, _)| *by == 0).filter_map(|(_, alert)| of(alert)).collect();
+            told.join(" ")
+        };
+        assert_eq!(restarted(None, None, false), "begins ended", "{what:?}");
+        assert_eq!(restarted(Some(0), None, false), "begins failed", "{what:?}");
+        assert_eq!(restarted(None, Some(0), false), "begins failed", "{what:?}");
+        assert_eq!(restarted(None, None, true), "begins", "{what:?}");
+    }
 }
 
 #[test]

@@ -176,6 +176,40 @@ fn what_operators_do_and_what_happens_to_servers_is_recorded() {
 }
 
 #[test]
+fn restarts_checks_of_file_systems_and_the_ends_of_servers_are_recorded() {
+    let monitor = |name: &str, relation: &str| {
+        let polling = "<polling><interval>1</interval><timeout>2</timeout></polling>";
+        let ladder = "<emergency><threshold><restart>1</restart><fo>0</fo></threshold><action>1</action></emergency>";
+        format!("<genw name=\"{name}\">\n{polling}\n<relation>{relation}</relation>\n{ladder}\n</genw>")
+    };
+    let conf = Conf::sample()
+        .with("<fs>ext3</fs>", "<fs>ext3</fs>\n<fsck><timing>1</timing></fsck>")
+        .with_monitor(&monitor("genw1", "<type>grp</type><name>failover1</name>"))
+        .with_monitor(&monitor("genw2", "<type>rsc</type><name>exec1</name>"));
+    let script = "#! /bin/sh\nexit 0\n";
+    let conf = conf.with_monitor_script("genw1", "genw.sh", script).with_monitor_script("genw2", "genw.sh", script);
+    let Some(cluster) = Cluster::up(conf) else { return };
+    let fails = |monitor: &'static str| drop(cluster.run("server1", &["clpmonctrl", "-e", "-m", monitor]));
+    let raised = |what: &str, happens: &dyn Fn(), raised: Raised| occasion(&cluster, what, happens, raised);
+    raised("restart of a resource", &|| fails("genw2"), &[("server1", "rc", 80), ("server1", "rc", 81)]);
+    assert_eq!(last(&cluster, "server1", "rc", 81), "resource exec1 restart done");
+    assert_eq!(count(&cluster, "server1", "rc", 70) + count(&cluster, "server1", "disk", 11), 1, "the disk was left alone");
+    raised(
+        "restart of a group",
+        &|| fails("genw1"),
+        &[("server1", "rc", 70), ("server1", "disk", 10), ("server1", "disk", 11), ("server1", "rc", 71)],
+    );
+    assert_eq!(last(&cluster, "server1", "disk", 11), "fsck.ext3 of /dev/sdb2 fine");
+    raised("shutdown of one", &|| drop(cluster.run("server1", &["clpdown", "-h", "server2"])), &[("server2", "rc", 91)]);
+    cluster.until("it is off", || cluster.is_off("server2"));
+    assert_eq!(count(&cluster, "server2", "rc", 90), 0, "the cluster goes on");
+    cluster.power_on("server2").unwrap();
+    cluster.settle();
+    let all = || drop(cluster.exec("server1", &["clpstdn"]).unwrap());
+    raised("shutdown of all", &all, &[("server1", "rc", 90), ("server2", "rc", 90)]);
+}
+
+#[test]
 fn a_server_that_no_lan_reaches_and_one_that_dies_are_recorded() {
     // No link monitor acts first.
     let conf = Conf::sample().with("<object>eth0</object>", "<object>lo</object>");

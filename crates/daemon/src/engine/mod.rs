@@ -32,12 +32,14 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
+use clp_alerts::Alert;
 use clp_config::MonitorKind;
-use clp_core::action::{Action, Work};
+use clp_core::action::{Action, Alert as Fact, Work};
 use clp_core::cluster::{Cluster, Identity};
 use clp_core::event::Event;
 use clp_core::ids::{GroupId, ServerId};
 use clp_core::message::{Answer, ResourceState};
+use clp_core::plan::AfterStop;
 use clp_core::time::Time;
 use clp_drivers::heartbeats::Received;
 use clp_protocol::control::{Reply, Request};
@@ -69,7 +71,7 @@ pub enum Input {
     /// The parent is gone.
     ParentGone,
     /// An alert of a thread that knows no more than it says.
-    Say(clp_alerts::Alert),
+    Say(Alert),
     /// A periodic look at the partition resolution's targets ended: per resource, reachable or not, with words.
     PartitionSeen(Vec<Option<(bool, String)>>),
 }
@@ -152,10 +154,10 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
     for resource in &loaded.configuration.resources {
         if let Err(cause) = setup::context(&loaded, me.index(), resource).make_room() {
             let what = format!("that resource {} may be active here", resource.name);
-            record.say(&clp_alerts::Alert::state_not_kept(&what, &cause.to_string()));
+            record.say(&Alert::state_not_kept(&what, &cause.to_string()));
         }
     }
-    record.say(&clp_alerts::Alert::daemon_started());
+    record.say(&Alert::daemon_started());
     let feed = feed::Feed::start(&root, &loaded.configuration);
     let work = work::Workers::start(loaded.clone(), me, inputs.clone());
     let asker = asker::Asker::start(&loaded.configuration, me, &plan.timing, inputs.clone());
@@ -249,7 +251,7 @@ impl Engine {
     /// Work on resources needs files: a limit that somebody lowered would make it fail here.
     fn keep_files(&mut self) {
         if let Some(limit) = setup::files_lifted() {
-            self.record.say(&clp_alerts::Alert::files_short("clusterpro engine", &limit));
+            self.record.say(&Alert::files_short("clusterpro engine", &limit));
         }
     }
 
@@ -287,7 +289,7 @@ impl Engine {
 
     /// The parent died: nobody would act if this engine died too, so everything is given up while it still can.
     fn parent_gone(&mut self) -> u8 {
-        self.record.say(&clp_alerts::Alert::process_died("clusterpro", "the engine's standard input closed"));
+        self.record.say(&Alert::process_died("clusterpro", "the engine's standard input closed"));
         // What failed is in the log by now, and what follows is the same.
         let _ = setup::give_up(&self.loaded);
         let then = setup::process_failure_action(&self.loaded.configuration);
@@ -305,8 +307,8 @@ impl Engine {
             let Some((up, words)) = seen else { continue };
             let was_up = self.partition_seen.get(index).and_then(Option::as_ref).is_none_or(|(up, _)| *up);
             match (was_up, *up) {
-                (true, false) => self.record.say(&clp_alerts::Alert::partition_down(&partition.name, &server.name, words)),
-                (false, true) => self.record.say(&clp_alerts::Alert::partition_up(&partition.name, &server.name)),
+                (true, false) => self.record.say(&Alert::partition_down(&partition.name, &server.name, words)),
+                (false, true) => self.record.say(&Alert::partition_up(&partition.name, &server.name)),
                 _ => {}
             }
         }
@@ -318,8 +320,8 @@ impl Engine {
         let work = self.work.ended(*op);
         let name = &self.loaded.configuration.resources[resource.index()].name;
         match (work, result) {
-            (Some(Work::Activate { .. }), Ok(())) => self.record.say(&clp_alerts::Alert::activation_done(name)),
-            (Some(Work::Deactivate { .. }), Ok(())) => self.record.say(&clp_alerts::Alert::deactivation_done(name)),
+            (Some(Work::Activate { .. }), Ok(())) => self.record.say(&Alert::activation_done(name)),
+            (Some(Work::Deactivate { .. }), Ok(())) => self.record.say(&Alert::deactivation_done(name)),
             _ => {}
         }
     }
@@ -329,7 +331,7 @@ impl Engine {
         let configuration = &self.loaded.configuration;
         for (path, reason) in self.unusable.news(self.net.states()) {
             let server = &configuration.servers[self.net.me().index()].name;
-            self.record.say(&clp_alerts::Alert::path_unusable(&configuration.heartbeats[path].name, server, &reason));
+            self.record.say(&Alert::path_unusable(&configuration.heartbeats[path].name, server, &reason));
         }
     }
 
@@ -367,8 +369,8 @@ impl Engine {
                 let group = self.cluster.group_of(resource);
                 let name = &self.loaded.configuration.resources[resource.index()].name;
                 match work {
-                    Work::Activate { .. } => self.record.say(&clp_alerts::Alert::activation_begins(name)),
-                    Work::Deactivate { .. } => self.record.say(&clp_alerts::Alert::deactivation_begins(name)),
+                    Work::Activate { .. } => self.record.say(&Alert::activation_begins(name)),
+                    Work::Deactivate { .. } => self.record.say(&Alert::deactivation_begins(name)),
                     Work::Verify | Work::Detach => {}
                 }
                 let around = work::Around { disk_ok: self.disk_is_usable(group), after_stop: self.cluster.after_stop() };
@@ -387,17 +389,13 @@ impl Engine {
                     self.feed.veto(false);
                 }
                 let pid = self.work.pid_of(&config.common.target);
-                self.record.say(&if run {
-                    clp_alerts::Alert::monitor_begins(&config.name)
-                } else {
-                    clp_alerts::Alert::monitor_ends(&config.name)
-                });
+                self.record.say(&if run { Alert::monitor_begins(&config.name) } else { Alert::monitor_ends(&config.name) });
                 let waited = matches!(&config.kind, MonitorKind::Genw(genw) if genw.stop_wait);
                 self.watch.tell(crate::ipc::Watch { monitor: config.name.clone(), run, pid }, waited);
             }
             Action::Remember { suspended } => {
                 if let Err(reason) = setup::remember_suspended(&self.loaded.root, suspended) {
-                    self.record.say(&clp_alerts::Alert::state_not_kept("whether the cluster is suspended", &reason));
+                    self.record.say(&Alert::state_not_kept("whether the cluster is suspended", &reason));
                 }
             }
             Action::KeepRatio { ratio } => self.keeper.keep(ratio),
@@ -407,7 +405,7 @@ impl Engine {
             Action::RememberReboots { count } => self.remember_reboots(count),
             Action::EndServer { how, blame } => return Some(self.end_server(how, blame)),
             Action::Alert(alert) => {
-                if let clp_core::action::Alert::MonitorOrdered { monitor, order } = alert {
+                if let Fact::MonitorOrdered { monitor, order } = alert {
                     self.keep_order(monitor, order);
                 }
                 self.record.alert(alert, self.cluster.plan());
@@ -419,6 +417,9 @@ impl Engine {
                 if !clean {
                     // Something may still be active: what follows must not wait.
                     self.watch.wait_no_more();
+                } else if then == AfterStop::Shutdown {
+                    let with_all = self.cluster.stops_with_all();
+                    self.record.say(&if with_all { Alert::all_shut_down() } else { Alert::server_shut_down() });
                 }
                 return Some(exit::code(then));
             }
@@ -448,7 +449,7 @@ impl Engine {
         for (id, answer) in std::mem::take(&mut self.held) {
             self.answer(id, answer);
         }
-        self.record.say(&clp_alerts::Alert::daemon_stopped(""));
+        self.record.say(&Alert::daemon_stopped(""));
         for (_, waiting) in std::mem::take(&mut self.waiting) {
             let _ = waiting.reply.send(requests::stopped());
         }

@@ -9,6 +9,7 @@ use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
 use clp_core::plan::{AfterStop, FinalAction, Plan, RecoveryTarget};
 use clp_core::recovery::{MonitorOrder, Step};
 use clp_core::relocating::Relocation;
+use clp_core::restarting::Restarted;
 
 use super::asked;
 
@@ -114,6 +115,12 @@ pub fn alerts(fact: &Fact, plan: &Plan, heartbeats: &[String], me: &str) -> Vec<
         }
         Fact::RecoveryWithheld { monitor: m } => Alert::recovery_withheld(monitor(*m)),
         Fact::Recovery { monitor: m, rung, step } => return recovery(*m, rung, step, plan, me).into_iter().collect(),
+        Fact::RestartBegins { what: Restarted::Group(g) } => Alert::group_restart(group(*g)),
+        Fact::RestartBegins { what: Restarted::Resource(r) } => Alert::resource_restart(resource(*r)),
+        Fact::RestartEnded { what: Restarted::Group(g) } => Alert::group_restarted(group(*g)),
+        Fact::RestartEnded { what: Restarted::Resource(r) } => Alert::resource_restarted(resource(*r)),
+        Fact::RestartFailed { what: Restarted::Group(g), reason } => Alert::group_restart_failed(group(*g), reason),
+        Fact::RestartFailed { what: Restarted::Resource(r), reason } => Alert::resource_restart_failed(resource(*r), reason),
         Fact::SingleResource { resource: r, step } => single(resource(*r), step, me),
         Fact::DeclaredOff { server: s } => Alert::declared_off(server(*s)),
         Fact::TimeoutRatio { ratio: 1, .. } => Alert::ratio_ended(),

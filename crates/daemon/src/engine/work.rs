@@ -11,7 +11,7 @@ use clp_core::event::{Event, WorkError};
 use clp_core::ids::{ResourceId, ServerId};
 use clp_core::message::{Factor, Origin};
 use clp_core::plan::{AfterStop, Plan};
-use clp_drivers::resources::{Cause, Context, LastAction, Outcome, ResourceDriver, ResourceError, Status, driver};
+use clp_drivers::resources::{Cause, Context, LastAction, Note, Notes, Outcome, ResourceDriver, ResourceError, Status, driver};
 
 use super::Input;
 use crate::setup::{self, Loaded};
@@ -75,8 +75,12 @@ impl Workers {
             for order in queue {
                 let inputs = inputs.clone();
                 match order {
-                    Order::Job(job) => {
+                    Order::Job(mut job) => {
                         let (drivers, busy) = (drivers.clone(), busy.clone());
+                        let told = inputs.clone();
+                        job.context.notes = Notes::to(move |note| {
+                            let _ = told.send(Input::Say(noted(&note)));
+                        });
                         std::thread::spawn(move || {
                             let (driver, busy) = (drivers[job.resource.index()].as_ref(), &busy[job.resource.index()]);
                             let mut told = busy.lock().unwrap_or_else(PoisonError::into_inner);
@@ -254,6 +258,18 @@ fn verify(driver: &dyn ResourceDriver, job: &Job) -> (Result<(), ResourceError>,
             )
         }
         Err(error) => (Err(error), None),
+    }
+}
+
+/// What a driver tells, as operators read it.
+fn noted(note: &Note) -> Alert {
+    match note {
+        Note::CheckBegins { program, device } => Alert::disk_check_begins(program, device),
+        Note::CheckDone { program, device } => Alert::disk_check_done(program, device),
+        Note::CheckFailed { program, device, code } => Alert::disk_check_failed(program, device, &code.to_string()),
+        Note::CheckSlow { program, device, limit } => {
+            Alert::disk_check_slow(program, device, &format!("after {} s", limit.as_secs()))
+        }
     }
 }
 

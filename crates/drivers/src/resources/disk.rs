@@ -4,7 +4,7 @@
 
 mod detach;
 
-use super::{Context, Outcome, ResourceDriver, ResourceError, Status, Told, code};
+use super::{Context, Note, Outcome, ResourceDriver, ResourceError, Status, Told, code};
 use clp_config::schema::resources::disk::Disk;
 use clp_sys::direct_io::{Access, DirectFile};
 use clp_sys::process::{self, Program};
@@ -114,26 +114,30 @@ impl DiskDriver {
         mount::at_point(&self.point()).is_some_and(|mounted| number.as_ref() == Some(&mounted.device) && mounted.is_writable())
     }
 
-    fn check(&self) -> Result<(), ResourceError> {
+    fn check(&self, context: &Context) -> Result<(), ResourceError> {
         let parameters = &self.parameters;
-        let device = self.device().to_string_lossy().into_owned();
-        let mut argv = vec![];
-        let program = format!("fsck.{}", parameters.fs);
         if parameters.fs == "xfs" {
             // fsck.xfs does nothing by design; mounting replays the log.
             return Ok(());
         }
-        argv.push(program.as_str());
-        argv.extend(parameters.fsck_option.split_whitespace());
-        argv.push(&device);
-        match self.run(&argv, parameters.fsck_timeout) {
-            process::Outcome::Exited { code, .. } if code <= FSCK_CORRECTED => Ok(()),
-            other => Err(ResourceError::new(
-                format!("file system check of {device}: {}", other.words()),
-                format!("check it by hand: fsck.{} {device}", parameters.fs),
-            )
-            .coded(code::of(&other))),
-        }
+        let device = self.device().to_string_lossy().into_owned();
+        let program = format!("fsck.{}", parameters.fs);
+        let argv: Vec<&str> =
+            std::iter::once(program.as_str()).chain(parameters.fsck_option.split_whitespace()).chain([device.as_str()]).collect();
+        context.notes.tell(Note::CheckBegins { program: program.clone(), device: device.clone() });
+        let outcome = self.run(&argv, parameters.fsck_timeout);
+        let code = code::of(&outcome);
+        let is_good = matches!(outcome, process::Outcome::Exited { code, .. } if code <= FSCK_CORRECTED);
+        let error = ResourceError::new(
+            format!("file system check of {device}: {}", outcome.words()),
+            format!("check it by hand: {program} {device}"),
+        );
+        context.notes.tell(match outcome {
+            _ if is_good => Note::CheckDone { program, device },
+            process::Outcome::TimedOut { .. } => Note::CheckSlow { program, device, limit: parameters.fsck_timeout },
+            _ => Note::CheckFailed { program, device, code },
+        });
+        if is_good { Ok(()) } else { Err(error.coded(code)) }
     }
 
     fn mount_once(&self) -> Result<(), ResourceError> {
@@ -172,7 +176,7 @@ impl DiskDriver {
             _ => false,
         };
         if is_due {
-            self.check()?;
+            self.check(context)?;
         }
         // Kept for later, not needed now: a count that is lost makes the next check later, never wrong.
         let _ = count.parent().map(std::fs::create_dir_all);
@@ -187,7 +191,7 @@ impl DiskDriver {
                     tries += 1;
                     if !checked {
                         checked = true;
-                        self.check()?;
+                        self.check(context)?;
                     }
                 }
             }

@@ -6,6 +6,7 @@
 pub mod disk;
 pub mod exec;
 pub mod fip;
+mod notes;
 pub mod preaction;
 
 use clp_config::{Resource, ResourceKind};
@@ -13,6 +14,8 @@ use clp_sys::paths::Root;
 use std::net::IpAddr;
 use std::time::Duration;
 use thiserror::Error;
+
+pub use notes::{Note, Notes};
 
 /// Bytes of the note that a resource may be active here: a boot id.
 const NOTE_LENGTH: usize = 64;
@@ -44,6 +47,8 @@ pub struct Context {
     pub last_action: LastAction,
     /// Longest time for an emergency; zero: the driver's own limit.
     pub deadline: Duration,
+    /// Who is told of what happens on the way.
+    pub notes: Notes,
 }
 
 impl Context {
