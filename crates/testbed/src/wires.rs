@@ -28,6 +28,9 @@ pub const NET_V6: &str = "fd00:10::";
 const CLIENT: &str = "clientport";
 /// The gateway's port on the bench's own switches.
 const GATEWAY: &str = "gateway";
+/// Servers from which each knows the others' cards from the start: the kernel has one table of neighbours for all namespaces, and
+/// 1024 places in it for those that are asked for (`net.ipv4.neigh.default.gc_thresh3`).
+const CROWD: u32 = 16;
 /// How long a new namespace may take.
 const NAMESPACE_LIMIT: Duration = Duration::from_secs(5);
 
@@ -114,7 +117,7 @@ impl Wires {
         for (at, (bridge, address)) in [("public", "10.0.0.254/24"), ("interconnect", "192.168.0.254/24")].into_iter().enumerate()
         {
             // An address of its own: else it is that of some port and changes when a server loses power.
-            let card = format!("02:00:00:00:ff:{:02x}", bridge.len());
+            let card = card(0xff, bridge);
             if let Some(own) = &own {
                 own[at].plug(GATEWAY, &switch.path(), bridge)?;
                 orders += &format!("link set {bridge} address {card}\n");
@@ -150,8 +153,7 @@ impl Wires {
         for (at, net, interface, bridge) in [(0, Net::Public, "eth0", "public"), (1, Net::Interconnect, "eth1", "interconnect")] {
             let port = port(number, net);
             let is_down = is_down(&cuts, number, net);
-            // The same hardware address at every boot, as a card has: neighbours remember it.
-            let card = format!("02:00:00:00:{number:02x}:{:02x}", bridge.len());
+            let card = card(number, bridge);
             if let Some(own) = &self.own {
                 own[at].plug(&port, &namespace, interface)?;
                 own[at].set_carrier(&port, !is_down);
@@ -168,6 +170,9 @@ impl Wires {
             "addr add 10.0.0.{number}/24 dev eth0\nlink set eth0 up\n\
              addr add 192.168.0.{number}/24 dev eth1\nlink set eth1 up\n"
         );
+        if self.servers > CROWD {
+            inside += &neighbours(self.servers, number);
+        }
         ip_in(&namespace, &inside)?;
         let _ = ip_in(&namespace, &format!("addr add {NET_V6}{number}/64 dev eth0 nodad\n"));
         Ok(())
@@ -399,6 +404,23 @@ fn nets(net: Net) -> &'static [Net] {
         Net::All => &[Net::Public, Net::Interconnect],
         Net::Com => &[],
     }
+}
+
+/// The hardware address of a host's card on a net: the same at every boot, so that neighbours remember it.
+fn card(number: u32, bridge: &str) -> String {
+    format!("02:00:00:00:{number:02x}:{:02x}", bridge.len())
+}
+
+/// Orders by which one of so many servers knows the cards of the others on both nets.
+fn neighbours(servers: u32, own: u32) -> String {
+    let others = (1..=servers).filter(|number| *number != own);
+    others
+        .flat_map(|number| {
+            [("10.0.0", "eth0", "public"), ("192.168.0", "eth1", "interconnect")].map(|(net, interface, bridge)| {
+                format!("neigh replace {net}.{number} lladdr {} dev {interface} nud permanent\n", card(number, bridge))
+            })
+        })
+        .collect()
 }
 
 /// Name of a server's port on a switch; 15 letters at most.
