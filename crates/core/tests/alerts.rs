@@ -268,7 +268,7 @@ fn a_restart_is_told_from_begin_to_its_end_or_failure_or_not_at_all_when_a_stop_
     for (target, what) in targets {
         let restarted = |no_start, no_stop, stopped: bool| {
             let mut world = World::with(&[]);
-            world.plan.monitors[0] = MonitorPlan { restart_max: 1, ..ground::monitor("genw1", target.clone()) };
+            world.plan.monitors[0] = MonitorPlan { restart_max: 1, ..ground::monitor("genw1", target) };
             (0..2).for_each(|server| world.boot(server));
             world.run(ms(5000));
             world.told.clear();
