@@ -86,6 +86,7 @@ impl Peace {
         for server in cluster.servers() {
             assert_eq!(cluster.boots(&server), 1);
             assert!(!cluster.has_logged(&server, "panicked") && !cluster.has_logged(&server, "emergency"), "{server}");
+            assert!(!cluster.has_logged(&server, "worked long without a pause"), "the flood cost {server} its priority");
         }
     }
 }

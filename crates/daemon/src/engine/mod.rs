@@ -50,6 +50,11 @@ use crate::{exit, plan};
 /// Inputs taken in one go before the deadline is looked at again: a flood must not hold up heartbeats.
 const INPUTS_AT_ONCE: usize = 256;
 
+/// How long the loop works without having waited for anything: less than what costs a thread its real-time priority.
+const BURST_MAX: Duration = Duration::from_millis(50);
+/// What it rests then: the kernel counts the run time of a real-time thread anew, and others of this processor get their turn.
+const REST: Duration = Duration::from_millis(5);
+
 /// What wakes the loop.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "a few of them wait at a time; the frequent one, a datagram, is small")]
@@ -215,20 +220,27 @@ impl Engine {
     fn turn(mut self, queue: &Receiver<Input>) -> u8 {
         // What the core already wants at its start.
         let mut ended = self.step(Event::Deadline);
+        let mut waited = now();
         loop {
             if let Some(code) = ended {
                 return self.end(code, queue);
+            }
+            if now().since(waited) > BURST_MAX {
+                std::thread::sleep(REST);
+                waited = now();
             }
             let at = now();
             let wait = self.cluster.next_deadline(at).since(at);
             let first = match queue.try_recv() {
                 Ok(input) => Some(input),
                 Err(_) => {
-                    // A burst of work cost the priority; without it a busy machine would starve this loop, and be reset for it.
+                    // One piece of work was too long; without its priority a busy machine would starve this loop, and be reset for it.
                     if clp_sys::realtime::regain(clp_sys::realtime::HEARTBEAT_PRIORITY) {
                         self.record.note("the engine worked long without a pause, at ordinary priority; it is over".into());
                     }
-                    match queue.recv_timeout(wait) {
+                    let received = queue.recv_timeout(wait);
+                    waited = now();
+                    match received {
                         Ok(input) => Some(input),
                         Err(RecvTimeoutError::Timeout) => None,
                         Err(RecvTimeoutError::Disconnected) => unreachable!("the loop's own senders keep the channel open"),
