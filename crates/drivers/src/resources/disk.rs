@@ -1,4 +1,4 @@
-//! disk: a partition of a shared disk, with a file system or raw. Writable only on its owner, never mounted twice.
+//! disk: a partition of a shared disk, with a file system or raw. Writable only on its owner, never mounted or used twice.
 //!
 //! Inactive means that nothing of here can reach it: an unmount that hangs, or leaves a copy of the mount in another namespace, is none.
 
@@ -238,6 +238,24 @@ impl DiskDriver {
         .coded(rustix::io::Errno::BUSY.raw_os_error())
     }
 
+    /// A raw device belongs to one application: whoever else writes to it, or claims it for itself alone, would destroy its data. One
+    /// who only reads it (a monitor, what looks for labels) does not.
+    fn refuse_used(&self) -> Result<(), ResourceError> {
+        let device = self.device();
+        let writers: Vec<String> = block::writers(&device).iter().map(ToString::to_string).collect();
+        let used = match writers.is_empty() {
+            true => self.wait_released().err(),
+            false => Some(format!("it is open for writing by {}", writers.join(", "))),
+        };
+        used.map_or(Ok(()), |how| {
+            Err(ResourceError::new(
+                format!("{} is already in use: {how}", device.display()),
+                "end what uses it, or give each its own device",
+            )
+            .coded(rustix::io::Errno::BUSY.raw_os_error()))
+        })
+    }
+
     /// Only what belongs to this group's own control groups is ever killed.
     fn kill_own_holders(&self, context: &Context) {
         let holders = mount::holders(&self.point());
@@ -258,6 +276,10 @@ impl ResourceDriver for DiskDriver {
         if self.is_raw() {
             if let Some(mounted) = mount::of_device(&device).first() {
                 return Err(self.mounted_by_hand(&mounted.point));
+            }
+            // Once it is active here its own application uses it.
+            if !context.is_marked() {
+                self.refuse_used()?;
             }
             let before = block::is_read_only(&device).unwrap_or(true);
             DirectFile::open(&device, Access::Read).map_err(|cause| {
