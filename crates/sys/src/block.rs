@@ -14,6 +14,7 @@ use std::time::Duration;
 use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
 
 use crate::aside::{self, CallError};
+use crate::direct_io::{ALIGNMENT, AlignedBuffer};
 use crate::mount::{self, Holder};
 
 /// `_IO(0x12, 93)`, linux/fs.h.
@@ -93,6 +94,17 @@ pub fn is_ready(device: &Path) -> bool {
         (unsafe { libc::ioctl(file.as_raw_fd(), BLKGETSIZE64 as _, &mut size) } == 0).then_some(size)
     };
     is_block_device(device) && size().is_some_and(|size| size > 0)
+}
+
+/// Read the first block from the disk itself, past every cache.
+///
+/// # Errors
+/// The disk refuses, or does not answer within `limit`.
+pub fn read_first(device: &Path, limit: Duration) -> Result<(), CallError> {
+    let buffer = AlignedBuffer::new(ALIGNMENT);
+    let (start, length) = (buffer.bytes().as_ptr().cast_mut().cast(), buffer.bytes().len());
+    // SAFETY: the buffer lives as long, and the kernel writes into the child's copy of it.
+    on_device(device, libc::O_DIRECT, limit, |fd| unsafe { libc::pread(fd, start, length, 0) >= 0 })
 }
 
 /// Does a file system (mounted in whatever mount namespace), a volume manager or another program claim the device for itself alone?

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 const FSCK_CORRECTED: i32 = 1;
 /// Between two looks whether a late device has come.
 const DEVICE_LOOK: Duration = Duration::from_millis(200);
+/// How long a disk may take for its first block before its file system is checked: path switches and rebuilds included.
+const READ_LIMIT: Duration = Duration::from_secs(60);
 /// How long the kernel may take to let go of a device that was unmounted: other programs look at a device for a moment.
 const RELEASE_LIMIT: Duration = Duration::from_secs(1);
 
@@ -123,6 +125,11 @@ impl DiskDriver {
             // fsck.xfs does nothing by design; mounting replays the log.
             return Ok(());
         }
+        // Its words about a disk that does not answer lead astray ("try another superblock"), and a repair would do harm.
+        block::read_first(&self.device(), READ_LIMIT).map_err(|cause| {
+            ResourceError::new(format!("{device} cannot be read: {cause}"), "check the disk, its cable and its path (dmesg)")
+                .coded(cause.code())
+        })?;
         argv.push(program.as_str());
         argv.extend(parameters.fsck_option.split_whitespace());
         argv.push(&device);

@@ -220,6 +220,23 @@ fn a_damaged_file_system_is_repaired_or_the_activation_fails_with_a_text() {
 }
 
 #[test]
+fn a_disk_that_cannot_be_read_is_named_and_its_file_system_is_not_repaired() {
+    isolated("a_disk_that_cannot_be_read_is_named_and_its_file_system_is_not_repaired", || {
+        let place = tempfile::tempdir().expect("place");
+        let image = place.path().join("image");
+        let device = Loop::with(&image);
+        // Only a loop device that reads past the cache of its file says that there is nothing to read.
+        sh(&format!("losetup --direct-io=on {} && truncate -s 0 {}", device.0.display(), image.display()));
+        let (driver, context) = (disk(&device.0, &place.path().join("point"), ""), context(place.path(), "disk1"));
+        let error = driver.activate(&context).expect_err("no data");
+        let words = format!("{} cannot be read: Input/output error", device.0.display());
+        assert!(error.what.contains(&words) && error.remedy.contains("check the disk, its cable"), "{error}");
+        assert_eq!(error.code, rustix::io::Errno::IO.raw_os_error());
+        assert_eq!(std::fs::metadata(&image).expect("image").len(), 0, "something was written to it");
+    });
+}
+
+#[test]
 fn a_raw_partition_is_writable_only_while_it_is_active_and_refused_while_it_is_mounted() {
     isolated("a_raw_partition_is_writable_only_while_it_is_active_and_refused_while_it_is_mounted", || {
         let place = tempfile::tempdir().expect("place");
