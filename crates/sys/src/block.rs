@@ -1,4 +1,4 @@
-//! Block devices as this server sees them: the read-only flag, who claims one, what is still on its way to the disk.
+//! Block devices as this server sees them: the read-only flag, who claims one or writes to it, what is still on its way to the disk.
 
 #![allow(unsafe_code, reason = "block ioctls have no safe wrapper; calls between fork and exit")]
 
@@ -7,11 +7,15 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
+
 use crate::aside::{self, CallError};
+use crate::direct_io::{ALIGNMENT, AlignedBuffer};
+use crate::mount::{self, Holder};
 
 /// `_IO(0x12, 93)`, linux/fs.h.
 const BLKROSET: libc::c_ulong = 0x125d;
@@ -92,6 +96,17 @@ pub fn is_ready(device: &Path) -> bool {
     is_block_device(device) && size().is_some_and(|size| size > 0)
 }
 
+/// Read the first block from the disk itself, past every cache.
+///
+/// # Errors
+/// The disk refuses, or does not answer within `limit`.
+pub fn read_first(device: &Path, limit: Duration) -> Result<(), CallError> {
+    let buffer = AlignedBuffer::new(ALIGNMENT);
+    let (start, length) = (buffer.bytes().as_ptr().cast_mut().cast(), buffer.bytes().len());
+    // SAFETY: the buffer lives as long, and the kernel writes into the child's copy of it.
+    on_device(device, libc::O_DIRECT, limit, |fd| unsafe { libc::pread(fd, start, length, 0) >= 0 })
+}
+
 /// Does a file system (mounted in whatever mount namespace), a volume manager or another program claim the device for itself alone?
 ///
 /// # Errors
@@ -102,6 +117,36 @@ pub fn is_claimed(device: &Path) -> io::Result<bool> {
         Err(cause) if cause.raw_os_error() == Some(libc::EBUSY) => Ok(true),
         Err(cause) => Err(cause),
     }
+}
+
+/// Processes that have the device open for writing, through whatever name of it.
+pub fn writers(device: &Path) -> Vec<Holder> {
+    let Ok(number) = std::fs::metadata(device).map(|meta| meta.rdev()) else { return Vec::new() };
+    let has_open = |pid: &u32| {
+        let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        descriptors.map(|entry| entry.file_name()).any(|descriptor| {
+            let descriptor = descriptor.to_string_lossy();
+            is_descriptor_of(&format!("/proc/{pid}/fd/{descriptor}"), number)
+                && can_write(&std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{descriptor}")).unwrap_or_default())
+        })
+    };
+    mount::processes().filter(has_open).map(Holder::of).collect()
+}
+
+/// Without asking a file server that may not answer.
+fn is_descriptor_of(path: &str, number: u64) -> bool {
+    let known = statx(CWD, path, AtFlags::STATX_DONT_SYNC | AtFlags::NO_AUTOMOUNT, StatxFlags::TYPE);
+    known.is_ok_and(|known| {
+        rustix::fs::FileType::from_raw_mode(known.stx_mode.into()) == rustix::fs::FileType::BlockDevice
+            && makedev(known.stx_rdev_major, known.stx_rdev_minor) == number
+    })
+}
+
+/// The `flags` of `/proc/PID/fdinfo` are octal (proc_pid_fdinfo(5)).
+fn can_write(information: &str) -> bool {
+    let flags = information.lines().find_map(|line| line.strip_prefix("flags:"));
+    let flags = flags.and_then(|flags| libc::c_int::from_str_radix(flags.trim(), 8).ok());
+    flags.is_some_and(|flags| flags & libc::O_ACCMODE != libc::O_RDONLY)
 }
 
 /// Write what the device's own cache still holds (a journal's blocks are written back there long after they were committed), so
@@ -119,7 +164,7 @@ pub fn write_back(device: &Path, limit: Duration) -> Result<(), CallError> {
 /// # Errors
 /// The kernel does not count them for this device.
 pub fn writes_in_flight(device: &Path) -> io::Result<u64> {
-    let number = crate::mount::device_number(device).ok_or_else(|| io::Error::other("it is no device"))?;
+    let number = mount::device_number(device).ok_or_else(|| io::Error::other("it is no device"))?;
     let place = PathBuf::from(format!("/sys/dev/block/{number}"));
     // The counters belong to the statistics, which belong to the disk of a partition.
     let disk = if place.join("partition").exists() { place.join("..") } else { place.clone() };

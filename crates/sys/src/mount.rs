@@ -120,7 +120,7 @@ pub struct Holder {
 }
 
 impl Holder {
-    fn of(pid: u32) -> Holder {
+    pub(crate) fn of(pid: u32) -> Holder {
         Holder { pid, name: fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_string() }
     }
 }
@@ -131,7 +131,7 @@ impl std::fmt::Display for Holder {
     }
 }
 
-fn processes() -> impl Iterator<Item = u32> {
+pub(crate) fn processes() -> impl Iterator<Item = u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str().and_then(|name| name.parse().ok()))
 }

@@ -32,8 +32,8 @@ pub enum Question {
     Heal(Cut),
     /// Changes what the bench's own switches do to frames.
     Weather(Weather),
-    /// Changes a server's path to the shared disk.
-    Disk(String, DiskState),
+    /// Changes a server's path to the shared disk, for this time at most if one is said.
+    Disk(String, DiskState, Option<Duration>),
     /// Takes the lab down.
     Down,
 }

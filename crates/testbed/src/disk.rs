@@ -1,4 +1,4 @@
-//! The shared disk: one image, and for each server and each boot a path of its own to it that can fail or hang.
+//! The shared disk: one image, and for each server and each boot a path of its own to it that can fail, hang or be slow.
 //!
 //! A path is a FUSE file (answered by the bench from the image) under a loop device of the server's own, so caches and
 //! read-only flags are separate as on a SAN, and a fault sits below every process of the server. A flush is answered at
@@ -10,7 +10,7 @@ use std::{
     os::unix::fs::FileExt,
     path::Path,
     sync::{
-        Arc, Mutex,
+        Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -68,6 +68,7 @@ pub struct DiskPath {
     image: Arc<File>,
     size: u64,
     state: Mutex<PathState>,
+    changed: Condvar,
     /// First byte behind each partition, and when something was last written to it through this path (boot clock, microseconds).
     writes: Vec<(u64, AtomicU64)>,
 }
@@ -88,7 +89,7 @@ impl DiskPath {
         let size = image.metadata()?.len();
         let state = PathState { state: DiskState::Healthy, dead: false, held: Vec::new() };
         let ends = layout(size, data).into_iter().map(|(start, length)| ((start + length) * SECTOR, AtomicU64::new(0)));
-        Ok(DiskPath { image, size, state: Mutex::new(state), writes: ends.collect() })
+        Ok(DiskPath { image, size, state: Mutex::new(state), changed: Condvar::new(), writes: ends.collect() })
     }
 
     /// When something last reached each partition for data through this path, in microseconds of the clock since boot; 0: never.
@@ -102,28 +103,49 @@ impl DiskPath {
         }
     }
 
-    /// Makes the path fail, hang or work; requests that hang are then answered, unless it still hangs.
-    pub fn set(&self, wanted: DiskState) {
+    /// Makes the path fail, hang, slow or work; requests that hang or are late are then answered, unless it still hangs.
+    pub fn set(self: &Arc<Self>, wanted: DiskState) {
         let held = {
             let mut state = hold(&self.state);
             state.state = wanted;
             if wanted == DiskState::Hanging && !state.dead { Vec::new() } else { std::mem::take(&mut state.held) }
         };
+        self.changed.notify_all();
         for request in held {
-            self.handle(request);
+            self.clone().handle(request);
         }
     }
 
     /// Ends the path for good: everything fails from now on and nothing more reaches the image.
-    pub fn kill(&self) {
+    pub fn kill(self: &Arc<Self>) {
         let held = {
             let mut state = hold(&self.state);
             state.dead = true;
             std::mem::take(&mut state.held)
         };
+        self.changed.notify_all();
         for request in held {
-            self.handle(request);
+            self.clone().handle(request);
         }
+    }
+
+    /// Does what is asked when its time has come or the path has changed, as the path is then. A thread waits for each: a loop device
+    /// has no more than 128 on their way.
+    fn handle_late(self: Arc<Self>, request: Request, delay: Duration) {
+        let waiting = move || {
+            let state = hold(&self.state);
+            let is_slow = |state: &mut PathState| !state.dead && matches!(state.state, DiskState::Slow { .. });
+            let waited = self.changed.wait_timeout_while(state, delay, is_slow);
+            let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if is_slow(&mut state) {
+                drop(state);
+                self.carry_out(request);
+            } else {
+                drop(state);
+                self.handle(request);
+            }
+        };
+        std::thread::spawn(waiting);
     }
 
     fn carry_out(&self, request: Request) {
@@ -162,16 +184,18 @@ impl Node for DiskPath {
 
     fn closed(&self) {}
 
-    fn handle(&self, request: Request) {
+    fn handle(self: Arc<Self>, request: Request) {
         let mut state = hold(&self.state);
-        if state.dead || state.state == DiskState::Failing {
-            drop(state);
-            request.answer(Err(errno::EIO));
-        } else if state.state == DiskState::Hanging {
+        let now = if state.dead { DiskState::Failing } else { state.state };
+        if now == DiskState::Hanging {
             state.held.push(request);
-        } else {
-            drop(state);
-            self.carry_out(request);
+            return;
+        }
+        drop(state);
+        match now {
+            DiskState::Failing => request.answer(Err(errno::EIO)),
+            DiskState::Slow { delay_ms } => self.handle_late(request, Duration::from_millis(delay_ms)),
+            DiskState::Hanging | DiskState::Healthy => self.carry_out(request),
         }
     }
 }

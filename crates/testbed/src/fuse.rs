@@ -126,7 +126,7 @@ pub trait Node: Send + Sync {
     /// The last descriptor of one opening is closed.
     fn closed(&self);
     /// Someone asks something; it is answered now or later, once.
-    fn handle(&self, request: Request);
+    fn handle(self: Arc<Self>, request: Request);
 }
 
 /// The mounted file system; its files can be added and removed while it is in use.

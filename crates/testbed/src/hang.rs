@@ -32,7 +32,7 @@ impl Node for Hanging {
 
     fn closed(&self) {}
 
-    fn handle(&self, request: Request) {
+    fn handle(self: Arc<Self>, request: Request) {
         hold(&self.held).push(request);
     }
 }

@@ -319,7 +319,7 @@ impl Lab {
     /// # Errors
     /// No such server.
     pub fn disk_fail(&self, server: &str) -> Result<()> {
-        self.ask(&Question::Disk(server.to_string(), DiskState::Failing))
+        self.disk_as(server, DiskState::Failing, None)
     }
 
     /// Makes a server's path to the shared disk hang: no read or write ends.
@@ -327,7 +327,15 @@ impl Lab {
     /// # Errors
     /// No such server.
     pub fn disk_hang(&self, server: &str) -> Result<()> {
-        self.ask(&Question::Disk(server.to_string(), DiskState::Hanging))
+        self.disk_as(server, DiskState::Hanging, None)
+    }
+
+    /// Changes a server's path to the shared disk; with a `limit` it heals by itself after that time, whatever becomes of the caller.
+    ///
+    /// # Errors
+    /// No such server.
+    pub fn disk_as(&self, server: &str, state: DiskState, limit: Option<Duration>) -> Result<()> {
+        self.ask(&Question::Disk(server.to_string(), state, limit))
     }
 
     /// Heals a server's path to the shared disk.
@@ -335,7 +343,7 @@ impl Lab {
     /// # Errors
     /// No such server.
     pub fn disk_heal(&self, server: &str) -> Result<()> {
-        self.ask(&Question::Disk(server.to_string(), DiskState::Healthy))
+        self.disk_as(server, DiskState::Healthy, None)
     }
 
     /// Takes the lab down; nothing of it is left.

@@ -59,9 +59,10 @@ fn line(server: &ServerStatus) -> String {
         Phase::Paused => "paused",
     };
     let disk = match server.disk {
-        DiskState::Healthy => "",
-        DiskState::Failing => ", disk fails",
-        DiskState::Hanging => ", disk hangs",
+        DiskState::Healthy => String::new(),
+        DiskState::Failing => ", disk fails".to_string(),
+        DiskState::Hanging => ", disk hangs".to_string(),
+        DiskState::Slow { delay_ms } => format!(", disk slow by {delay_ms} ms"),
     };
     let cuts: String = server.cuts.iter().map(|cut| format!(", cut from {}", words(cut))).collect();
     let last = server.last_end.as_ref().map_or(String::new(), |last| format!(", last down by: {last}"));

@@ -7,7 +7,7 @@ mod list;
 use anyhow::{Context, Result, bail};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clp_testbed::{
-    Cut, FileSystem, Lab, Net, Options, SwitchKind, Weather, completion, cost, gaps, machine, options,
+    Cut, DiskState, FileSystem, Lab, Net, Options, SwitchKind, Weather, completion, cost, gaps, machine, options,
     places::{checkout, living, need_root, sweep_dead},
     probe::{Way, probe, respond},
     storm::{self, Order, Outcome},
@@ -176,6 +176,12 @@ enum Task {
         which: Which,
         fault: Fault,
         server: String,
+        /// How late a slow disk is
+        #[arg(long, value_name = "MS", default_value_t = 1000)]
+        delay: u64,
+        /// Heal it by itself after so long
+        #[arg(long = "for", value_name = "SECONDS")]
+        seconds: Option<u64>,
     },
     /// Ask an address every millisecond from the client: who answers, and the longest gap
     Probe {
@@ -296,6 +302,8 @@ enum Fault {
     Fail,
     /// No read or write ends
     Hang,
+    /// Every read and write ends late
+    Slow,
     /// All is well again
     Heal,
 }
@@ -440,13 +448,14 @@ fn by_hand(task: Task) -> Result<ExitCode> {
                 seed,
             })?;
         }
-        Task::Disk { which, fault, server } => {
-            let lab = find(&which)?;
-            match fault {
-                Fault::Fail => lab.disk_fail(&server)?,
-                Fault::Hang => lab.disk_hang(&server)?,
-                Fault::Heal => lab.disk_heal(&server)?,
-            }
+        Task::Disk { which, fault, server, delay, seconds } => {
+            let state = match fault {
+                Fault::Fail => DiskState::Failing,
+                Fault::Hang => DiskState::Hanging,
+                Fault::Slow => DiskState::Slow { delay_ms: delay },
+                Fault::Heal => DiskState::Healthy,
+            };
+            find(&which)?.disk_as(&server, state, seconds.map(Duration::from_secs))?;
         }
         Task::Probe { which, target, tcp, http, seconds, json } => {
             let way = match (tcp, http) {

@@ -212,4 +212,9 @@ pub enum DiskState {
     Failing,
     /// No read or write ever ends, until the path is healed.
     Hanging,
+    /// Every read and write ends so many milliseconds late; those on their way end when the path is healed.
+    Slow {
+        /// How late.
+        delay_ms: u64,
+    },
 }

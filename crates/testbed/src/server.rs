@@ -91,7 +91,19 @@ struct State {
     /// Whether the last boot ended by the watchdog.
     bitten: bool,
     disk_state: DiskState,
+    /// When its path to the disk is healed, whatever becomes of the one who made it fail.
+    disk_until: Option<Instant>,
     present: Option<Present>,
+}
+
+impl State {
+    fn change_disk(&mut self, wanted: DiskState, limit: Option<Duration>) {
+        self.disk_state = wanted;
+        self.disk_until = limit.map(|limit| Instant::now() + limit);
+        if let Some(present) = &self.present {
+            present.path.set(wanted);
+        }
+    }
 }
 
 /// What a server has while it is on.
@@ -128,6 +140,7 @@ impl Server {
             power_cut: None,
             bitten: false,
             disk_state: DiskState::Healthy,
+            disk_until: None,
             present: None,
         };
         let server = Arc::new(Server {
@@ -282,13 +295,18 @@ impl Server {
         Ok(())
     }
 
-    /// Changes its path to the shared disk, now and for the boots to come.
-    pub fn set_disk(&self, wanted: DiskState) {
+    /// Heals its path to the shared disk when the time is over for which it was changed.
+    pub fn look_at_disk(&self) {
         let mut state = hold(&self.state);
-        state.disk_state = wanted;
-        if let Some(present) = &state.present {
-            present.path.set(wanted);
+        if state.disk_until.is_some_and(|until| until <= Instant::now()) {
+            self.log("its path to the shared disk is healed: the time for which it was changed is over");
+            state.change_disk(DiskState::Healthy, None);
         }
+    }
+
+    /// Changes its path to the shared disk, now and for the boots to come, for `limit` at most.
+    pub fn set_disk(&self, wanted: DiskState, limit: Option<Duration>) {
+        hold(&self.state).change_disk(wanted, limit);
     }
 
     /// Resets the server if its watchdog has not been fed in time.

@@ -158,6 +158,7 @@ impl Supervisor {
         std::thread::spawn(move || {
             loop {
                 watched.iter().for_each(Server::look_at_watchdog);
+                watched.iter().for_each(|server| server.look_at_disk());
                 std::thread::sleep(WATCHDOG_GRAIN);
             }
         });
@@ -215,7 +216,7 @@ fn carry_out(question: Question, shared: &Shared, servers: &[Arc<Server>]) -> Re
             change_cable(shared, &cut, false).and_then(|done| done.map_or_else(|| shared.wires.heal(&cut), Ok))?
         }
         Question::Weather(weather) => shared.wires.set_weather(weather)?,
-        Question::Disk(name, state) => server(&name)?.set_disk(state),
+        Question::Disk(name, state, limit) => server(&name)?.set_disk(state, limit),
         Question::Down => bail!("this question is answered elsewhere"),
     }
     Ok(Answer::Done)

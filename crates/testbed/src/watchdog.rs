@@ -4,7 +4,7 @@
 //! regular file stands for the character device: the product's code for real devices runs unchanged.
 
 use std::{
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -131,7 +131,7 @@ impl Node for Watchdog {
         }
     }
 
-    fn handle(&self, request: Request) {
+    fn handle(self: Arc<Self>, request: Request) {
         match &request.operation {
             Operation::Write { data, .. } => {
                 let mut state = hold(&self.state);

@@ -1,4 +1,4 @@
-//! disk: a partition of a shared disk, with a file system or raw. Writable only on its owner, never mounted twice.
+//! disk: a partition of a shared disk, with a file system or raw. Writable only on its owner, never mounted or used twice.
 //!
 //! Inactive means that nothing of here can reach it: an unmount that hangs, or leaves a copy of the mount in another namespace, is none.
 
@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 const FSCK_CORRECTED: i32 = 1;
 /// Between two looks whether a late device has come.
 const DEVICE_LOOK: Duration = Duration::from_millis(200);
+/// How long a disk may take for its first block before its file system is checked: path switches and rebuilds included.
+const READ_LIMIT: Duration = Duration::from_secs(60);
 /// How long the kernel may take to let go of a device that was unmounted: other programs look at a device for a moment.
 const RELEASE_LIMIT: Duration = Duration::from_secs(1);
 
@@ -121,6 +123,11 @@ impl DiskDriver {
             return Ok(());
         }
         let device = self.device().to_string_lossy().into_owned();
+        // Its words about a disk that does not answer lead astray ("try another superblock"), and a repair would do harm.
+        block::read_first(&self.device(), READ_LIMIT).map_err(|cause| {
+            ResourceError::new(format!("{device} cannot be read: {cause}"), "check the disk, its cable and its path (dmesg)")
+                .coded(cause.code())
+        })?;
         let program = format!("fsck.{}", parameters.fs);
         let argv: Vec<&str> =
             std::iter::once(program.as_str()).chain(parameters.fsck_option.split_whitespace()).chain([device.as_str()]).collect();
@@ -242,6 +249,24 @@ impl DiskDriver {
         .coded(rustix::io::Errno::BUSY.raw_os_error())
     }
 
+    /// A raw device belongs to one application: whoever else writes to it, or claims it for itself alone, would destroy its data. One
+    /// who only reads it (a monitor, what looks for labels) does not.
+    fn refuse_used(&self) -> Result<(), ResourceError> {
+        let device = self.device();
+        let writers: Vec<String> = block::writers(&device).iter().map(ToString::to_string).collect();
+        let used = match writers.is_empty() {
+            true => self.wait_released().err(),
+            false => Some(format!("it is open for writing by {}", writers.join(", "))),
+        };
+        used.map_or(Ok(()), |how| {
+            Err(ResourceError::new(
+                format!("{} is already in use: {how}", device.display()),
+                "end what uses it, or give each its own device",
+            )
+            .coded(rustix::io::Errno::BUSY.raw_os_error()))
+        })
+    }
+
     /// Only what belongs to this group's own control groups is ever killed.
     fn kill_own_holders(&self, context: &Context) {
         let holders = mount::holders(&self.point());
@@ -262,6 +287,10 @@ impl ResourceDriver for DiskDriver {
         if self.is_raw() {
             if let Some(mounted) = mount::of_device(&device).first() {
                 return Err(self.mounted_by_hand(&mounted.point));
+            }
+            // Once it is active here its own application uses it.
+            if !context.is_marked() {
+                self.refuse_used()?;
             }
             let before = block::is_read_only(&device).unwrap_or(true);
             DirectFile::open(&device, Access::Read).map_err(|cause| {

@@ -220,6 +220,23 @@ fn a_damaged_file_system_is_repaired_or_the_activation_fails_with_a_text() {
 }
 
 #[test]
+fn a_disk_that_cannot_be_read_is_named_and_its_file_system_is_not_repaired() {
+    isolated("a_disk_that_cannot_be_read_is_named_and_its_file_system_is_not_repaired", || {
+        let place = tempfile::tempdir().expect("place");
+        let image = place.path().join("image");
+        let device = Loop::with(&image);
+        // Only a loop device that reads past the cache of its file says that there is nothing to read.
+        sh(&format!("losetup --direct-io=on {} && truncate -s 0 {}", device.0.display(), image.display()));
+        let (driver, context) = (disk(&device.0, &place.path().join("point"), ""), context(place.path(), "disk1"));
+        let error = driver.activate(&context).expect_err("no data");
+        let words = format!("{} cannot be read: Input/output error", device.0.display());
+        assert!(error.what.contains(&words) && error.remedy.contains("check the disk, its cable"), "{error}");
+        assert_eq!(error.code, rustix::io::Errno::IO.raw_os_error());
+        assert_eq!(std::fs::metadata(&image).expect("image").len(), 0, "something was written to it");
+    });
+}
+
+#[test]
 fn a_raw_partition_is_writable_only_while_it_is_active_and_refused_while_it_is_mounted() {
     isolated("a_raw_partition_is_writable_only_while_it_is_active_and_refused_while_it_is_mounted", || {
         let place = tempfile::tempdir().expect("place");
@@ -244,6 +261,69 @@ fn a_raw_partition_is_writable_only_while_it_is_active_and_refused_while_it_is_m
             place.path().join("hand").display()
         ));
         assert!(driver.activate(&context).expect_err("mounted").to_string().contains("mounted by hand"));
+    });
+}
+
+/// A process that lives until the value is dropped.
+struct Alive(Child);
+
+impl Alive {
+    fn start(program: &str, arguments: &[&str]) -> Alive {
+        Alive(Command::new(program).args(arguments).spawn().expect(program))
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+// S-TST-RAWUSED
+#[test]
+fn a_raw_partition_that_somebody_writes_to_or_claims_is_refused_and_readers_do_not_count() {
+    isolated("a_raw_partition_that_somebody_writes_to_or_claims_is_refused_and_readers_do_not_count", || {
+        let place = tempfile::tempdir().expect("place");
+        let device = Loop::with(&place.path().join("image"));
+        let name = device.0.to_str().expect("name");
+        let xml = format!("<parameters><disktype>raw</disktype><device>{name}</device></parameters>");
+        let driver = disk::DiskDriver::new(section(|element, problems| Disk::read(element, "raw1", &[], problems), &xml));
+        let context = context(place.path(), "raw1");
+        driver.deactivate(&context).expect("inactive");
+        let holder = |redirection: &str| Alive::start("sh", &["-c", &format!("exec 3{redirection}{name}; exec sleep 60")]);
+        let is_asleep = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|text| text.trim() == "sleep");
+        let is_open =
+            |pid: u32| is_asleep(pid) && std::fs::read_link(format!("/proc/{pid}/fd/3")).is_ok_and(|target| target == device.0);
+        let refused = |words: &str| {
+            let error = driver.activate(&context).expect_err("in use");
+            assert!(error.to_string().contains(words), "{error}");
+            assert_eq!(error.code, rustix::io::Errno::BUSY.raw_os_error());
+            assert!(clp_sys::block::is_read_only(&device.0).expect("flag"), "writable for the other one");
+            assert_eq!(driver.status(&context), Status::Offline);
+        };
+        for redirection in ["<>", ">"] {
+            let writer = holder(redirection);
+            until("it has the device", || is_open(writer.0.id()));
+            refused(&format!("{name} is already in use: it is open for writing by sleep (pid {})", writer.0.id()));
+        }
+        let reader = holder("<");
+        until("it has the device", || is_open(reader.0.id()));
+        assert_eq!(driver.activate(&context), Ok(Outcome::Changed));
+        // From here on the writer is its own application.
+        let writer = holder("<>");
+        until("it has the device", || is_open(writer.0.id()));
+        assert_eq!(driver.activate(&context), Ok(Outcome::AlreadyDone));
+        drop((reader, writer));
+        driver.deactivate(&context).expect("inactive");
+        // Mounted where this process does not see it.
+        let point = place.path().join("hand");
+        let mount = format!("mkdir {0} && mount -o ro {name} {0} && exec sleep 60", point.display());
+        let container = Alive::start("unshare", &["--mount", "--propagation", "private", "sh", "-c", &mount]);
+        until("it is mounted there", || !clp_sys::mount::elsewhere(&device.0).is_empty() && is_asleep(container.0.id()));
+        refused("is already in use: it is still mounted in another mount namespace, of sleep");
+        drop(container);
+        assert_eq!(driver.activate(&context), Ok(Outcome::Changed));
     });
 }
 

@@ -77,6 +77,37 @@ fn a_hanging_disk_holds_a_reader_until_it_is_healed() {
 }
 
 #[test]
+fn a_slow_disk_ends_every_request_late_and_a_bounded_fault_heals_by_itself() {
+    let Some(lab) = lab(Options::default()) else { return };
+    let read = "dd if=/dev/sdb1 of=/dev/null bs=4096 count=1 iflag=direct";
+    let write = "echo late | dd of=/dev/sdb1 bs=512 conv=sync oflag=direct";
+    let delay = Duration::from_millis(700);
+    lab.disk_as("server1", DiskState::Slow { delay_ms: 700 }, None).unwrap();
+    for command in [read, write] {
+        let start = Instant::now();
+        run(&lab, "server1", command);
+        assert!(start.elapsed() >= delay, "{command}: {:?}", start.elapsed());
+    }
+    assert_eq!(run(&lab, "server2", "dd if=/dev/sdb1 bs=512 count=1 iflag=direct | tr -d '\\0'"), "late");
+    // What is on its way ends when the path is healed: it is not waited for.
+    lab.disk_as("server1", DiskState::Slow { delay_ms: 3_600_000 }, None).unwrap();
+    let dd = ["dd", "if=/dev/sdb1", "of=/dev/null", "bs=4096", "count=1", "iflag=direct"];
+    let mut late = lab.command("server1", &dd).unwrap().stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let state = "ps -eo stat,args | grep '[d]d if=/dev/sdb1' | grep -q '^D'";
+    lab.wait_for("the reader waits for the disk", SOON, || succeeds(&lab, "server1", state)).unwrap();
+    lab.disk_heal("server1").unwrap();
+    assert!(late.wait().unwrap().success());
+    let (start, limit) = (Instant::now(), Duration::from_secs(1));
+    lab.disk_as("server1", DiskState::Hanging, Some(limit)).unwrap();
+    run(&lab, "server1", read);
+    assert!(start.elapsed() >= limit, "{:?}", start.elapsed());
+    assert_eq!(lab.server_status("server1").unwrap().disk, DiskState::Healthy);
+    // A server whose disk is slow can still lose its power.
+    lab.disk_as("server1", DiskState::Slow { delay_ms: 3_600_000 }, None).unwrap();
+    lab.power_off("server1").unwrap();
+}
+
+#[test]
 fn what_the_counter_acknowledged_outlives_a_power_off() {
     let Some(lab) = lab(Options::default()) else { return };
     let serve = |server: &str, address: &str| {

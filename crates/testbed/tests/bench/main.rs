@@ -9,7 +9,7 @@ mod life;
 mod links;
 mod server;
 
-use clp_testbed::{Cut, FileSystem, Lab, Net, Options, Output, Phase, places};
+use clp_testbed::{Cut, DiskState, FileSystem, Lab, Net, Options, Output, Phase, places};
 use std::{
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
