@@ -1,6 +1,6 @@
 //! Operator messages: what an alert is, its text, its line of the alert record and its syslog text.
 //!
-//! Fence: pure. The messages themselves stand in `catalogue.rs`; who writes them to files and sockets is
+//! Fence: pure. The messages themselves stand in `catalogue/`; who writes them to files and sockets is
 //! `services/src/alertlog.rs`. Numbers, levels and texts below 900 are those of the product's event list
 //! (`tests/data/events.csv`); ours begin at 900 in each module. Ids never change meaning.
 

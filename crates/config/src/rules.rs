@@ -360,12 +360,9 @@ fn addresses_are_addresses(configuration: &Configuration, problems: &mut Vec<Pro
             ResourceKind::Fip(fip) => Some(fip),
             _ => None,
         });
-        for fip in fips {
-            let address = fip.ip.split('%').next().unwrap_or_default();
-            if address.parse::<IpAddr>().is_err() {
-                let path = format!("/root/resource/fip@{}/parameters/ip", resource.name);
-                problems.push(Problem::new(path, format!("{:?} is not an address", fip.ip), "give an IPv4 or IPv6 address"));
-            }
+        for fip in fips.filter(|fip| fip.address().is_none()) {
+            let path = format!("/root/resource/fip@{}/parameters/ip", resource.name);
+            problems.push(Problem::new(path, format!("{:?} is not an address", fip.ip), "give an IPv4 or IPv6 address"));
         }
     }
     for (monitor, kind) in configuration.monitors.iter().flat_map(|monitor| monitor.kinds().map(move |kind| (monitor, kind))) {

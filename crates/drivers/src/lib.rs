@@ -7,4 +7,5 @@ mod environment;
 pub mod heartbeats;
 pub mod monitors;
 pub mod partition;
+mod preaction;
 pub mod resources;

@@ -4,8 +4,7 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
     time::{Duration, Instant},
 };
@@ -19,62 +18,7 @@ use clp_drivers::{
     },
     resources::{Context, Outcome, ResourceDriver, Status, fip::FipDriver},
 };
-
-const KERNEL: &str = "/usr/bin/linux.uml";
-const MODULES: &str = "/usr/lib/uml/modules";
-/// In the order in which they need each other.
-/// Set inside.
-const INSIDE: &str = "MAINSTAY_SMALL_KERNEL";
-const ALL_WELL: &str = "small kernel: all well";
-
-/// Files of these modules, which are named in the order in which they need each other; none when one is missing.
-fn modules(needed: &[&str]) -> Option<Vec<PathBuf>> {
-    let mut all = Vec::new();
-    let mut open = vec![PathBuf::from(MODULES)];
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(folder).ok()?.flatten() {
-            let path = entry.path();
-            if path.is_dir() { open.push(path) } else { all.push(path) }
-        }
-    }
-    needed.iter().map(|name| all.iter().find(|path| path.ends_with(format!("{name}.ko"))).cloned()).collect()
-}
-
-/// Runs `body` of the test `test` inside a small kernel with these modules; a module may have parameters behind its name.
-fn in_small_kernel(test: &str, needed: &[&str], body: fn()) {
-    if std::env::var_os(INSIDE).is_some() {
-        return body();
-    }
-    let has_kernel = Path::new(KERNEL).exists() && Path::new("/usr/sbin/insmod").exists();
-    let names: Vec<&str> = needed.iter().map(|words| words.split(' ').next().unwrap()).collect();
-    let Some(modules) = modules(&names).filter(|_| has_kernel) else {
-        println!("skipped: needs the packages user-mode-linux and kmod");
-        return;
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let init = folder.path().join("init");
-    let mut script = String::from("#!/bin/sh\nexport PATH=/usr/sbin:/usr/bin:/sbin:/bin\n");
-    script.push_str("mount -t proc proc /proc\nmount -t sysfs sys /sys\nmount -t devtmpfs dev /dev\n");
-    for (module, words) in modules.iter().zip(needed) {
-        let parameters = words.split_once(' ').map_or("", |(_, parameters)| parameters);
-        script.push_str(&format!("insmod {} {parameters}\n", module.display()));
-    }
-    let own = std::env::current_exe().unwrap();
-    script.push_str(&format!("{INSIDE}=1 {} --exact {test} --nocapture && echo '{ALL_WELL}'\n", own.display()));
-    fs::write(&init, script).unwrap();
-    fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).unwrap();
-    // The end of its first process ends the kernel.
-    let output = Command::new("timeout")
-        .args(["-k", "5", "90", KERNEL, "mem=128M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet"])
-        .args(["con=null", "con0=null,fd:1"])
-        .arg(format!("init={}", init.display()))
-        .arg(format!("uml_dir={}", folder.path().display()))
-        .env("TMPDIR", folder.path())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains(ALL_WELL), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-}
+use clp_small_kernel::SmallKernel;
 
 // S-MON-DISKW
 #[test]
@@ -89,7 +33,7 @@ fn a_disk_is_asked_whether_it_is_ready() {
         "sd_mod",
         "scsi_debug dev_size_mb=8",
     ];
-    in_small_kernel("a_disk_is_asked_whether_it_is_ready", &needed, disk_inside);
+    SmallKernel::of("a_disk_is_asked_whether_it_is_ready").modules(&needed).run(disk_inside);
 }
 
 /// What a floating address needs of VLAN and bond interfaces: an Ethernet address, ARP, and the neighbours' tables.
@@ -97,7 +41,7 @@ fn a_disk_is_asked_whether_it_is_ready() {
 fn a_floating_address_is_used_on_a_vlan_and_on_a_bond_and_found_when_its_active_port_fails() {
     let needed = ["veth", "crc-ccitt", "ipv6", "llc", "stp", "bridge", "garp", "mrp", "8021q", "bonding max_bonds=0"];
     let test = "a_floating_address_is_used_on_a_vlan_and_on_a_bond_and_found_when_its_active_port_fails";
-    in_small_kernel(test, &needed, addresses_inside);
+    SmallKernel::of(test).modules(&needed).run(addresses_inside);
 }
 
 fn disk_inside() {

@@ -1,6 +1,9 @@
 //! ARP on one interface: who answers for an address, and announcing that it is here now (RFC 826, RFC 5227).
 
-#![allow(unsafe_code, reason = "link-layer socket addresses have no safe constructor")]
+#![allow(
+    unsafe_code,
+    reason = "link-layer socket addresses have no safe constructor; a received buffer is uninitialised where nothing was received"
+)]
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -28,6 +31,8 @@ pub struct Claim {
 }
 
 const FRAME: usize = 42;
+/// Of a longer message, of ARP or of neighbour discovery, only so much is read.
+const MESSAGE_MAX: usize = 256;
 /// Frames that a socket's buffer may hold; more than that arrive only in a flood.
 const WAITING_MAX: usize = 4096;
 const BROADCAST: Mac = [0xff; 6];
@@ -160,37 +165,7 @@ impl Arp {
     /// # Errors
     /// The interface is down.
     pub fn heard(&self, wait: Duration) -> io::Result<Option<Claim>> {
-        let until = Instant::now() + wait;
-        let mut buffer = [MaybeUninit::<u8>::uninit(); 128];
-        loop {
-            let flags = match until.saturating_duration_since(Instant::now()) {
-                Duration::ZERO => libc::MSG_DONTWAIT,
-                rest => {
-                    self.socket.set_read_timeout(Some(rest.max(Duration::from_millis(1))))?;
-                    0
-                }
-            };
-            match self.socket.recv_with_flags(&mut buffer, flags) {
-                Ok(length) if length >= FRAME => {
-                    // SAFETY: the kernel initialised the first `length` bytes.
-                    let frame: Vec<u8> = buffer[..length].iter().map(|byte| unsafe { byte.assume_init() }).collect();
-                    let mac: Mac = frame[22..28].try_into().unwrap_or_default();
-                    let sender: [u8; 4] = frame[28..32].try_into().unwrap_or_default();
-                    if frame[12..14] == [0x08, 0x06] && mac != self.mac && sender != [0; 4] {
-                        return Ok(Some(Claim { address: Ipv4Addr::from(sender).into(), mac }));
-                    }
-                }
-                Ok(_) => {}
-                Err(cause) if matches!(cause.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                    if flags != 0 && Instant::now() < until {
-                        continue;
-                    }
-                    return Ok(None);
-                }
-                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-                Err(cause) => return Err(cause),
-            }
-        }
+        next_claim(&self.socket, wait, |frame| claim_of(frame).filter(|claim| claim.mac != self.mac))
     }
 
     /// Ask who has the address, without claiming it: the first other hardware address that answers within `wait`. The
@@ -222,6 +197,51 @@ impl Arp {
 impl AsFd for Arp {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+}
+
+/// What a frame claims: nothing, unless it is of ARP and its sender has an address.
+fn claim_of(frame: &[u8]) -> Option<Claim> {
+    if frame.len() < FRAME || frame[12..14] != [0x08, 0x06] {
+        return None;
+    }
+    let sender: [u8; 4] = frame[28..32].try_into().ok()?;
+    (sender != [0; 4]).then_some(Claim { address: Ipv4Addr::from(sender).into(), mac: frame[22..28].try_into().ok()? })
+}
+
+/// The next claim that has arrived on a socket or arrives within `wait`; zero: that has arrived. What claims nothing is passed over.
+pub(crate) fn next_claim(
+    socket: &Socket,
+    wait: Duration,
+    claim_of: impl Fn(&[u8]) -> Option<Claim>,
+) -> io::Result<Option<Claim>> {
+    let until = Instant::now() + wait;
+    let mut buffer = [MaybeUninit::<u8>::uninit(); MESSAGE_MAX];
+    loop {
+        let flags = match until.saturating_duration_since(Instant::now()) {
+            Duration::ZERO => libc::MSG_DONTWAIT,
+            rest => {
+                socket.set_read_timeout(Some(rest.max(Duration::from_millis(1))))?;
+                0
+            }
+        };
+        match socket.recv_with_flags(&mut buffer, flags) {
+            Ok(length) => {
+                // SAFETY: the kernel initialised the first `length` bytes.
+                let message: Vec<u8> = buffer[..length].iter().map(|byte| unsafe { byte.assume_init() }).collect();
+                if let Some(claim) = claim_of(&message) {
+                    return Ok(Some(claim));
+                }
+            }
+            Err(cause) if matches!(cause.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                if flags != 0 && Instant::now() < until {
+                    continue;
+                }
+                return Ok(None);
+            }
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+            Err(cause) => return Err(cause),
+        }
     }
 }
 

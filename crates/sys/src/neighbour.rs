@@ -3,17 +3,14 @@
 //!
 //! The kernel's own duplicate address detection ends when an address is in use; this goes on asking, and hears claims.
 
-#![allow(unsafe_code, reason = "a received buffer is uninitialised where nothing was received")]
-
 use std::io;
-use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv6Addr, SocketAddrV6};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::arp::{Claim, Mac, interface_name, own_mac, repeat_question};
+use crate::arp::{Claim, Mac, interface_name, next_claim, own_mac, repeat_question};
 use crate::icmp::only_type;
 
 const SOLICITATION: u8 = 135;
@@ -92,34 +89,7 @@ impl Neighbours {
     /// # Errors
     /// The interface is down.
     pub fn heard(&self, wait: Duration) -> io::Result<Option<Claim>> {
-        let until = Instant::now() + wait;
-        let mut buffer = [MaybeUninit::<u8>::uninit(); 256];
-        loop {
-            let flags = match until.saturating_duration_since(Instant::now()) {
-                Duration::ZERO => libc::MSG_DONTWAIT,
-                rest => {
-                    self.socket.set_read_timeout(Some(rest.max(Duration::from_millis(1))))?;
-                    0
-                }
-            };
-            match self.socket.recv_with_flags(&mut buffer, flags) {
-                Ok(length) => {
-                    // SAFETY: the kernel initialised the first `length` bytes.
-                    let message: Vec<u8> = buffer[..length].iter().map(|byte| unsafe { byte.assume_init() }).collect();
-                    if let Some(claim) = claim_of(&message).filter(|claim| claim.mac != self.mac) {
-                        return Ok(Some(claim));
-                    }
-                }
-                Err(cause) if matches!(cause.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                    if flags != 0 && Instant::now() < until {
-                        continue;
-                    }
-                    return Ok(None);
-                }
-                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-                Err(cause) => return Err(cause),
-            }
-        }
+        next_claim(&self.socket, wait, |message| claim_of(message).filter(|claim| claim.mac != self.mac))
     }
 
     /// Who else has the address: the first hardware address that answers within `wait`, as [`crate::arp::Arp::holder_besides`].

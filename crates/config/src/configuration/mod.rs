@@ -77,7 +77,7 @@ impl Configuration {
             return None;
         }
         let own = self.servers.iter().filter_map(|server| server.device(heartbeat.device)?.info.parse().ok());
-        let floating: Vec<IpAddr> = self.resources.iter().filter_map(Resource::floating_address).collect();
+        let floating: Vec<IpAddr> = self.resources.iter().filter_map(|resource| resource.kind.floating_address()).collect();
         let shared = |own: IpAddr| floating.iter().any(|floating| paths::are_near(own, *floating));
         Some(if own.into_iter().any(shared) { Role::Backup } else { Role::Dedicated })
     }

@@ -46,14 +46,6 @@ pub struct FinalScript {
 }
 
 impl Resource {
-    /// The address that clients use, if it has one; what stands behind it in the file (interface, prefix) left aside.
-    pub fn floating_address(&self) -> Option<IpAddr> {
-        match &self.kind {
-            ResourceKind::Fip(fip) => fip.ip.split(['%', '/']).next()?.parse().ok(),
-            _ => None,
-        }
-    }
-
     /// The parameters common to all servers, then those of single servers.
     pub fn kinds(&self) -> impl Iterator<Item = &ResourceKind> {
         std::iter::once(&self.kind).chain(self.on_servers.iter().map(|(_, kind)| kind))
@@ -83,6 +75,14 @@ impl ResourceKind {
             ResourceKind::Exec(_) => "exec",
             ResourceKind::Disk(_) => "disk",
             ResourceKind::Fip(_) => "fip",
+        }
+    }
+
+    /// The address that clients use, if it is of a type that has one.
+    pub fn floating_address(&self) -> Option<IpAddr> {
+        match self {
+            ResourceKind::Fip(fip) => fip.address(),
+            _ => None,
         }
     }
 }

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel}
 use std::time::{Duration, Instant};
 
 use clp_alerts::Alert;
-use clp_config::{PartitionKind, ResourceKind};
+use clp_config::PartitionKind;
 use clp_core::cluster::Cluster;
 use clp_core::ids::{ResourceId, ServerId};
 use clp_core::message::ResourceState;
@@ -46,12 +46,9 @@ impl Addresses {
     /// Start the thread that looks after them.
     pub fn start(loaded: &Arc<Loaded>, me: ServerId, inputs: Sender<Input>) -> Addresses {
         let server = &loaded.configuration.servers[me.index()].name;
-        let address = |kind: &ResourceKind| match kind {
-            ResourceKind::Fip(fip) => fip.ip.split('%').next()?.parse().ok(),
-            _ => None,
-        };
         let resources = loaded.configuration.resources.iter().enumerate();
-        let all = resources.filter_map(|(at, resource)| Some((ResourceId::at(at), address(resource.on(server))?))).collect();
+        let all =
+            resources.filter_map(|(at, resource)| Some((ResourceId::at(at), resource.on(server).floating_address()?))).collect();
         let (orders, ordered) = channel();
         let witnesses = witnesses(loaded, me);
         std::thread::spawn(move || Keeper { witnesses, inputs, proofs: Vec::new() }.keep(&ordered));

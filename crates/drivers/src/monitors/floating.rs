@@ -1,6 +1,7 @@
 //! A floating address as its monitors see it: is it here, and on which interface?
 
 use super::{CheckFailed, UnusableMonitor};
+use clp_config::schema::resources::fip::Fip;
 use clp_sys::{
     address::{self, Assigned},
     arp,
@@ -18,13 +19,10 @@ pub(super) struct Floating {
 impl Floating {
     /// From `address` or `address%interface`.
     pub(super) fn new(text: &str) -> Result<Floating, UnusableMonitor> {
-        let (address, interface) = match text.split_once('%') {
-            Some((address, interface)) => (address, Some(interface.to_string())),
-            None => (text, None),
-        };
+        let fip = Fip { ip: text.to_string() };
         let remedy = "correct parameters/ip of the resource, or the name of the resource in the monitor";
-        let address = address.parse().map_err(|_| UnusableMonitor::new(format!("{text:?} is not an address"), remedy))?;
-        Ok(Floating { address, interface })
+        let address = fip.address().ok_or_else(|| UnusableMonitor::new(format!("{text:?} is not an address"), remedy))?;
+        Ok(Floating { address, interface: fip.interface().map(String::from) })
     }
 
     /// Where it is on this server; not being there is a failed check.

@@ -1,7 +1,11 @@
 //! The script before a step of a monitor's recovery (environment.md section 4). Whatever it says, the step follows.
 
-use super::{Context, script::Script};
-use clp_sys::process::{self, Output};
+use super::{
+    Context,
+    script::{FOLDER, Script},
+};
+use crate::preaction;
+use clp_sys::process::Output;
 use std::time::Duration;
 
 /// The step that follows, as the script is told.
@@ -41,14 +45,8 @@ impl Before {
 /// It is missing, failed, or did not end in time: what and why.
 pub fn run(context: &Context, path: &str, limit: Duration, before: Before) -> Result<(), String> {
     let script = Script::new(context, path, Output::Keep, &before.environment());
-    let mut program = script.program(limit).map_err(|failed| failed.to_string())?;
-    // The monitor's own script may run in its control group meanwhile, and is not to be killed with this one.
-    program.cgroup = clp_sys::cgroup::Cgroup::make("monitor.s", &format!("{}.preaction", context.monitor));
-    let outcome = process::run(&program);
-    if let Some(cgroup) = program.cgroup {
-        cgroup.remove();
-    }
-    if outcome.is_success() { Ok(()) } else { Err(format!("script {}: {}", script.path(), outcome.words())) }
+    let program = script.program(limit).map_err(|failed| failed.to_string())?;
+    preaction::run(program, FOLDER, &context.monitor)
 }
 
 #[cfg(test)]

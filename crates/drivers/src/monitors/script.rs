@@ -8,7 +8,7 @@ use clp_sys::{
 use std::{path::PathBuf, time::Duration};
 
 /// Beside the scripts of groups; also the name under which control groups of monitors are kept.
-const FOLDER: &str = "monitor.s";
+pub(super) const FOLDER: &str = "monitor.s";
 const REMEDY_MISSING: &str = "distribute the configuration with its scripts again (clpcfctrl --push)";
 
 /// A script of a monitor.

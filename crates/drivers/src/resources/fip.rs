@@ -38,13 +38,13 @@ impl FipDriver {
     }
 
     fn address(&self) -> Result<IpAddr, ResourceError> {
-        let text = self.parameters.ip.split('%').next().unwrap_or_default();
-        text.parse().map_err(|_| ResourceError::new(format!("{text:?} is not an address"), "correct parameters/ip"))
+        let wrong = || ResourceError::new(format!("{:?} is not an address", self.parameters.ip), "correct parameters/ip");
+        self.parameters.address().ok_or_else(wrong)
     }
 
     /// Only the addresses of the interface in `ADDRESS%INTERFACE`, where one is given.
     fn on_named_interface(&self, mut existing: Vec<Assigned>) -> Result<Vec<Assigned>, ResourceError> {
-        let Some((_, name)) = self.parameters.ip.split_once('%') else { return Ok(existing) };
+        let Some(name) = self.parameters.interface() else { return Ok(existing) };
         existing.retain(|assigned| clp_sys::arp::interface_name(assigned.interface).is_ok_and(|found| found == name));
         if existing.is_empty() {
             return Err(ResourceError::new(

@@ -1,8 +1,8 @@
 //! The script before a resource's final action (environment.md section 5). Whatever it says, the action follows.
 
 use super::Context;
-use clp_sys::cgroup::Cgroup;
-use clp_sys::process::{self, Output, Program};
+use crate::preaction;
+use clp_sys::process::{Output, Program};
 use std::time::Duration;
 
 /// Which failure it follows.
@@ -53,14 +53,9 @@ pub fn run(context: &Context, path: &str, limit: Duration, failure: Failure) -> 
         env: own.into_iter().chain(crate::environment::general(&context.root)).collect(),
         limit,
         output: Output::Keep,
-        // Not that of the resource: what runs there is not to be killed with this script.
-        cgroup: Cgroup::make(&context.group, &format!("{}.preaction", context.resource)),
+        cgroup: None,
     };
-    let outcome = process::run(&program);
-    if let Some(cgroup) = program.cgroup {
-        cgroup.remove();
-    }
-    if outcome.is_success() { Ok(()) } else { Err(format!("script {}: {}", script.display(), outcome.words())) }
+    preaction::run(program, &context.group, &context.resource)
 }
 
 #[cfg(test)]

@@ -2,10 +2,7 @@
 //! set. Certificates are checked all the same, against no clock.
 
 use std::{
-    fs,
     net::{Ipv4Addr, TcpListener},
-    os::unix::fs::PermissionsExt,
-    path::Path,
     process::Command,
 };
 
@@ -14,45 +11,15 @@ use clp_services::{
     request::{Reply, Request},
     transfer,
 };
+use clp_small_kernel::SmallKernel;
 
 use crate::ground::{Ground, until};
 
-const KERNEL: &str = "/usr/bin/linux.uml";
-/// Set inside.
-const INSIDE: &str = "MAINSTAY_SMALL_KERNEL";
-const ALL_WELL: &str = "small kernel: all well";
-
 #[test]
 fn servers_talk_to_each_other_whatever_the_clock_says() {
-    if std::env::var_os(INSIDE).is_some() {
-        return inside();
-    }
-    if !Path::new(KERNEL).exists() {
-        println!("skipped: needs the package user-mode-linux");
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let init = folder.path().join("init");
-    let own = std::env::current_exe().unwrap();
     let test = "clock::servers_talk_to_each_other_whatever_the_clock_says";
-    let script = format!(
-        "#!/bin/sh\nexport PATH=/usr/sbin:/usr/bin:/sbin:/bin\nmount -t proc proc /proc\nmount -t tmpfs tmpfs /mnt\n\
-         ip link set lo up\nTMPDIR=/mnt {INSIDE}=1 {} --exact {test} --nocapture && echo '{ALL_WELL}'\n",
-        own.display()
-    );
-    fs::write(&init, script).unwrap();
-    fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).unwrap();
-    // The end of its first process ends the kernel.
-    let output = Command::new("timeout")
-        .args(["-k", "5", "90", KERNEL, "mem=128M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet"])
-        .args(["con=null", "con0=null,fd:1"])
-        .arg(format!("init={}", init.display()))
-        .arg(format!("uml_dir={}", folder.path().display()))
-        .env("TMPDIR", folder.path())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains(ALL_WELL), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    let ground = SmallKernel::of(test).first("mount -t tmpfs tmpfs /mnt").first("ip link set lo up");
+    ground.with("TMPDIR", "/mnt").run(inside);
 }
 
 fn inside() {
