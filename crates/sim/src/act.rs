@@ -111,6 +111,9 @@ impl World {
         self.command += 1;
         self.say(|| format!("operator at s{host}: {order:?} of r{}", resource.0));
         let id = self.command;
+        if !order.on {
+            self.note_emptied(self.options.plan.resource(resource).group);
+        }
         self.handle(host, Event::ResourceOrder { id, resource, order });
     }
 

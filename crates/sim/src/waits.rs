@@ -41,6 +41,8 @@ pub struct Waits {
     whole: Vec<Option<u64>>,
     /// Since when each group has been whole there without a break, by server and group.
     since: Vec<Option<u64>>,
+    /// Groups of which an operator stopped a resource since they were whole: they are online without it.
+    emptied: Vec<bool>,
     /// Waits for a stop that ended in vain in the engine's present life, by server and group.
     vain: Vec<Option<u64>>,
 }
@@ -49,7 +51,12 @@ impl Waits {
     /// Nothing seen yet.
     pub fn new(options: &Options) -> Self {
         let (servers, groups) = (options.plan.servers.len(), options.plan.groups.len());
-        Waits { whole: vec![None; groups], since: vec![None; servers * groups], vain: vec![None; servers * groups] }
+        Waits {
+            whole: vec![None; groups],
+            since: vec![None; servers * groups],
+            emptied: vec![false; groups],
+            vain: vec![None; servers * groups],
+        }
     }
 }
 
@@ -62,8 +69,11 @@ impl World {
                 let members = &self.options.plan.group(group).resources;
                 let whole = members.iter().all(|resource| self.hosts[host].active[resource.index()]);
                 let since = &mut self.checker.waits.since[host * groups + group.index()];
-                if whole {
-                    since.get_or_insert(self.now);
+                if whole && since.is_none() {
+                    *since = Some(self.now);
+                    self.checker.waits.emptied[group.index()] = false;
+                } else if whole {
+                    continue;
                 } else if since.take().is_some() {
                     self.checker.waits.whole[group.index()] = Some(self.now);
                 }
@@ -71,9 +81,17 @@ impl World {
         }
     }
 
-    /// May a monitor have stopped resources of the group, so that it is online without them?
+    /// An operator stops a resource of the group.
+    pub(crate) fn note_emptied(&mut self, group: GroupId) {
+        self.checker.waits.emptied[group.index()] = true;
+    }
+
+    /// May a monitor or an operator have stopped resources of the group, so that it is online without them?
     fn may_be_hollow(&self, group: GroupId) -> bool {
         let plan = &self.options.plan;
+        if self.checker.waits.emptied[group.index()] {
+            return true;
+        }
         plan.monitors.iter().filter(|monitor| monitor.action == FinalAction::StopResource).any(|monitor| match monitor.recovery {
             RecoveryTarget::LocalServer => true,
             RecoveryTarget::Group(target) => target == group,
