@@ -2,8 +2,9 @@
 
 use crate::action::{Action, Alert};
 use crate::cluster::Cluster;
-use crate::ids::{GroupId, ServerId, ServerSet};
-use crate::message::{Factor, GroupReport, OrderKind, Phase};
+use crate::ids::{GroupId, MonitorId, ServerId, ServerSet};
+use crate::message::{Factor, GroupReport, MonitorState, OrderKind, Phase};
+use crate::plan::RecoveryTarget;
 use crate::relocating::Relocation;
 use crate::time::Time;
 
@@ -111,6 +112,36 @@ impl Cluster {
                 false
             }
         }
+    }
+
+    /// Failovers that a monitor has counted are forgotten when it has found all well for long wherever its target is: what it
+    /// finds next is another failure, and has its own number of failovers.
+    pub(crate) fn forget_old_failovers(&mut self, now: Time) {
+        let counted = self.plan.monitor_ids().filter(|id| self.document.monitor_failovers[id.index()] > 0);
+        let over: Vec<MonitorId> = counted.filter(|id| self.is_steady(*id)).collect();
+        for id in &over {
+            self.document.monitor_failovers[id.index()] = 0;
+        }
+        if !over.is_empty() {
+            self.document_changed(now);
+        }
+    }
+
+    fn is_steady(&self, id: MonitorId) -> bool {
+        let group = match self.plan.monitor(id).recovery {
+            RecoveryTarget::LocalServer => None,
+            RecoveryTarget::Group(group) => Some(group),
+            RecoveryTarget::Resource(resource) => Some(self.plan.resource(resource).group),
+        };
+        let looks = |server: &ServerId| match group {
+            Some(group) => self.report_of(*server, group).is_none_or(|report| report.phase.is_held()),
+            None => {
+                self.reports[server.index()].monitors.get(id.index()).is_none_or(|monitor| monitor.state != MonitorState::Off)
+            }
+        };
+        let mut looking = self.views.members().into_iter().filter(looks).peekable();
+        looking.peek().is_some()
+            && looking.all(|server| self.reports[server.index()].monitors.get(id.index()).is_some_and(|monitor| monitor.steady))
     }
 
     /// Decision 5 of the protocol: two copies met after a split.

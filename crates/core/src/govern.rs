@@ -93,6 +93,7 @@ impl Cluster {
             self.document.unsure = unsure;
             self.document_changed(now);
         }
+        self.forget_old_failovers(now);
         let frozen = self.out_of_reach(now);
         for index in 0..self.orders.sequence.len() {
             self.govern_group(now, self.orders.sequence[index], frozen);

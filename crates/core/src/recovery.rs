@@ -7,7 +7,7 @@ use crate::local::Executor;
 use crate::message::{MonitorReport, MonitorState, Phase, ResourceState};
 use crate::plan::{FinalAction, Plan, RecoveryTarget};
 
-/// Normal results in a row after which earlier recovery steps of a monitor no longer count.
+/// Normal results in a row, where its target is, after which earlier recovery steps of a monitor no longer count.
 const NORMAL_TO_FORGET: u32 = 10;
 
 /// Checks in a row that may be late for want of a processor before they count as failures: a server that is starved for longer
@@ -63,6 +63,12 @@ pub struct Counts {
     pub failovers: u32,
     /// Every check counts as failed.
     pub dummy: bool,
+}
+
+impl Local {
+    fn is_steady(&self) -> bool {
+        self.running && self.normal >= NORMAL_TO_FORGET
+    }
 }
 
 /// All monitors on this server.
@@ -165,7 +171,7 @@ impl Monitors {
         let Some(failure) = failure else {
             local.failures = 0;
             local.normal += 1;
-            if local.normal >= NORMAL_TO_FORGET {
+            if local.is_steady() {
                 local.restarts = 0;
                 local.final_done = false;
             }
@@ -279,9 +285,12 @@ impl Monitors {
                 RecoveryTarget::Resource(resource) => plan.resource(resource).group == group,
             };
             if concerned {
-                self.monitors[id.index()].restarts = 0;
-                self.monitors[id.index()].final_done = false;
-                self.monitors[id.index()].held = None;
+                let local = &mut self.monitors[id.index()];
+                local.restarts = 0;
+                // What it found while its target was elsewhere says nothing of how the target does here.
+                local.normal = 0;
+                local.final_done = false;
+                local.held = None;
             }
         }
     }
@@ -298,6 +307,7 @@ impl Monitors {
             .map(|local| MonitorReport {
                 state: local.state,
                 reason: if local.state == MonitorState::Failed { local.reason.clone() } else { String::new() },
+                steady: local.is_steady(),
             })
             .collect()
     }

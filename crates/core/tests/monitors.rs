@@ -251,6 +251,29 @@ fn a_failover_that_was_counted_survives_the_failover_and_the_coordinator() {
 }
 
 #[test]
+fn a_failover_that_was_counted_is_forgotten_when_all_has_been_well_for_long_where_the_target_is() {
+    let mut world = World::up(monitor());
+    // It looks on both servers: all was well where the group was not.
+    (0..20).for_each(|_| world.check(1, None));
+    fail_over(&mut world, 0);
+    let failovers =
+        |world: &World| [0, 1].map(|server| world.servers[server].as_ref().unwrap().monitor_counts(MONITOR).failovers);
+    world.run(Duration::from_secs(1));
+    assert_eq!((world.phases(), failovers(&world)), ([Phase::Off, Phase::On], [1, 1]), "what it found before does not count");
+    for _ in 0..9 {
+        // Nor does it count that all is well now where the group is no more.
+        world.check(0, None);
+        world.check(1, None);
+    }
+    assert_eq!(failovers(&world), [1, 1]);
+    world.check(1, None);
+    world.run(Duration::from_secs(1));
+    assert_eq!(failovers(&world), [0, 0]);
+    fail_over(&mut world, 1);
+    assert_eq!(world.phases(), [Phase::On, Phase::Off], "another failure has its own failover");
+}
+
+#[test]
 fn cleared_counts_let_the_ladder_begin_anew_on_any_server() {
     for asked in [0, 1] {
         let mut world = World::up(monitor());

@@ -44,7 +44,10 @@ pub const COMMAND: Command = Command {
         WAIT,
     ],
     absent: &[],
-    notes: &["What is ordered holds on that server until the opposite is, or until its cluster service ends."],
+    notes: &[
+        "What is ordered holds on that server until the opposite is, or until its cluster service ends.",
+        "Counts are forgotten by themselves after ten normal checks in a row where the monitor's target is, and when an operator starts, stops or moves the group.",
+    ],
     examples: &[
         Example { line: "clpmonctrl -s -m diskw1 -h server2", what: "let diskw1 rest on server2" },
         Example { line: "clpmonctrl -r", what: "let every monitor of this server go on" },

@@ -147,6 +147,9 @@ pub struct MonitorReport {
     /// What it found last, empty when normal.
     #[n(1)]
     pub reason: String,
+    /// It has found all well so many times in a row that what was counted before belongs to another failure.
+    #[n(2)]
+    pub steady: bool,
 }
 
 /// The true local state of one server; a higher version replaces a lower one of the same life.

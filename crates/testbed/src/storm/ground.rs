@@ -59,24 +59,26 @@ pub fn configuration() -> ClusterConf {
         .group(job("job1", 3, &[4, 1, 2, 3]))
         .group(plain("only1", 4, &[1, 3, 2, 4]).parameters("<exclusive>1</exclusive>"))
         .group(web("only2", 5, &[2, 4, 1, 3]).parameters("<exclusive>1</exclusive>"));
-    let failover = |group: &str, restarts: u32| {
+    let failover = |group: &str, restarts: u32, failovers: u32| {
         format!(
-            "<relation><type>grp</type><name>{group}</name></relation><emergency><threshold><restart>{restarts}</restart><fo>1</fo></threshold><action>2</action></emergency>"
+            "<relation><type>grp</type><name>{group}</name></relation><emergency><threshold><restart>{restarts}</restart><fo>{failovers}</fo></threshold><action>2</action></emergency>"
         )
     };
     let polling = "<polling><interval>2</interval><timeout>6</timeout><timing>1</timing></polling>";
     let mut conf = conf;
     for (group, partition) in [("data1", "sdb2"), ("data2", "sdb3")] {
         let object = format!("<parameters><method>3</method><object>/dev/{partition}</object></parameters>");
-        let elements = format!("<target>{group}-disk</target>{polling}{object}{}", failover(group, 0));
+        let elements = format!("<target>{group}-disk</target>{polling}{object}{}", failover(group, 0, 1));
         conf = conf.monitor("diskw", &format!("diskw-{group}"), &elements);
     }
     for group in ["data1", "job1"] {
         let polling = "<polling><interval>1</interval><timeout>5</timeout><timing>1</timing></polling>";
-        let elements = format!("<target>{group}-exec</target>{polling}{}", failover(group, 3));
+        let elements = format!("<target>{group}-exec</target>{polling}{}", failover(group, 3, 1));
         conf = conf.monitor("pidw", &format!("pidw-{group}"), &elements);
     }
-    let link = format!("<target>web1-fip</target>{polling}<parameters><object>eth0</object></parameters>{}", failover("web1", 0));
+    // Links are cut faster than a monitor forgets that it was well for long.
+    let link =
+        format!("<target>web1-fip</target>{polling}<parameters><object>eth0</object></parameters>{}", failover("web1", 0, 9));
     conf.monitor("miiw", "miiw-web1", &link)
 }
 
