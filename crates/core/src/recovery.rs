@@ -105,7 +105,10 @@ pub fn targets(plan: &Plan, monitor: MonitorId, executor: &Executor) -> Vec<(Gro
         RecoveryTarget::Group(group) => vec![group],
         RecoveryTarget::Resource(resource) => vec![plan.resource(resource).group],
     };
-    groups.into_iter().map(|group| (group, executor.phase(group))).filter(|(_, phase)| *phase != Phase::Off).collect()
+    // A group that failed to start here rests, and its own ladder is at its end: it holds up nothing that is done to the server.
+    let on_server = plan.monitor(monitor).recovery == RecoveryTarget::LocalServer;
+    let counts = |phase: Phase| phase.is_held() && !(on_server && phase == Phase::OnlineFailure);
+    groups.into_iter().map(|group| (group, executor.phase(group))).filter(|(_, phase)| counts(*phase)).collect()
 }
 
 impl Monitors {

@@ -376,6 +376,21 @@ fn the_script_before_a_final_action_is_waited_for_and_a_failure_that_is_over_nee
 }
 
 #[test]
+fn a_group_that_failed_to_start_here_keeps_no_server_from_its_monitors_final_action() {
+    let mut plan = plan();
+    plan.resources[0].activate_action = FinalAction::Nothing;
+    plan.monitors[0].action = FinalAction::StopService(AfterStop::Shutdown);
+    let mut world = World::new(&plan, 0);
+    world.broken.insert(ResourceId(0));
+    world.run(seconds(8));
+    assert_eq!(world.phases(0), [Phase::OnlineFailure, Phase::On]);
+    world.give(0, Event::MonitorResult { monitor: MonitorId(0), failure: Some(Failure::error("bad")) });
+    world.run(seconds(3));
+    assert_eq!(world.did(|action| matches!(action, Action::Exit { .. })), 1, "server0 stays");
+    assert_eq!(world.phases(1)[1], Phase::On, "the other group goes on elsewhere");
+}
+
+#[test]
 fn a_reset_for_a_monitor_comes_at_once_and_nothing_is_stopped_before() {
     let mut world = World::new(&plan(), 0);
     world.run(seconds(5));

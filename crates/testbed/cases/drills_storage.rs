@@ -88,7 +88,7 @@ fn the_group_leaves_the_slow_disk(cluster: &Cluster, written: &str) {
     assert_eq!(word(cluster, "server2"), written);
 }
 
-// S-TST-RAID S-MON-ADJUST
+// S-TST-RAID
 #[test]
 fn a_disk_that_is_slow_in_a_rebuild_is_an_error_until_the_time_out_of_its_monitor_is_adjusted() {
     let Some(cluster) = Cluster::up(monitored(IMPATIENT)) else { return };
@@ -196,6 +196,25 @@ fn a_hub_without_power_is_found_by_the_disk_monitor_and_the_group_ends_its_searc
     cluster.until("the group is active again", || cluster.is_active_on("server1"));
     assert_eq!(word(&cluster, "server1"), "kept");
     assert_eq!((cluster.boots("server1"), cluster.boots("server2")), (1, 1));
+}
+
+// S-TST-FCHUB
+#[test]
+fn servers_whose_disk_monitor_shuts_them_down_are_all_down_without_the_hub_and_come_back_with_it() {
+    let Some(cluster) = Cluster::up(Conf::sample()) else { return };
+    write(&cluster, "kept");
+    hub_off(&cluster);
+    for server in ["server1", "server2"] {
+        cluster.until("it is down", || cluster.is_off(server));
+        assert_eq!(last_end(&cluster, server), "halt", "{server}");
+        assert!(cluster.has_logged(server, "machine shutdown requested by monitor diskw1"));
+    }
+    hub_on(&cluster);
+    for server in ["server1", "server2"] {
+        cluster.power_on(server).unwrap();
+    }
+    cluster.settle();
+    assert_eq!(word(&cluster, "server1"), "kept");
 }
 
 // S-TST-FCHUB
