@@ -29,6 +29,7 @@ pub mod storm;
 pub mod supervise;
 pub mod switch;
 pub mod table;
+pub mod timed;
 pub mod tools;
 pub mod tree;
 pub mod watchdog;

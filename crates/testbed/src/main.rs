@@ -11,7 +11,7 @@ use clp_testbed::{
     places::{checkout, living, need_root, sweep_dead},
     probe::{Way, probe, respond},
     storm::{self, Order, Outcome},
-    supervise,
+    supervise, timed,
 };
 use std::{
     io::Write,
@@ -242,6 +242,12 @@ enum Task {
         #[arg(last = true, required = true)]
         command: Vec<String>,
     },
+    /// Run a command to its end, then print how many microseconds it took
+    #[command(hide = true)]
+    Took {
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
     /// Add an address as soon as a line comes, and say when
     #[command(hide = true)]
     Take { address: std::net::Ipv4Addr },
@@ -330,7 +336,8 @@ fn run(task: Task) -> Result<ExitCode> {
             return say(&found.iter().map(|word| format!("{word}\n")).collect::<String>());
         }
         Task::Janitor { name } => supervise::janitor(&name)?,
-        Task::Stamp { command } => return stamp(&command),
+        Task::Stamp { command } => return timed::stamp(&command),
+        Task::Took { command } => return timed::took(&command),
         Task::Take { address } => take(address)?,
         Task::Storm { seed, minutes, list, replay, name } => {
             let evidence = std::env::current_exe().context("cannot find this program")?.with_file_name("storm");
@@ -459,13 +466,6 @@ fn by_hand(task: Task) -> Result<ExitCode> {
         _ => bail!("this command is not for people"),
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Prints the clock since boot in microseconds and becomes the command.
-fn stamp(command: &[String]) -> Result<ExitCode> {
-    println!("{}", clp_sys::clock::now().as_micros());
-    let (program, arguments) = command.split_first().context("no command")?;
-    Err(Command::new(program).args(arguments).exec()).with_context(|| format!("cannot run {program}"))
 }
 
 /// A takeover without detection: the least that any product has to do, with everything prepared.

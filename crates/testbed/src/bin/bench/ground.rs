@@ -30,7 +30,8 @@ pub const TESTBED: &str = "/opt/mainstay/bin/testbed";
 /// # Errors
 /// It cannot be made, or the cluster does not get there.
 pub fn lab_of(conf: &Conf, directory: &Path) -> Result<Lab> {
-    let lab = Lab::up(Options { conf: Some(conf.write(directory)?), ..Options::default() })?;
+    let options = Options { data_partitions: conf.data_partitions(), ..Options::default() };
+    let lab = Lab::up(Options { conf: Some(conf.write(directory)?), ..options })?;
     respond_everywhere(&lab)?;
     settle(&lab)?;
     Ok(lab)
@@ -88,6 +89,27 @@ pub fn run(lab: &Lab, server: &str, command: &[&str]) -> Result<Output> {
 pub fn run_stamped(lab: &Lab, server: &str, command: &[&str]) -> Result<u64> {
     let output = run(lab, server, &[&[TESTBED, "stamp", "--"], command].concat())?;
     output.stdout.lines().next().and_then(|line| line.parse().ok()).context("no time was said")
+}
+
+/// Run a command; how many milliseconds it took, in the server.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_timed(lab: &Lab, server: &str, command: &[&str]) -> Result<f64> {
+    let output = run(lab, server, &[&[TESTBED, "took", "--"], command].concat())?;
+    let took_us: f64 = output.stdout.lines().last().and_then(|line| line.parse().ok()).context("no time was said")?;
+    Ok(took_us / 1000.0)
+}
+
+/// Mounts of the shared disk in whatever mount namespace of a server.
+///
+/// # Errors
+/// As [`run`].
+pub fn mounted(lab: &Lab, server: &str) -> Result<usize> {
+    // One process of each namespace would do; so few processes are counted by their largest.
+    let count = "for file in /proc/[0-9]*/mountinfo; do grep -c ' - ext4 /dev/sdb' \"$file\" 2>/dev/null; done | sort -n | tail -1";
+    let said = run(lab, server, &["sh", "-c", count])?.stdout;
+    said.trim().parse().with_context(|| format!("the mounts of {server} were counted as {said:?}"))
 }
 
 /// Wait for a condition, patiently.
