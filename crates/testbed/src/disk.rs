@@ -294,7 +294,9 @@ mod tests {
             assert_eq!(layout.len(), data as usize + 1);
             assert!(layout.windows(2).all(|pair| pair[0].0 + pair[0].1 == pair[1].0), "{layout:?}");
             assert!(layout[1..].iter().all(|(start, length)| start % FIRST == 0 && *length == layout[1].1));
-            assert!(layout.last().is_some_and(|(start, length)| (start + length) * SECTOR <= (1200 << 20) - table::AT_END * SECTOR));
+            assert!(
+                layout.last().is_some_and(|(start, length)| (start + length) * SECTOR <= (1200 << 20) - table::AT_END * SECTOR)
+            );
         }
     }
 }

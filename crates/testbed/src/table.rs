@@ -16,8 +16,7 @@ const ENTRY_SECTORS: u64 = (ENTRIES * ENTRY) as u64 / SECTOR;
 /// Sectors that the copy at the end of the disk takes: the entries and their header.
 pub const AT_END: u64 = ENTRY_SECTORS + 1;
 /// Type "Linux filesystem data", 0FC63DAF-8483-4772-8E79-3D69D8477DE4.
-const LINUX_DATA: [u8; 16] =
-    [0xAF, 0x3D, 0xC6, 0x0F, 0x83, 0x84, 0x72, 0x47, 0x8E, 0x79, 0x3D, 0x69, 0xD8, 0x47, 0x7D, 0xE4];
+const LINUX_DATA: [u8; 16] = [0xAF, 0x3D, 0xC6, 0x0F, 0x83, 0x84, 0x72, 0x47, 0x8E, 0x79, 0x3D, 0x69, 0xD8, 0x47, 0x7D, 0xE4];
 /// Identity of the disk; those of its partitions differ in the last byte. No lab knows another one's disk.
 const IDENTITY: [u8; 16] = *b"MAINSTAY-BENCH-\0";
 
@@ -35,7 +34,10 @@ pub fn write(image: &File, size: u64, partitions: &[(u64, u64)]) -> Result<()> {
         (last - ENTRY_SECTORS, entries.clone()),
         (last, header(&entries, last, 1, last - ENTRY_SECTORS, last)),
     ];
-    parts.iter().try_for_each(|(sector, bytes)| image.write_all_at(bytes, sector * SECTOR)).context("cannot write the partition table")
+    parts
+        .iter()
+        .try_for_each(|(sector, bytes)| image.write_all_at(bytes, sector * SECTOR))
+        .context("cannot write the partition table")
 }
 
 /// The old table that tells programs which know no other that the disk is in use.

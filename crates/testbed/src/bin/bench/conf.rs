@@ -1,8 +1,8 @@
 //! The configurations that the figures are measured with.
 
 use anyhow::Result;
-use clp_testbed::{FileSystem, Net};
 use clp_testbed::conf::{ClusterConf, Group, Heartbeat};
+use clp_testbed::{FileSystem, Net};
 use std::path::{Path, PathBuf};
 
 use crate::ground::{SERVICE, TESTBED};

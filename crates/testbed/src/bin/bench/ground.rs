@@ -107,7 +107,8 @@ pub fn run_timed(lab: &Lab, server: &str, command: &[&str]) -> Result<f64> {
 /// As [`run`].
 pub fn mounted(lab: &Lab, server: &str) -> Result<usize> {
     // One process of each namespace would do; so few processes are counted by their largest.
-    let count = "for file in /proc/[0-9]*/mountinfo; do grep -c ' - ext4 /dev/sdb' \"$file\" 2>/dev/null; done | sort -n | tail -1";
+    let count =
+        "for file in /proc/[0-9]*/mountinfo; do grep -c ' - ext4 /dev/sdb' \"$file\" 2>/dev/null; done | sort -n | tail -1";
     let said = run(lab, server, &["sh", "-c", count])?.stdout;
     said.trim().parse().with_context(|| format!("the mounts of {server} were counted as {said:?}"))
 }
@@ -154,14 +155,22 @@ pub fn let_it_see() {
     std::thread::sleep(Duration::from_millis(700));
 }
 
+/// What the servers wrote down, for a message.
+pub fn logs(lab: &Lab) -> String {
+    let log = |server: &String| {
+        let file = lab.directory().join(server).join("opt/mainstay/log/clusterpro.log.cur");
+        format!("{server}: {}\n", fs::read_to_string(file).unwrap_or_default())
+    };
+    lab.servers().iter().map(log).collect()
+}
+
 /// From an instant to the first answer of server2, in milliseconds.
 ///
 /// # Errors
 /// server2 never answered.
 pub fn until_answer(lab: &Lab, report: &Report, since_us: u64) -> Result<f64> {
     let Some(reign) = report.reigns.iter().find(|reign| reign.who == "server2") else {
-        let log = fs::read_to_string(lab.directory().join("server2/opt/mainstay/log/clusterpro.log.cur")).unwrap_or_default();
-        bail!("the address did not change hands: {report:?}\nserver2: {log}");
+        bail!("the address did not change hands: {report:?}\n{}", logs(lab));
     };
     Ok((report.started_us + reign.first_us) as f64 / 1000.0 - since_us as f64 / 1000.0)
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use crate::conf::{Conf, FLOATING};
 use crate::figures::Figures;
 use crate::ground::{
-    ADDRESS, PROBE, TESTBED, lab_of, let_it_see, mounted, probing, reported, run, run_stamped, until_answer, wait,
+    ADDRESS, PROBE, TESTBED, lab_of, let_it_see, logs, mounted, probing, reported, run, run_stamped, until_answer, wait,
 };
 
 /// Addresses that move at once in P10.
@@ -59,7 +59,7 @@ fn longest_gaps(figures: &mut Figures, figure: &'static str, file_systems: u32) 
     let_it_see();
     run(&lab, "server1", &["clpgrp", "-m", "web"])?;
     if begin.elapsed() >= WATCHED {
-        bail!("the move took longer than the frames were watched: {:?}", begin.elapsed());
+        bail!("the move took longer than the frames were watched: {:?}\n{}", begin.elapsed(), logs(&lab));
     }
     let (left, came) = (mounted(&lab, "server1")?, mounted(&lab, "server2")?);
     if (left, came) != (0, file_systems as usize) {
