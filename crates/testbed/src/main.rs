@@ -218,6 +218,9 @@ enum Task {
     Responder {
         /// Address and port
         address: SocketAddr,
+        /// Answer with the process id, too
+        #[arg(long)]
+        process: bool,
     },
     #[command(hide = true)]
     Supervise { name: String },
@@ -326,7 +329,7 @@ fn main() -> ExitCode {
 
 fn run(task: Task) -> Result<ExitCode> {
     match task {
-        Task::Responder { address } => respond(address)?,
+        Task::Responder { address, process } => respond(address, process)?,
         Task::BootServer { plan } => machine::boot_server(&plan)?,
         Task::Init { plan } => machine::init(&plan)?,
         Task::Hang { point, seconds } => clp_testbed::hang::hang(&point, Duration::from_secs(seconds))?,

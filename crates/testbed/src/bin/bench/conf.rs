@@ -102,7 +102,8 @@ impl Conf {
         // The end of the group's processes is the product's work.
         let stop = "#! /bin/sh\nexit 0\n";
         if self.resident {
-            web.resident("exec1", &format!("#! /bin/sh\nexec {process}\n"), stop)
+            // Which of its lives answers is told by its number.
+            web.resident("exec1", &format!("#! /bin/sh\nexec {process} --process\n"), stop)
         } else {
             web.exec("exec1", &format!("#! /bin/sh\nsetsid {process} >/dev/null 2>&1 &\n"), stop)
         }

@@ -174,8 +174,3 @@ pub fn until_answer(lab: &Lab, report: &Report, since_us: u64) -> Result<f64> {
     };
     Ok((report.started_us + reign.first_us) as f64 / 1000.0 - since_us as f64 / 1000.0)
 }
-
-/// When the longest gap of a report ended, in microseconds of the clock since boot.
-pub fn end_of_gap(report: &Report) -> u64 {
-    report.started_us + report.longest_gap_at_us + report.longest_gap_us
-}
