@@ -6,7 +6,7 @@
 use anyhow::{Context, Result};
 use std::{fmt::Write as _, fs, os::unix::fs::PermissionsExt, path::Path};
 
-use crate::options::Net;
+use crate::options::{FileSystem, Net};
 
 /// Device ids as configurations of the guide have them.
 const COM_DEVICE: u32 = 200;
@@ -98,8 +98,14 @@ impl Group {
 
     /// An ext3 file system of the shared disk, mounted on `/mnt/` and the partition's name: `sdb2`, `sdb3` …
     pub fn disk(self, name: &str, partition: &str) -> Group {
+        self.file_system(name, partition, FileSystem::Ext3)
+    }
+
+    /// The same with the file system that the lab makes there.
+    pub fn file_system(self, name: &str, partition: &str, file_system: FileSystem) -> Group {
+        let word = file_system.word();
         let elements = format!(
-            "<parameters><disktype>disk</disktype><fs>ext3</fs><device>/dev/{partition}</device><mount><point>/mnt/{partition}</point></mount></parameters>"
+            "<parameters><disktype>disk</disktype><fs>{word}</fs><device>/dev/{partition}</device><mount><point>/mnt/{partition}</point></mount></parameters>"
         );
         self.resource("disk", name, &elements)
     }

@@ -19,10 +19,10 @@ use std::{
 use crate::{
     fuse::{Node, Operation, Request, errno},
     options::{DiskState, FileSystem, PARTITIONS_MAX},
+    table::{self, SECTOR},
     tools::{hold, run, succeeds, wait_until},
 };
 
-const SECTOR: u64 = 512;
 /// Start of the first partition, in sectors: 1 MiB, as partitioning tools align.
 const FIRST: u64 = 2048;
 /// Size of the partition for the disk heartbeat in sectors: 12 MiB.
@@ -35,7 +35,7 @@ const DETACH_LIMIT: Duration = Duration::from_secs(10);
 fn layout(size: u64, data: u32) -> Vec<(u64, u64)> {
     let rest = FIRST + HEARTBEAT;
     // Each begins at a whole MiB, as the first.
-    let each = (size / SECTOR).saturating_sub(rest) / u64::from(data) / FIRST * FIRST;
+    let each = (size / SECTOR).saturating_sub(rest + table::AT_END) / u64::from(data) / FIRST * FIRST;
     let data = (0..u64::from(data)).map(|index| (rest + index * each, each));
     std::iter::once((FIRST, HEARTBEAT)).chain(data).collect()
 }
@@ -48,18 +48,8 @@ pub fn make_image(path: &Path, mib: u64, data: u32) -> Result<File> {
     let image = File::options().read(true).write(true).create_new(true).open(path);
     let image = image.with_context(|| format!("cannot make the image {}", path.display()))?;
     image.set_len(mib << 20).with_context(|| format!("cannot make the image {} of {mib} MiB", path.display()))?;
-    let mut table = [0_u8; SECTOR as usize];
-    table[440..444].copy_from_slice(b"BENC");
-    for (index, (start, length)) in layout(mib << 20, data).into_iter().enumerate() {
-        let at = 446 + index * 16;
-        table[at + 1..at + 4].copy_from_slice(&[0xFE, 0xFF, 0xFF]); // "use the sector numbers"
-        table[at + 4] = 0x83;
-        table[at + 5..at + 8].copy_from_slice(&[0xFE, 0xFF, 0xFF]);
-        table[at + 8..at + 12].copy_from_slice(&(start as u32).to_le_bytes());
-        table[at + 12..at + 16].copy_from_slice(&(length as u32).to_le_bytes());
-    }
-    table[510..].copy_from_slice(&[0x55, 0xAA]);
-    image.write_all_at(&table, 0).with_context(|| format!("cannot write to the image {}", path.display()))?;
+    table::write(&image, mib << 20, &layout(mib << 20, data))
+        .with_context(|| format!("cannot partition the image {}", path.display()))?;
     Ok(image)
 }
 
@@ -328,7 +318,9 @@ mod tests {
             assert_eq!(layout.len(), data as usize + 1);
             assert!(layout.windows(2).all(|pair| pair[0].0 + pair[0].1 == pair[1].0), "{layout:?}");
             assert!(layout[1..].iter().all(|(start, length)| start % FIRST == 0 && *length == layout[1].1));
-            assert!(layout.last().is_some_and(|(start, length)| (start + length) * SECTOR <= 1200 << 20));
+            assert!(
+                layout.last().is_some_and(|(start, length)| (start + length) * SECTOR <= (1200 << 20) - table::AT_END * SECTOR)
+            );
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Binary and library, for tests; needs root. `lab` is what tests use, the program `testbed` what people use. A lab is a
 //! supervisor process (`making`, `supervise`, `server`) with switches (`wires`; the bench's own
-//! in `switch` and `forward`), a shared disk (`disk`), watchdogs (`watchdog`), a serial
+//! in `switch` and `forward`), a shared disk (`disk`, `table`), watchdogs (`watchdog`), a serial
 //! cable (`cable`); a server's inside is `machine`, `tree` and `prepare`. Knows nothing of the cluster but which programs a
 //! server starts.
 
@@ -28,6 +28,7 @@ pub mod server;
 pub mod storm;
 pub mod supervise;
 pub mod switch;
+pub mod table;
 pub mod tools;
 pub mod tree;
 pub mod watchdog;

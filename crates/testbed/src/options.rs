@@ -13,12 +13,13 @@ const DISK_MIB: u64 = 1200;
 const RESTART_DELAY_MS: u64 = 4000;
 /// Smallest shared disk in MiB: the partition for the disk heartbeat and a little file system.
 pub const DISK_MIB_MIN: u64 = 32;
-/// Largest shared disk in MiB: its partition table counts sectors with 32 bits.
+/// Largest shared disk in MiB: programs that know old partition tables alone count sectors with 32 bits.
 pub const DISK_MIB_MAX: u64 = (1 << 21) - 1;
 /// Smallest shared disk in MiB on which xfs can be made.
 const DISK_MIB_XFS: u64 = 320;
-/// Most partitions for data on the shared disk: its table has four entries and one is for the disk heartbeat.
-pub const PARTITIONS_MAX: u32 = 3;
+/// Most partitions for data on the shared disk: as many device nodes as a disk had in the days of fixed numbers, and one is for the
+/// disk heartbeat.
+pub const PARTITIONS_MAX: u32 = 14;
 
 /// What kind of lab is wanted. `..Options::default()` gives two bare servers with ext4 on the shared disk.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -78,7 +79,7 @@ impl Options {
         }
         let min = if self.file_system == FileSystem::Xfs { DISK_MIB_XFS } else { DISK_MIB_MIN } * u64::from(self.data_partitions);
         if !(min..=DISK_MIB_MAX).contains(&self.disk_mib) {
-            let file_system = self.file_system.to_possible_value().map_or(String::new(), |value| value.get_name().to_string());
+            let file_system = self.file_system.word();
             bail!("a shared disk of {} MiB cannot be made; with {file_system} ask for {min} to {DISK_MIB_MAX}", self.disk_mib);
         }
         Ok(())
@@ -97,6 +98,15 @@ pub enum FileSystem {
 }
 
 impl FileSystem {
+    /// Its type's name.
+    pub fn word(self) -> &'static str {
+        match self {
+            FileSystem::Ext3 => "ext3",
+            FileSystem::Ext4 => "ext4",
+            FileSystem::Xfs => "xfs",
+        }
+    }
+
     /// The file system that a configuration's first disk resource names, if it is one that the bench makes.
     pub fn named_in(conf: &Path) -> Option<FileSystem> {
         let text = std::fs::read(conf.join("clp.conf")).ok()?;

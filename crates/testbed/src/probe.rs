@@ -183,12 +183,16 @@ fn ask_stream(target: SocketAddr, way: Way) -> Option<String> {
     (read.is_ok() || !answer.is_empty()).then(|| answer.trim().to_string())
 }
 
-/// Answers each datagram with this host's name, and each TCP connection too (as HTTP when it is asked so). Runs until killed.
+/// Answers each datagram with this host's name (and its own process id, if wanted), and each TCP connection too (as HTTP when it is
+/// asked so). Runs until killed.
 ///
 /// # Errors
 /// The address cannot be bound.
-pub fn respond(address: SocketAddr) -> Result<()> {
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+pub fn respond(address: SocketAddr, with_process: bool) -> Result<()> {
+    let mut name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    if with_process {
+        name += &format!("/{}", std::process::id());
+    }
     let datagrams = UdpSocket::bind(address).with_context(|| format!("cannot bind udp {address}"))?;
     let streams = TcpListener::bind(address).with_context(|| format!("cannot bind tcp {address}"))?;
     let stream_name = name.clone();

@@ -202,6 +202,9 @@ pub(crate) enum Task {
     Responder {
         /// Address and port
         address: SocketAddr,
+        /// Answer with the process id, too
+        #[arg(long)]
+        process: bool,
     },
     #[command(hide = true)]
     Supervise { name: String },
@@ -223,6 +226,12 @@ pub(crate) enum Task {
     /// Say when, then run a command
     #[command(hide = true)]
     Stamp {
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
+    /// Run a command to its end, then print how many microseconds it took
+    #[command(hide = true)]
+    Took {
         #[arg(last = true, required = true)]
         command: Vec<String>,
     },

@@ -1,4 +1,4 @@
-//! Small programs that the bench runs in servers and that say when they did what.
+//! Small programs that the bench runs in servers and that say when they did what, on the clock that all servers of a lab share.
 
 use anyhow::{Context, Result};
 use std::{
@@ -6,11 +6,27 @@ use std::{
     process::{Command, ExitCode},
 };
 
-/// Prints the clock since boot in microseconds and becomes the command.
+/// Prints the instant in microseconds since boot, then becomes the command.
+///
+/// # Errors
+/// It cannot be run.
 pub(super) fn stamp(command: &[String]) -> Result<ExitCode> {
     println!("{}", clp_sys::clock::now().as_micros());
-    let (program, arguments) = command.split_first().context("no command")?;
-    Err(Command::new(program).args(arguments).exec()).with_context(|| format!("cannot run {program}"))
+    let (program, mut command) = split(command)?;
+    Err(command.exec()).with_context(|| format!("cannot run {program}"))
+}
+
+/// Runs the command to its end, then prints how many microseconds that took; exits as it did.
+///
+/// # Errors
+/// It cannot be run.
+pub(super) fn took(command: &[String]) -> Result<ExitCode> {
+    let (program, mut command) = split(command)?;
+    let begin = clp_sys::clock::now();
+    let status = command.status().with_context(|| format!("cannot run {program}"))?;
+    let end = clp_sys::clock::now();
+    println!("{}", end.as_micros() - begin.as_micros());
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
 /// A takeover without detection: the least that any product has to do, with everything prepared.
@@ -23,4 +39,11 @@ pub(super) fn take(address: std::net::Ipv4Addr) -> Result<()> {
     clp_sys::address::add(assigned)?;
     arp.announce(address)?;
     Ok(())
+}
+
+fn split(command: &[String]) -> Result<(&str, Command)> {
+    let (program, arguments) = command.split_first().context("no command")?;
+    let mut command = Command::new(program);
+    command.args(arguments);
+    Ok((program, command))
 }

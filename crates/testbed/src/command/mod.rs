@@ -14,7 +14,7 @@ use std::{io::Write, process::ExitCode, time::Duration};
 /// Does what is asked for.
 pub(crate) fn run(task: Task) -> Result<ExitCode> {
     match task {
-        Task::Responder { address } => respond(address)?,
+        Task::Responder { address, process } => respond(address, process)?,
         Task::BootServer { plan } => machine::boot_server(&plan)?,
         Task::Init { plan } => machine::init(&plan)?,
         Task::Hang { point, seconds } => clp_testbed::hang::hang(&point, Duration::from_secs(seconds))?,
@@ -25,6 +25,7 @@ pub(crate) fn run(task: Task) -> Result<ExitCode> {
         }
         Task::Janitor { name } => supervise::janitor(&name)?,
         Task::Stamp { command } => return clocked::stamp(&command),
+        Task::Took { command } => return clocked::took(&command),
         Task::Take { address } => clocked::take(address)?,
         Task::Storm { seed, minutes, list, replay, name } => {
             let evidence = std::env::current_exe().context("cannot find this program")?.with_file_name("storm");

@@ -1,8 +1,8 @@
 //! The configurations that the figures are measured with.
 
 use anyhow::Result;
-use clp_testbed::Net;
 use clp_testbed::conf::{ClusterConf, Group, Heartbeat};
+use clp_testbed::{FileSystem, Net};
 use std::path::{Path, PathBuf};
 
 use crate::ground::{SERVICE, TESTBED};
@@ -15,6 +15,9 @@ pub fn address_of(index: usize) -> String {
     format!("10.0.0.{}", 120 + index)
 }
 
+/// The group of [`Conf::apart`].
+pub const APART: &str = "files";
+
 /// Two servers, two LANs, a ping target, and the group `web` of [`FLOATING`] and a process.
 #[derive(Debug, Clone, Copy)]
 pub struct Conf {
@@ -26,6 +29,10 @@ pub struct Conf {
     pub more_groups: usize,
     /// Addresses in `web` beside its own.
     pub more_addresses: usize,
+    /// File systems in `web`.
+    pub file_systems: u32,
+    /// File systems in a group of their own, [`APART`]; they lie on the shared disk behind those of `web`.
+    pub apart: u32,
     /// The process stays with its start script and is watched by a pidw monitor.
     pub resident: bool,
     /// Monitors of several kinds that find nothing.
@@ -35,12 +42,26 @@ pub struct Conf {
 impl Conf {
     /// The fastest setting.
     pub fn fast() -> Conf {
-        Conf { timeout_ms: 50, interval_ms: 10, more_groups: 0, more_addresses: 0, resident: false, monitors: 0 }
+        Conf {
+            timeout_ms: 50,
+            interval_ms: 10,
+            more_groups: 0,
+            more_addresses: 0,
+            file_systems: 0,
+            apart: 0,
+            resident: false,
+            monitors: 0,
+        }
     }
 
     /// Heartbeats of 100 ms.
     pub fn usual() -> Conf {
         Conf { timeout_ms: 1000, interval_ms: 100, ..Conf::fast() }
+    }
+
+    /// Partitions for data that a lab needs for it.
+    pub fn data_partitions(&self) -> u32 {
+        (self.file_systems + self.apart).max(1)
     }
 
     /// Write it for `testbed up --conf`, with its scripts; the directory to name there.
@@ -60,6 +81,10 @@ impl Conf {
         for index in 0..self.more_groups {
             conf = conf.group(Group::new(&format!("group{index}")).address(&format!("more{index}"), &address_of(index)));
         }
+        if self.apart > 0 {
+            let last = self.file_systems + self.apart;
+            conf = conf.group((self.file_systems..last).fold(Group::new(APART), file_system));
+        }
         if self.resident {
             let ladder = "<emergency><threshold><restart>3</restart></threshold></emergency>";
             let watched = "<relation><type>rsc</type><name>exec1</name></relation>";
@@ -72,15 +97,26 @@ impl Conf {
         let web = (0..self.more_addresses).fold(Group::new("web").address("fip1", FLOATING), |web, index| {
             web.address(&format!("more{index}"), &address_of(index))
         });
+        let web = (0..self.file_systems).fold(web, file_system);
         let process = format!("{TESTBED} responder {FLOATING}:{SERVICE}");
         // The end of the group's processes is the product's work.
         let stop = "#! /bin/sh\nexit 0\n";
         if self.resident {
-            web.resident("exec1", &format!("#! /bin/sh\nexec {process}\n"), stop)
+            // Which of its lives answers is told by its number.
+            web.resident("exec1", &format!("#! /bin/sh\nexec {process} --process\n"), stop)
         } else {
             web.exec("exec1", &format!("#! /bin/sh\nsetsid {process} >/dev/null 2>&1 &\n"), stop)
         }
     }
+}
+
+/// The partition for file system number `index`.
+pub fn partition(index: u32) -> String {
+    format!("sdb{}", index + 2)
+}
+
+fn file_system(group: Group, index: u32) -> Group {
+    group.file_system(&format!("disk{index}"), &partition(index), FileSystem::Ext4)
 }
 
 /// One monitor more, at its kind's own interval: 30 s, 10 s, 60 s and 60 s in turn.

@@ -59,6 +59,10 @@ const FIGURES: &[Figure] = &[
     Figure { peer: Some((KEEPALIVED, "P9keepalived")), ..figure("P9", "alarms", "0") },
     // Longest time without a frame on the interconnect while 80 addresses move, beyond the interval.
     Figure { less: Less::Constant(crate::moves::INTERVAL_MS), ..figure("P10", "ms", "100") },
+    // The same with ten file systems in the group.
+    Figure { less: Less::Constant(crate::moves::INTERVAL_MS), ..figure("P10f", "ms", "100") },
+    // Ten idle file systems of one group stopped; the floor: unmounted by hand, one after the other. Nobody runs Pacemaker here.
+    Figure { peer: Some(("pacemaker", "pacemaker")), floor: Some("P11floor"), ..figure("P11", "ms", "500") },
     // How long the power-off itself took.
     figure("cut", "ms", "-"),
 ];
@@ -114,7 +118,11 @@ impl Figures {
         let samples = self.0.get(figure.of.unwrap_or(figure.name))?;
         let values = sorted(&samples.iter().map(|value| (value - less).max(0.0)).collect::<Vec<_>>());
         let at = |share: f64| values[((values.len() - 1) as f64 * share).round() as usize];
-        let peer = figure.peer.and_then(|(label, key)| Some(format!("{label}:{:.1}", self.median(key)?)));
+        // A peer that a figure has and that did not run is named as such: no number is no advantage.
+        let peer = figure.peer.map(|(label, key)| match self.median(key) {
+            Some(median) => format!("{label}:{median:.1}"),
+            None => format!("{label}:not-measured"),
+        });
         let floor = figure.floor.and_then(|key| Some(format!("{:.1}", self.median(key)?)));
         Some(format!(
             "BENCH {} ours={:.1} unit={} n={} min={:.1} max={:.1} p99={:.1} goal={} peer={} floor={}",
@@ -167,12 +175,14 @@ mod tests {
         figures.add("P1", 54.0);
         figures.add("P1", 58.0);
         figures.add("keepalived", 160.0);
+        figures.add("P11", 90.0);
         let lines: Vec<String> = FIGURES.iter().filter_map(|figure| figures.line(figure)).collect();
         assert_eq!(
             lines,
             [
                 "BENCH P1 ours=56.0 unit=ms n=2 min=54.0 max=58.0 p99=58.0 goal=55 peer=keepalived-50ms:160.0 floor=-",
                 "BENCH P2 ours=6.0 unit=ms n=2 min=4.0 max=8.0 p99=8.0 goal=3 peer=- floor=-",
+                "BENCH P11 ours=90.0 unit=ms n=1 min=90.0 max=90.0 p99=90.0 goal=500 peer=pacemaker:not-measured floor=-",
             ]
         );
     }

@@ -30,7 +30,8 @@ pub const TESTBED: &str = "/opt/mainstay/bin/testbed";
 /// # Errors
 /// It cannot be made, or the cluster does not get there.
 pub fn lab_of(conf: &Conf, directory: &Path) -> Result<Lab> {
-    let lab = Lab::up(Options { conf: Some(conf.write(directory)?), ..Options::default() })?;
+    let options = Options { data_partitions: conf.data_partitions(), ..Options::default() };
+    let lab = Lab::up(Options { conf: Some(conf.write(directory)?), ..options })?;
     respond_everywhere(&lab)?;
     settle(&lab)?;
     Ok(lab)
@@ -90,6 +91,28 @@ pub fn run_stamped(lab: &Lab, server: &str, command: &[&str]) -> Result<u64> {
     output.stdout.lines().next().and_then(|line| line.parse().ok()).context("no time was said")
 }
 
+/// Run a command; how many milliseconds it took, in the server.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_timed(lab: &Lab, server: &str, command: &[&str]) -> Result<f64> {
+    let output = run(lab, server, &[&[TESTBED, "took", "--"], command].concat())?;
+    let took_us: f64 = output.stdout.lines().last().and_then(|line| line.parse().ok()).context("no time was said")?;
+    Ok(took_us / 1000.0)
+}
+
+/// Mounts of the shared disk in whatever mount namespace of a server.
+///
+/// # Errors
+/// As [`run`].
+pub fn mounted(lab: &Lab, server: &str) -> Result<usize> {
+    // One process of each namespace would do; so few processes are counted by their largest.
+    let count =
+        "for file in /proc/[0-9]*/mountinfo; do grep -c ' - ext4 /dev/sdb' \"$file\" 2>/dev/null; done | sort -n | tail -1";
+    let said = run(lab, server, &["sh", "-c", count])?.stdout;
+    said.trim().parse().with_context(|| format!("the mounts of {server} were counted as {said:?}"))
+}
+
 /// Wait for a condition, patiently.
 ///
 /// # Errors
@@ -132,19 +155,22 @@ pub fn let_it_see() {
     std::thread::sleep(Duration::from_millis(700));
 }
 
+/// What the servers wrote down, for a message.
+pub fn logs(lab: &Lab) -> String {
+    let log = |server: &String| {
+        let file = lab.directory().join(server).join("opt/mainstay/log/clusterpro.log.cur");
+        format!("{server}: {}\n", fs::read_to_string(file).unwrap_or_default())
+    };
+    lab.servers().iter().map(log).collect()
+}
+
 /// From an instant to the first answer of server2, in milliseconds.
 ///
 /// # Errors
 /// server2 never answered.
 pub fn until_answer(lab: &Lab, report: &Report, since_us: u64) -> Result<f64> {
     let Some(reign) = report.reigns.iter().find(|reign| reign.who == "server2") else {
-        let log = fs::read_to_string(lab.directory().join("server2/opt/mainstay/log/clusterpro.log.cur")).unwrap_or_default();
-        bail!("the address did not change hands: {report:?}\nserver2: {log}");
+        bail!("the address did not change hands: {report:?}\n{}", logs(lab));
     };
     Ok((report.started_us + reign.first_us) as f64 / 1000.0 - since_us as f64 / 1000.0)
-}
-
-/// When the longest gap of a report ended, in microseconds of the clock since boot.
-pub fn end_of_gap(report: &Report) -> u64 {
-    report.started_us + report.longest_gap_at_us + report.longest_gap_us
 }

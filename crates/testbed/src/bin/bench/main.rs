@@ -7,6 +7,7 @@ mod alarms;
 mod conf;
 mod failover;
 mod figures;
+mod files;
 mod ground;
 mod idle;
 mod moves;
@@ -83,6 +84,12 @@ fn measure(arguments: &Arguments, figures: &mut Figures) -> Result<()> {
         }
         if arguments.wants(&["P10"]) {
             moves::of_many_addresses(figures)?;
+        }
+        if arguments.wants(&["P10f"]) {
+            moves::of_file_systems(figures)?;
+        }
+        if arguments.wants(&["P11"]) {
+            files::stopped(figures)?;
         }
     }
     if arguments.wants(&["P7", "P7cpu"]) {
