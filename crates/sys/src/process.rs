@@ -1,12 +1,11 @@
 //! Supervised programs: own process group and control group, ordinary scheduling, a time limit, output kept or written to
 //! a log, and evidence taken before anything is killed for being late.
 
-#![allow(unsafe_code, reason = "the child's scheduling is reset between fork and exec")]
-
 use std::collections::VecDeque;
-use std::os::unix::process::CommandExt;
+use std::fs::File;
+use std::io::PipeReader;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,8 +15,10 @@ use crate::cgroup::Cgroup;
 use crate::starved;
 
 mod log;
+mod spawn;
 
 pub use log::older;
+use spawn::Child;
 
 /// Bytes of output that are kept; the end matters most, so the beginning goes first.
 pub const OUTPUT_MAX: usize = 64 * 1024;
@@ -128,7 +129,7 @@ impl Resident {
 
     /// Reap it if it ended; its words then.
     pub fn ended(&mut self) -> Option<String> {
-        self.child.try_wait().ok().flatten().map(|status| status.to_string())
+        self.child.try_wait().map(|status| status.to_string())
     }
 
     /// Wait for its end, at most `limit`; false when it still runs.
@@ -144,30 +145,6 @@ impl Resident {
     }
 }
 
-fn command(program: &Program) -> Result<Command, String> {
-    let (name, arguments) = program.argv.split_first().ok_or("no program is named")?;
-    let mut command = Command::new(name);
-    command.args(arguments).env_clear().envs(program.env.iter().cloned()).current_dir("/").stdin(Stdio::null()).process_group(0);
-    let procs =
-        program.cgroup.as_ref().and_then(|group| std::ffi::CString::new(group.procs().as_os_str().as_encoded_bytes()).ok());
-    // SAFETY: only async-signal-safe system calls are made between fork and exec.
-    unsafe {
-        command.pre_exec(move || {
-            crate::realtime::reset_in_child()?;
-            libc::umask(0o022);
-            if let Some(path) = &procs {
-                let fd = libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
-                if fd >= 0 {
-                    libc::write(fd, c"0".as_ptr().cast(), 1);
-                    libc::close(fd);
-                }
-            }
-            Ok(())
-        });
-    }
-    Ok(command)
-}
-
 /// Run a program to its end or its limit.
 pub fn run(program: &Program) -> Outcome {
     match try_run(program) {
@@ -177,25 +154,13 @@ pub fn run(program: &Program) -> Outcome {
 }
 
 fn try_run(program: &Program) -> Result<Outcome, String> {
-    let mut command = command(program)?;
     let kept = Arc::new(Mutex::new(VecDeque::new()));
-    let mut reader = None;
     let (done, drained) = std::sync::mpsc::channel::<()>();
-    match &program.output {
-        Output::Append(path) => {
-            let file = log::open(path)?;
-            command.stderr(file.try_clone().map_err(|cause| cause.to_string())?).stdout(file);
-        }
-        Output::Keep | Output::Log(..) => {
-            let (read, write) = std::io::pipe().map_err(|cause| cause.to_string())?;
-            command.stderr(write.try_clone().map_err(|cause| cause.to_string())?).stdout(write);
-            reader = Some(read);
-        }
-    }
-    let spawned = command.spawn();
-    // The command holds the pipe's write end; it must be closed here or the reader never ends.
-    drop(command);
-    let mut child = spawned.map_err(|cause| format!("{}: {cause}", program.argv[0]))?;
+    let (output, reader) = match &program.output {
+        Output::Append(path) => (log::open(path)?.into(), None),
+        Output::Keep | Output::Log(..) => piped()?,
+    };
+    let mut child = spawned(program, output)?;
     let pid = child.id();
     if let Some(read) = reader {
         // Not joined: a process that forked away may hold the pipe open for ever.
@@ -239,31 +204,27 @@ fn try_run(program: &Program) -> Result<Outcome, String> {
 /// # Errors
 /// Why it could not be started.
 pub fn start(program: &Program) -> Result<Resident, String> {
-    let mut command = command(program)?;
-    let mut reader = None;
-    match &program.output {
-        Output::Append(path) => {
-            let file = log::open(path)?;
-            command.stderr(file.try_clone().map_err(|cause| cause.to_string())?).stdout(file);
-        }
-        Output::Log(..) => {
-            let (read, write) = std::io::pipe().map_err(|cause| cause.to_string())?;
-            command.stderr(write.try_clone().map_err(|cause| cause.to_string())?).stdout(write);
-            reader = Some(read);
-        }
-        Output::Keep => {
-            command.stdout(Stdio::null()).stderr(Stdio::null());
-        }
-    }
-    let spawned = command.spawn();
-    drop(command);
-    let child = spawned.map_err(|cause| format!("{}: {cause}", program.argv[0]))?;
+    let (output, reader) = match &program.output {
+        Output::Append(path) => (log::open(path)?.into(), None),
+        Output::Log(..) => piped()?,
+        Output::Keep => (File::options().write(true).open("/dev/null").map_err(|cause| cause.to_string())?.into(), None),
+    };
+    let child = spawned(program, output)?;
     if let Some(read) = reader {
         // Ends when the last process that writes into the pipe does.
         let (output, pid) = (program.output.clone(), child.id());
         std::thread::spawn(move || log::drain(read, &output, &Mutex::default(), pid));
     }
     Ok(Resident { child })
+}
+
+fn piped() -> Result<(OwnedFd, Option<PipeReader>), String> {
+    let (read, write) = std::io::pipe().map_err(|cause| cause.to_string())?;
+    Ok((write.into(), Some(read)))
+}
+
+fn spawned(program: &Program, output: OwnedFd) -> Result<Child, String> {
+    spawn::spawn(program, output).map_err(|cause| format!("{}: {cause}", program.argv.first().map_or("", String::as_str)))
 }
 
 /// Wait for the end of a child, by the kernel's notice, at most `limit`.
@@ -274,7 +235,7 @@ fn wait(child: &mut Child, limit: Duration) -> Option<std::process::ExitStatus> 
         .and_then(Pid::from_raw)
         .and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
     loop {
-        if let Ok(Some(status)) = child.try_wait() {
+        if let Some(status) = child.try_wait() {
             return Some(status);
         }
         let left = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;

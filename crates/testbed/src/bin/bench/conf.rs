@@ -123,7 +123,7 @@ fn file_system(group: Group, index: u32) -> Group {
 fn monitor(conf: ClusterConf, index: usize) -> ClusterConf {
     let target = "<relation><type>grp</type><name>web</name></relation>";
     let (kind, elements) = match index % 4 {
-        0 => ("ipw", "<parameters><grp id=\"0\"><list id=\"0\"><ip>10.0.0.254</ip></list></grp></parameters>"),
+        0 => ("ipw", "<parameters><list id=\"0\"><ip>10.0.0.254</ip></list></parameters>"),
         1 => ("miiw", "<parameters><object>eth0</object></parameters>"),
         2 => ("fipw", "<target>fip1</target>"),
         _ => ("genw", ""),
@@ -144,4 +144,29 @@ pub fn keepalived(priority: u32, adverts: &str) -> String {
         "global_defs {{\n vrrp_version 3\n vrrp_garp_master_delay 0\n}}\nvrrp_instance V {{\n state BACKUP\n interface eth0\n \
          virtual_router_id 5\n priority {priority}\n advert_int {adverts}\n virtual_ipaddress {{\n {FLOATING}/24\n }}\n}}\n"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clp_config::{Configuration, Document};
+
+    // What the product refuses ends a run of an hour in the figure that wants it.
+    #[test]
+    fn what_is_measured_with_is_accepted() {
+        let fast = Conf::fast();
+        let all = [
+            fast,
+            Conf { more_groups: 99, ..fast },
+            Conf { resident: true, ..fast },
+            Conf { more_addresses: 79, file_systems: 10, ..fast },
+            Conf { apart: 10, ..Conf::usual() },
+            Conf { monitors: 20, ..Conf::usual() },
+        ];
+        for conf in all {
+            let document = Document::read(conf.cluster().text().as_bytes()).expect("it can be read");
+            let problems = Configuration::from_document(&document).err();
+            assert!(problems.is_none(), "{conf:?}: {problems:?}");
+        }
+    }
 }

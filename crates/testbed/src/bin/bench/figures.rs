@@ -59,8 +59,11 @@ const FIGURES: &[Figure] = &[
     Figure { peer: Some((KEEPALIVED, "P9keepalived")), ..figure("P9", "alarms", "0") },
     // Longest time without a frame on the interconnect while 80 addresses move, beyond the interval.
     Figure { less: Less::Constant(crate::moves::INTERVAL_MS), ..figure("P10", "ms", "100") },
-    // The same with ten file systems in the group.
+    // How long that move took, from the command to its answer.
+    figure("P10m", "ms", "-"),
+    // The same two with ten file systems in the group.
     Figure { less: Less::Constant(crate::moves::INTERVAL_MS), ..figure("P10f", "ms", "100") },
+    figure("P10fm", "ms", "-"),
     // Ten idle file systems of one group stopped; the floor: unmounted by hand, one after the other. Nobody runs Pacemaker here.
     Figure { peer: Some(("pacemaker", "pacemaker")), floor: Some("P11floor"), ..figure("P11", "ms", "500") },
     // How long the power-off itself took.

@@ -42,13 +42,14 @@ pub fn lab_of(conf: &Conf, directory: &Path) -> Result<Lab> {
 /// # Errors
 /// It does not come to that.
 pub fn settle(lab: &Lab) -> Result<()> {
-    wait(lab, "the address answers from server1", || {
-        answerer(lab, crate::conf::FLOATING, ADDRESS).as_deref() == Some("server1")
-    })?;
-    wait(lab, "server2 is in the view", || {
+    let answers = || answerer(lab, crate::conf::FLOATING, ADDRESS).as_deref() == Some("server1");
+    let online = || {
         let text = lab.exec("server1", &["clpstat"]).map(|output| output.stdout).unwrap_or_default();
         text.lines().any(|line| line.contains("server2 .") && line.contains(": Online"))
-    })
+    };
+    wait(lab, "the address answers from server1", answers)
+        .and_then(|()| wait(lab, "server2 is in the view", online))
+        .with_context(|| logs(lab))
 }
 
 /// Start a responder on every server that answers on all its addresses.

@@ -82,10 +82,10 @@ fn measure(arguments: &Arguments, figures: &mut Figures) -> Result<()> {
         if arguments.wants(&["P6"]) {
             start::of_all(figures)?;
         }
-        if arguments.wants(&["P10"]) {
+        if arguments.wants(&["P10", "P10m"]) {
             moves::of_many_addresses(figures)?;
         }
-        if arguments.wants(&["P10f"]) {
+        if arguments.wants(&["P10f", "P10fm"]) {
             moves::of_file_systems(figures)?;
         }
         if arguments.wants(&["P11"]) {
