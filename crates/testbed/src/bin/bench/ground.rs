@@ -78,7 +78,7 @@ pub fn run_beside(lab: &Lab, server: &str, line: &str) -> Result<()> {
 pub fn run(lab: &Lab, server: &str, command: &[&str]) -> Result<Output> {
     let output = lab.exec(server, command)?;
     if !output.is_ok() {
-        bail!("{server}: {}: {}{}", command.join(" "), output.stdout, output.stderr);
+        bail!("{server}: {} ended with {}: {}{}", command.join(" "), output.status, output.stdout, output.stderr);
     }
     Ok(output)
 }

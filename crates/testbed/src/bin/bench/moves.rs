@@ -58,7 +58,7 @@ fn longest_gaps(figures: &mut Figures, [gap, whole]: [&'static str; 2], file_sys
     };
     let watchers = [watch("server1")?, watch("server2")?];
     let_it_see();
-    let took = run_timed(&lab, "server1", &["clpgrp", "-m", "web"])?;
+    let took = run_timed(&lab, "server1", &["clpgrp", "-m", "web"]).with_context(|| logs(&lab))?;
     if begin.elapsed() >= WATCHED {
         bail!("the move took longer than the frames were watched: {:?}\n{}", begin.elapsed(), logs(&lab));
     }
