@@ -229,7 +229,6 @@ mod tests {
             limit: Duration::from_secs(10),
             cgroup,
             output: Output::Append(file.path().into()),
-            ..Program::default()
         });
         match outcome {
             Outcome::Exited { code, .. } => {
