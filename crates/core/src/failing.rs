@@ -133,15 +133,21 @@ impl Cluster {
             RecoveryTarget::Group(group) => Some(group),
             RecoveryTarget::Resource(resource) => Some(self.plan.resource(resource).group),
         };
-        let looks = |server: &ServerId| match group {
-            Some(group) => self.report_of(*server, group).is_none_or(|report| report.phase.is_held()),
-            None => {
-                self.reports[server.index()].monitors.get(id.index()).is_none_or(|monitor| monitor.state != MonitorState::Off)
+        let mut is_watched = false;
+        for server in self.views.members() {
+            // Of one that has not told yet nobody knows what it holds, or how that does.
+            let Some(report) = self.current_report(server) else { return false };
+            let Some(monitor) = report.monitors.get(id.index()) else { return false };
+            let is_here = match group {
+                Some(group) => report.groups.get(group.index()).is_none_or(|report| report.phase.is_held()),
+                None => monitor.state != MonitorState::Off,
+            };
+            if is_here && !monitor.steady {
+                return false;
             }
-        };
-        let mut looking = self.views.members().into_iter().filter(looks).peekable();
-        looking.peek().is_some()
-            && looking.all(|server| self.reports[server.index()].monitors.get(id.index()).is_some_and(|monitor| monitor.steady))
+            is_watched |= is_here;
+        }
+        is_watched
     }
 
     /// Decision 5 of the protocol: two copies met after a split.

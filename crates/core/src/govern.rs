@@ -6,7 +6,7 @@
 use crate::action::{Action, Alert};
 use crate::cluster::Cluster;
 use crate::ids::{GroupId, ServerId, ServerSet};
-use crate::message::{Factor, GroupReport, Member, Mode, OrderKind, Phase};
+use crate::message::{Factor, GroupReport, Member, Mode, OrderKind, Phase, Report};
 use crate::time::Time;
 
 impl Cluster {
@@ -19,10 +19,14 @@ impl Cluster {
             && self.mode() != Mode::Left
     }
 
-    pub(crate) fn report_of(&self, server: ServerId, group: GroupId) -> Option<&GroupReport> {
+    /// What a server of this life has told of itself; None before it has.
+    pub(crate) fn current_report(&self, server: ServerId) -> Option<&Report> {
         let report = &self.reports[server.index()];
-        let current = report.incarnation == self.member(server).incarnation && report.version != 0;
-        if current { report.groups.get(group.index()) } else { None }
+        (report.incarnation == self.member(server).incarnation && report.version != 0).then_some(report)
+    }
+
+    pub(crate) fn report_of(&self, server: ServerId, group: GroupId) -> Option<&GroupReport> {
+        self.current_report(server)?.groups.get(group.index())
     }
 
     /// A view of mine was committed: what its newcomers mean for wishes.
