@@ -162,6 +162,15 @@ fn hub_on(cluster: &Cluster) {
     cluster.servers().iter().for_each(|server| cluster.disk_heal(server).unwrap());
 }
 
+/// An operator starts the group again on server1: it has what was written before the hub lost its power, and no server went down.
+fn an_operator_starts_it_again(cluster: &Cluster) {
+    cluster.run("server1", &["clpgrp", "-t", "failover1"]);
+    cluster.run("server1", &["clpgrp", "-s", "failover1", "-h", "server1"]);
+    cluster.until("the group is active again", || cluster.is_active_on("server1"));
+    assert_eq!(word(cluster, "server1"), "kept");
+    assert_eq!((cluster.boots("server1"), cluster.boots("server2")), (1, 1));
+}
+
 // S-TST-FCHUB
 #[test]
 fn a_hub_without_power_is_found_by_the_disk_monitor_and_the_group_ends_its_search_for_a_server() {
@@ -191,11 +200,7 @@ fn a_hub_without_power_is_found_by_the_disk_monitor_and_the_group_ends_its_searc
     for server in ["server1", "server2"] {
         cluster.until("the disk is read again", || cluster.monitor(server, "diskw1") == "Normal");
     }
-    cluster.run("server1", &["clpgrp", "-t", "failover1"]);
-    cluster.run("server1", &["clpgrp", "-s", "failover1", "-h", "server1"]);
-    cluster.until("the group is active again", || cluster.is_active_on("server1"));
-    assert_eq!(word(&cluster, "server1"), "kept");
-    assert_eq!((cluster.boots("server1"), cluster.boots("server2")), (1, 1));
+    an_operator_starts_it_again(&cluster);
 }
 
 // S-TST-FCHUB
@@ -240,11 +245,7 @@ fn a_hub_without_power_that_no_monitor_looks_at_is_shown_and_moves_nothing() {
     hub_on(&cluster);
     cluster.until("the heartbeat of the disk is back", || cluster.server("server2", "server1") == "Online");
     // The file system is dead until it is mounted anew.
-    cluster.run("server1", &["clpgrp", "-t", "failover1"]);
-    cluster.run("server1", &["clpgrp", "-s", "failover1", "-h", "server1"]);
-    cluster.until("the group is active again", || cluster.is_active_on("server1"));
-    assert_eq!(word(&cluster, "server1"), "kept");
-    assert_eq!((cluster.boots("server1"), cluster.boots("server2")), (1, 1));
+    an_operator_starts_it_again(&cluster);
 }
 
 // S-TST-RAWUSED
