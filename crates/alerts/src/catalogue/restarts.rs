@@ -33,7 +33,7 @@ catalogue! { examples_of_restarts:
         remedy "None.";
     /// This server was shut down.
     server_shut_down() "rc" 91 Info "this server was shut down",
-        meaning "The cluster service of this server has ended, its groups went to other servers, and the operating system shuts down now.",
+        meaning "The cluster service of this server has ended, its groups went to other servers where they could, and the operating system shuts down now.",
         remedy "None.";
     /// A file system is checked.
     disk_check_begins(program, device) "disk" 10 Info "{1} of {2} begins",
