@@ -55,7 +55,7 @@ impl World {
                 let to = letter.to.server.index();
                 let letter = Rc::new(letter);
                 if self.network.lan(host, to) {
-                    for delay in self.network.arrivals(&mut self.rng) {
+                    for delay in self.arrivals(host, to) {
                         let letter = letter.clone();
                         self.after(delay, Happening::Message { to, from: host, letter });
                     }
@@ -66,7 +66,7 @@ impl World {
                 self.after(way, Happening::Question { host, life, ask });
             }
             Action::Search { server } => {
-                let way = 100 + self.rng.below(self.interval() / 2);
+                let way = 100 + self.below(host, self.interval() / 2);
                 self.after(way, Happening::Searched { host, life, server });
             }
             Action::Resource { op, resource, work } => self.work(host, op, resource, work),
@@ -78,7 +78,7 @@ impl World {
                         resource.0, group.0
                     ));
                 }
-                let time = 200 + self.rng.below(self.options.operation_limit * 2);
+                let time = 200 + self.below(host, self.options.operation_limit * 2);
                 self.after(time, Happening::Ran { host, life, run });
             }
             Action::Emergency { .. } => {
@@ -86,15 +86,15 @@ impl World {
                 self.emergency(host);
             }
             Action::Monitor { monitor, run } => self.monitor(host, monitor, run),
-            Action::Remember { suspended } => self.hosts[host].suspended = suspended,
+            Action::Remember { suspended } => self.remember(host, suspended),
             Action::KeepRatio { ratio } => {
-                let way = self.rng.below(self.interval() * 2);
+                let way = self.below(host, self.interval() * 2);
                 self.after(way, Happening::RatioKept { host, life, ratio });
             }
             Action::TimeoutRatio { .. } => {}
             Action::MonitorScript { monitor, script, .. } => self.handle(host, Event::MonitorScriptDone { monitor, script }),
             Action::FinalScript { resource, script, .. } => {
-                let span = self.rng.below(self.interval() * 3);
+                let span = self.below(host, self.interval() * 3);
                 self.after(span, Happening::FinalScriptDone { host, life, resource, script });
             }
             Action::RememberReboots { count } => self.reboots_counted(host, count),

@@ -8,6 +8,7 @@ use clp_core::plan::{Exclusion, FinalAction};
 
 use crate::needless::Upsets;
 use crate::options::{Arbiter, Options};
+use crate::violation::Violation;
 use crate::waits::Waits;
 use crate::world::World;
 
@@ -18,7 +19,7 @@ const GOOD_CHECKS: u32 = 10;
 #[derive(Debug, Default)]
 pub struct Checker {
     /// Found so far.
-    pub violations: Vec<String>,
+    pub violations: Vec<Violation>,
     /// Stage of the healing.
     pub stage: usize,
     /// Until when it must be well.
@@ -132,6 +133,7 @@ impl World {
         self.note_whole();
         for group in self.options.plan.group_ids() {
             let owners: Vec<usize> = (0..self.hosts.len()).filter(|host| self.owns(*host, group)).collect();
+            let owners = self.without_overdue(owners);
             let [first, second, ..] = owners.as_slice() else {
                 self.checker.double_since[group.index()] = None;
                 self.checker.double_excused[group.index()] = false;
@@ -238,6 +240,9 @@ impl World {
             Alert::ServerDown { server, reason } if reason.starts_with("no heartbeat") => {
                 self.check_accusation(host, server.index())
             }
+            Alert::ServerUp { server } if self.hosts[host].generation != self.hosts[server.index()].generation => {
+                self.tally.mixed += 1;
+            }
             Alert::StopWait { group, wait, .. } => self.note_stop_wait(host, *group, *wait),
             Alert::GroupStarting { group } => {
                 self.check_exclusion(host, *group);
@@ -261,7 +266,7 @@ impl World {
         if max > 0 && count > max {
             self.violation(format!("ladder: final actions end s{host} for the {count}th time, {max} are allowed"));
         }
-        self.hosts[host].reboots = count;
+        self.remember_reboots(host, count);
     }
 
     /// Failover exclusion: a group that excludes another fully is not started beside it.

@@ -1,6 +1,7 @@
 //! A simulated server: power, boot, engine, clock, watchdog, and what is truly active on it.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use clp_core::cluster::Cluster;
 use clp_core::message::Frame;
@@ -46,10 +47,12 @@ pub struct Host {
     pub watchdog: Option<u64>,
     /// Running monitors, with the number of their start.
     pub monitors: Vec<Option<u64>>,
-    /// Monitors that find errors until this instant.
-    pub bad_until: Vec<u64>,
-    /// Newest slot read on each disk path, by server.
-    pub slots_read: Vec<(u64, u64)>,
+    /// What was read last on each disk path.
+    pub looks: Vec<Look>,
+    /// Generation of the configuration on its disk.
+    pub generation: u64,
+    /// From when on its watchdog is later than anything promises.
+    pub overdue: Option<u64>,
     /// What its disk remembers of a suspension.
     pub suspended: bool,
     /// The time-out ratio that its disk remembers.
@@ -69,16 +72,28 @@ pub struct Host {
 pub struct Slot {
     /// Number of the write.
     pub serial: u64,
-    /// What was written.
-    pub frame: Frame,
+    /// What was written; None: a half of it, so that its checksum is wrong.
+    pub frame: Option<Rc<Frame>>,
 }
+
+/// What an engine's reader of a shared disk remembers.
+#[derive(Debug, Clone)]
+pub struct Look {
+    /// When it read last; None after a failure.
+    pub at: Option<u64>,
+    /// The last whole slot of each server.
+    pub seen: Vec<Option<u64>>,
+}
+
+/// Writes to a slot before the newest that a disk may still give.
+pub const SLOT_HISTORY: usize = 6;
 
 /// Most datagrams kept by the sockets of a server that does not read.
 const SOCKET: usize = 400;
 
 impl Host {
     /// Off.
-    pub fn new(resources: usize, monitors: usize, servers: usize, base: u64, drift: i64) -> Self {
+    pub fn new(resources: usize, monitors: usize, servers: usize, paths: usize, base: u64, drift: i64) -> Self {
         Host {
             powered: false,
             boot: 0,
@@ -92,8 +107,9 @@ impl Host {
             work: vec![0; resources],
             watchdog: None,
             monitors: vec![None; monitors],
-            bad_until: vec![0; monitors],
-            slots_read: vec![(0, 0); servers],
+            looks: vec![Look { at: None, seen: vec![None; servers] }; paths],
+            generation: 1,
+            overdue: None,
             suspended: false,
             ratio: 1,
             reboots: 0,
@@ -151,5 +167,6 @@ impl Host {
         self.active.fill(false);
         self.work.iter_mut().for_each(|work| *work += 1);
         self.watchdog = None;
+        self.overdue = None;
     }
 }

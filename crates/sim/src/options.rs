@@ -24,11 +24,17 @@ pub enum Arbiter {
     Witness,
 }
 
+impl Arbiter {
+    /// All of them.
+    pub const ALL: &[Arbiter] = &[Arbiter::None, Arbiter::Ping, Arbiter::Majority, Arbiter::Witness];
+}
+
 /// Kinds of faults that a run may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Fault {
     Crash,
+    PowerLoss,
     EngineRestart,
     EngineDeath,
     PauseServer,
@@ -43,11 +49,22 @@ pub enum Fault {
     Delay,
     ArbiterAway,
     MonitorBad,
+    MonitorFlaps,
+    StartFails,
+    StopFails,
+    Stuck,
+    TornSlots,
+    StaleSlots,
+    DiskFull,
+    WatchdogLate,
+    Push,
     Operator,
 }
 
-const FAULTS: &[Fault] = &[
+/// All of them.
+pub const FAULTS: &[Fault] = &[
     Fault::Crash,
+    Fault::PowerLoss,
     Fault::EngineRestart,
     Fault::EngineDeath,
     Fault::PauseServer,
@@ -62,6 +79,15 @@ const FAULTS: &[Fault] = &[
     Fault::Delay,
     Fault::ArbiterAway,
     Fault::MonitorBad,
+    Fault::MonitorFlaps,
+    Fault::StartFails,
+    Fault::StopFails,
+    Fault::Stuck,
+    Fault::TornSlots,
+    Fault::StaleSlots,
+    Fault::DiskFull,
+    Fault::WatchdogLate,
+    Fault::Push,
     Fault::Operator,
 ];
 
@@ -207,6 +233,9 @@ impl Options {
             self.plan.groups.iter().map(|group| span(group.waits.start_limit.max(group.waits.stop_limit)) * 2).sum::<u64>();
         self.quiet =
             waits + span(timing.sync_wait) + 6 * ts + 2 * (ts + span(timing.takeover_data)) + 60 * h + chain + 3 * self.watchdog;
+        if self.faults.contains(&Fault::PowerLoss) {
+            self.quiet += 3 * self.scale();
+        }
         if self.has_ratio() {
             self.quiet += (RATIO_TIMEOUTS + u64::from(RATIO_MAX)) * ts;
         }
@@ -221,6 +250,26 @@ impl Options {
             self.plan.timing.takeover_data = Duration::ZERO;
         }
         self
+    }
+
+    /// Heartbeat interval in microseconds.
+    pub fn interval(&self) -> u64 {
+        u64::try_from(self.plan.timing.interval.as_micros()).expect("fits")
+    }
+
+    /// Time-out T_s in microseconds.
+    pub fn timeout(&self) -> u64 {
+        u64::try_from(self.plan.timing.timeout.as_micros()).expect("fits")
+    }
+
+    /// The longer one of time-out and watchdog: what faults last is measured by it.
+    pub fn scale(&self) -> u64 {
+        self.timeout().max(self.watchdog)
+    }
+
+    /// When faults begin.
+    pub fn first_fault(&self) -> u64 {
+        u64::try_from(self.plan.timing.sync_wait.as_micros()).expect("fits") + self.interval() * 20
     }
 
     /// May time-outs be multiplied in this run?

@@ -93,6 +93,17 @@ pub const UNSHOWN: &[Planted] = &[Planted::ClockStopsInPause];
 pub const REDUNDANT: &[Planted] = &[Planted::PromiseFreezesNothing, Planted::BootForgetsAbsent];
 
 impl Planted {
+    /// The mistake of this name.
+    ///
+    /// # Errors
+    /// There is none; all names are given.
+    pub fn named(name: &str) -> Result<Planted, String> {
+        let known = || PLANTS.iter().chain(UNSHOWN).chain(REDUNDANT);
+        let found = known().find(|planted| format!("{planted:?}") == name).copied();
+        let names: Vec<String> = known().map(|planted| format!("{planted:?}")).collect();
+        found.ok_or_else(|| format!("there is no mistake {name:?}; there are {}", names.join(", ")))
+    }
+
     /// The invariant that must be reported: a plant caught by another checker proves nothing about its own.
     pub fn word(self) -> &'static str {
         match self {

@@ -5,7 +5,7 @@ use clp_core::event::Event;
 use clp_core::ids::ServerId;
 use clp_core::plan::AfterStop;
 
-use crate::host::Pause;
+use crate::host::{Look, Pause};
 use crate::plant::{Planted, plan};
 use crate::world::{Happening, World};
 
@@ -35,14 +35,14 @@ impl World {
             return;
         }
         server.life += 1;
-        server.slots_read.fill((0, 0));
+        server.looks.iter_mut().for_each(|look| *look = Look { at: None, seen: vec![None; look.seen.len()] });
         let life = server.life;
         let identity = Identity {
             me: ServerId::at(host),
             incarnation: life,
             boot: boot * 1000 + host as u64,
             paths: self.options.lan.len(),
-            generation: 1,
+            generation: server.generation,
             suspended: server.suspended,
             ratio: server.ratio,
             reboots: server.reboots,
@@ -71,7 +71,8 @@ impl World {
         }
         self.hosts[host].end_engine();
         let boot = self.hosts[host].boot;
-        let back = self.rng.range(self.interval() * 5, self.interval() * 80);
+        let back = self.range(host, self.interval() * 5, self.interval() * 80);
+        let back = if then == AfterStop::Nothing { self.take_push(host).unwrap_or(back) } else { back };
         match then {
             AfterStop::Nothing => self.after(back, Happening::EngineStart { host, boot }),
             _ => {
@@ -85,12 +86,12 @@ impl World {
     /// A final action ends the server at once; sometimes its means does not work, and the parent shuts it down.
     pub(crate) fn end_server(&mut self, host: usize) {
         let (boot, life) = (self.hosts[host].boot, self.hosts[host].life);
-        if self.rng.percent(20) {
+        if self.percent(host, 20) {
             self.hosts[host].end_engine();
             self.after(1000, Happening::Fence { host, boot, life });
         } else {
             self.power_off(host);
-            let back = self.rng.range(self.interval() * 5, self.interval() * 80);
+            let back = self.range(host, self.interval() * 5, self.interval() * 80);
             self.after(back, Happening::PowerOn { host });
         }
         self.contact_changed();
@@ -110,7 +111,7 @@ impl World {
         }
         self.distort_pause(host);
         let waiting = std::mem::take(&mut self.hosts[host].waiting);
-        let first = self.rng.percent(50);
+        let first = self.percent(host, 50);
         if first {
             self.handle(host, Event::Deadline);
         }
@@ -150,7 +151,8 @@ impl World {
             return;
         }
         self.hosts[host].watchdog = None;
-        let late = self.rng.below(self.options.watchdog_grain);
+        let late = self.below(host, self.options.watchdog_grain);
+        let late = self.planned_lateness(host).unwrap_or(late);
         self.after(late, Happening::Reset { host, boot });
     }
 }

@@ -72,6 +72,7 @@ impl World {
                 if whole && since.is_none() {
                     *since = Some(self.now);
                     self.checker.waits.emptied[group.index()] = false;
+                    self.note_takeover(host, group);
                 } else if whole {
                     continue;
                 } else if since.take().is_some() {

@@ -11,12 +11,17 @@ use clp_core::ids::{MonitorId, ResourceId, ServerId};
 use clp_core::message::{Frame, Letter};
 
 use crate::check::Checker;
+use crate::fault::Planned;
+use crate::faults::{Push, Window};
 use crate::host::{Host, Pause, Slot};
 use crate::network::{Cut, Network};
 use crate::options::Options;
 use crate::plant::Memory;
 use crate::rng::Rng;
-use crate::{Outcome, rerun};
+use crate::slots::Slots;
+use crate::tally::Tally;
+use crate::violation::Violation;
+use crate::Outcome;
 
 /// Something that happens at an instant.
 #[derive(Debug, Clone)]
@@ -149,8 +154,16 @@ pub enum Happening {
         host: usize,
         pauses: u64,
     },
-    /// The next fault.
-    Fault,
+    /// A fault of the list.
+    Fault {
+        number: usize,
+    },
+    /// What a server writes to a disk, or reads there, is whole or new again.
+    SlotsWhole {
+        path: usize,
+        host: usize,
+        torn: bool,
+    },
     /// A fault of the network ends.
     Mend {
         cuts: Vec<Cut>,
@@ -197,14 +210,25 @@ pub struct World {
     /// What it is made of.
     pub options: Options,
     pub(crate) now: u64,
+    /// For what belongs to no server.
     pub(crate) rng: Rng,
+    /// A stream for each server, and for each pair of sender and receiver: what befalls one leaves the luck of others as it is,
+    /// so that a fault can be taken from the list without changing everything.
+    dice: Vec<Rng>,
+    links: Vec<Rng>,
     queue: BinaryHeap<Reverse<Entry>>,
     number: u64,
     /// All servers.
     pub hosts: Vec<Host>,
     pub(crate) network: Network,
-    pub(crate) slots: Vec<Vec<Option<Slot>>>,
-    pub(crate) slot_serial: u64,
+    pub(crate) slots: Slots,
+    /// The list of faults.
+    pub(crate) faults: Vec<Planned>,
+    pub(crate) windows: Vec<Window>,
+    pub(crate) pushing: Option<Push>,
+    /// What disks give in place of what they hold, by fault.
+    pub(crate) stale: Vec<(usize, Vec<Option<Slot>>)>,
+    pub(crate) tally: Tally,
     pub(crate) lease: Option<(Vec<bool>, u64)>,
     /// Who is not in the committed view of whom after a farewell, as the arbiter records it.
     pub(crate) excludes: Vec<Vec<bool>>,
@@ -220,7 +244,7 @@ pub struct World {
 
 impl World {
     /// A world before its first instant.
-    pub fn new(options: Options, trace: bool) -> Self {
+    pub fn new(options: Options, faults: Vec<Planned>, trace: bool) -> Self {
         let servers = options.plan.servers.len();
         let mut rng = Rng::new(options.seed ^ 0xabcd_ef01);
         let hosts = (0..servers)
@@ -228,18 +252,17 @@ impl World {
                 let drift = i64::try_from(rng.below(2 * options.drift + 1)).expect("small")
                     - i64::try_from(options.drift).expect("small");
                 let base = rng.pick(&[0, 1_000_000, 86_400_000_000]);
-                Host::new(options.plan.resources.len(), options.plan.monitors.len(), servers, base, drift)
+                Host::new(options.plan.resources.len(), options.plan.monitors.len(), servers, options.lan.len(), base, drift)
             })
             .collect();
         let mut network = Network::new(servers, options.lan.clone());
         network.loss = options.loss;
         network.duplicate = options.duplicate;
         network.delay = options.delay;
-        let slots = vec![vec![None; servers]; options.lan.len()];
         let checker = Checker::new(&options);
-        if trace {
-            println!("{options:#?}");
-        }
+        let mut stream = |number: usize| Rng::new(options.seed ^ ((number as u64 + 1) << 40));
+        let dice = (0..servers).map(&mut stream).collect();
+        let links = (servers..servers * (servers + 1)).map(&mut stream).collect();
         World {
             now: 0,
             rng,
@@ -247,8 +270,14 @@ impl World {
             number: 0,
             hosts,
             network,
-            slots,
-            slot_serial: 0,
+            slots: Slots::new(&options),
+            windows: Vec::new(),
+            pushing: None,
+            stale: Vec::new(),
+            tally: Tally::new(&options, faults.len()),
+            faults,
+            dice,
+            links,
             lease: None,
             excludes: vec![vec![false; servers]; servers],
             memory: Memory::new(servers),
@@ -265,12 +294,13 @@ impl World {
     /// To the end.
     pub fn run(mut self) -> Outcome {
         for host in 0..self.hosts.len() {
-            let late = self.rng.below(self.interval() * 30);
+            let late = self.below(host, self.interval() * 30);
             self.after(late, Happening::PowerOn { host });
         }
-        let first = self.options.plan.timing.sync_wait.as_micros() as u64 + self.interval() * 20;
-        self.after(first, Happening::Fault);
-        self.after(first + self.options.faulty, Happening::Heal);
+        for number in 0..self.faults.len() {
+            self.after(self.faults[number].at, Happening::Fault { number });
+        }
+        self.after(self.options.first_fault() + self.options.faulty, Happening::Heal);
         while let Some(Reverse(entry)) = self.queue.pop() {
             self.now = entry.at;
             self.happens(entry.happening);
@@ -283,11 +313,41 @@ impl World {
                 println!("VIOLATION {violation}");
             }
         }
-        Outcome { seed: self.options.seed, time: self.now, violations: self.checker.violations, events: self.events }
+        Outcome {
+            seed: self.options.seed,
+            time: self.now,
+            effects: self.effects(),
+            takeovers: self.tally.takeovers,
+            outside: self.tally.outside,
+            mixed: self.tally.mixed,
+            violations: self.checker.violations,
+            events: self.events,
+        }
     }
 
     pub(crate) fn interval(&self) -> u64 {
-        self.options.plan.timing.interval.as_micros() as u64
+        self.options.interval()
+    }
+
+    /// From a server's own stream: below `bound`.
+    pub(crate) fn below(&mut self, host: usize, bound: u64) -> u64 {
+        self.dice[host].below(bound)
+    }
+
+    /// From a server's own stream: from `low` up to `high`.
+    pub(crate) fn range(&mut self, host: usize, low: u64, high: u64) -> u64 {
+        self.dice[host].range(low, high)
+    }
+
+    /// From a server's own stream: true in `percent` of a hundred.
+    pub(crate) fn percent(&mut self, host: usize, percent: u64) -> bool {
+        self.dice[host].percent(percent)
+    }
+
+    /// Delays of the copies that arrive of a datagram.
+    pub(crate) fn arrivals(&mut self, from: usize, to: usize) -> Vec<u64> {
+        let servers = self.hosts.len();
+        self.network.arrivals(&mut self.links[from * servers + to])
     }
 
     pub(crate) fn after(&mut self, span: u64, happening: Happening) {
@@ -302,12 +362,8 @@ impl World {
     }
 
     pub(crate) fn violation(&mut self, words: String) {
-        let at = self.now as f64 / 1e6;
-        self.checker.violations.push(format!(
-            "seed {} at {at:.4} s: {words}; repeat: {}",
-            self.options.seed,
-            rerun(self.options.seed)
-        ));
+        let (seed, at) = (self.options.seed, self.now);
+        self.checker.violations.push(Violation { seed, at, words });
     }
 
     pub(crate) fn alive(&self, host: usize, life: u64) -> bool {
@@ -356,12 +412,7 @@ impl World {
                 }
             }
             Wake { host } => self.wake(host),
-            DiskWrite { host, path, frame } => {
-                if self.network.passes(path, host, host) {
-                    self.slot_serial += 1;
-                    self.slots[path][host] = Some(Slot { serial: self.slot_serial, frame: (*frame).clone() });
-                }
-            }
+            DiskWrite { host, path, frame } => self.disk_write(host, path, frame),
             DiskRead { host, life, path } => self.disk_read(host, life, path),
             Question { host, life, ask } => self.question(host, life, ask),
             Verdict { host, life, ask, yes } => {
@@ -411,14 +462,13 @@ impl World {
                 if self.hosts[host].boot == boot && self.hosts[host].powered {
                     self.say(|| format!("s{host} is reset by its watchdog"));
                     self.power_off(host);
-                    let back = self.rng.range(self.interval(), self.interval() * 40);
+                    let back = self.range(host, self.interval(), self.interval() * 40);
                     self.after(back, PowerOn { host });
                 }
             }
             RatioKept { host, life, ratio } => {
                 if self.alive(host, life) {
-                    self.hosts[host].ratio = ratio;
-                    self.handle(host, Event::RatioKept { ratio, result: Ok(()) });
+                    self.keep_ratio(host, ratio);
                 }
             }
             PowerOn { host } => self.power_on(host),
@@ -428,7 +478,7 @@ impl World {
                 if same && self.hosts[host].engine.is_none() {
                     self.say(|| format!("s{host} is shut down by its parent process"));
                     self.power_off(host);
-                    let back = self.rng.range(self.interval(), self.interval() * 40);
+                    let back = self.range(host, self.interval(), self.interval() * 40);
                     self.after(back, PowerOn { host });
                 }
             }
@@ -437,7 +487,14 @@ impl World {
                     self.resume(host);
                 }
             }
-            Fault => self.fault(),
+            Fault { number } => self.fault(number),
+            SlotsWhole { path, host, torn } => {
+                if !self.healed {
+                    self.stale.retain(|(fault, _)| self.faults[*fault].at + self.faults[*fault].span > self.now);
+                    self.network.spoil(path, host, torn, false);
+                    self.contact_changed();
+                }
+            }
             Mend { cuts } => {
                 if !self.healed {
                     self.network.change(&cuts, false);
