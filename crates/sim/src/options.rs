@@ -91,6 +91,9 @@ pub const FAULTS: &[Fault] = &[
     Fault::Operator,
 ];
 
+/// Those that take a server away.
+pub const BREAKING: &[Fault] = &[Fault::Crash, Fault::EngineDeath, Fault::PauseServer];
+
 /// Greatest time-out ratio that an operator orders.
 pub const RATIO_MAX: u32 = 4;
 /// The longest time for which he does, in time-outs.
@@ -190,6 +193,11 @@ impl Options {
         rng.shuffle(&mut faults);
         let kinds = usize::try_from(rng.range(1, FAULTS.len() as u64)).expect("small");
         faults.truncate(kinds);
+        // Few runs without anything that takes a server away.
+        if !BREAKING.iter().any(|kind| faults.contains(kind)) && rng.percent(70) {
+            faults.push(rng.pick(BREAKING));
+        }
+        let dense = rng.percent(20);
         let mut plan = draw_plan(&mut rng, servers, timing, arbiter);
         // Drawn apart, so that what else a seed is made of stays.
         let mut apart = Rng::new(seed ^ 0x5eed_0a17);
@@ -206,7 +214,7 @@ impl Options {
             emergency: h.max(20_000),
             drift,
             faults,
-            fault_gap: rng.range(scale / 2, scale * 5),
+            fault_gap: if dense { rng.range(scale / 4, scale) } else { rng.range(scale, scale * 3) },
             loss: rng.pick(&[0, 0, 1, 5]),
             duplicate: rng.pick(&[0, 0, 2, 10]),
             delay: rng.pick(&[h / 50, h / 10, h / 2]),
@@ -215,7 +223,7 @@ impl Options {
             operation: rng.pick(&[h / 2, h * 3, ts]),
             operation_limit: 2 * ts,
             monitor_fails: rng.pick(&[0, 0, 1, 5]),
-            faulty: scale * rng.range(8, 30),
+            faulty: scale * rng.range(80, 210),
             quiet: 0,
             planted: None,
         }
@@ -338,7 +346,7 @@ fn draw_plan(rng: &mut Rng, servers: usize, timing: Timing, arbiter: Arbiter) ->
     let exclusive = rng.percent(30);
     let mut groups = Vec::new();
     let mut resources: Vec<ResourcePlan> = Vec::new();
-    for group in 0..rng.range(1, 4) {
+    for group in 0..rng.range(1, 5) {
         let id = GroupId::at(usize::try_from(group).expect("small"));
         let mut policy: Vec<ServerId> = (0..servers).map(ServerId::at).collect();
         rng.shuffle(&mut policy);

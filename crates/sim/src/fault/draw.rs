@@ -4,9 +4,16 @@ use clp_core::ids::{MonitorId, ResourceId};
 
 use super::{Cutting, Planned, What};
 use crate::operator::Order;
-use crate::options::{Fault, Options};
+use crate::options::{BREAKING, Fault, Options};
 use crate::rng::Rng;
 
+/// Faults between two visits of an administrator, who resumes the cluster and starts all groups: in one that is suspended, or whose
+/// groups have failed, faults prove little.
+const VISIT_FAULTS: (u64, u64) = (2, 12);
+/// How many faults in a hundred take a server away, where the run has such.
+const BREAKS: u64 = 60;
+/// How many in a hundred of these last for longer than a takeover needs.
+const LONG: u64 = 60;
 /// Most checks for which a flapping resource stays as it is.
 const FLAP_CHECKS: u64 = 4;
 
@@ -16,9 +23,24 @@ pub fn draw(options: &Options) -> Vec<Planned> {
     let mut faults = Vec::new();
     let mut at = options.first_fault();
     let end = at + options.faulty;
-    while at < end {
-        let kind = rng.pick(&options.faults);
-        faults.extend(one(&mut rng, options, kind, at));
+    let visit = rng.range(VISIT_FAULTS.0, VISIT_FAULTS.1);
+    for number in 1.. {
+        if at >= end {
+            break;
+        }
+        let breaks = rng.percent(BREAKS).then(|| rng.pick(BREAKING)).filter(|kind| options.faults.contains(kind));
+        let kind = breaks.unwrap_or_else(|| rng.pick(&options.faults));
+        let mut fault = one(&mut rng, options, kind, at);
+        if let Some(fault) = fault.as_mut().filter(|_| breaks.is_some() && rng.percent(LONG)) {
+            fault.span += options.scale();
+        }
+        faults.extend(fault);
+        if number % visit == 0 {
+            let host = rng.index(options.plan.servers.len());
+            for order in [Order::Suspend { on: false }, Order::Start { group: None, server: None }] {
+                faults.push(Planned { at, span: 0, host, what: What::Operator(order) });
+            }
+        }
         at += rng.below(2 * options.fault_gap);
     }
     faults
