@@ -173,22 +173,20 @@ fn objects(root: &Element, configuration: &Configuration, kind: Objects, detail:
         }
         Objects::Partitions => {
             let elements = instances(root, "networkpartition");
-            let described = configuration.partitions.iter().map(|p| (p.name.clone(), "pingnp", p.priority, p.device));
-            described
-                .map(|path| {
-                    let clp_config::PartitionKind::Pingnp(ping) = &configuration
-                        .partitions
-                        .iter()
-                        .find(|partition| partition.name == path.0)
-                        .expect("it was taken from the same list")
-                        .kind;
-                    let mut own: Vec<_> = ping.groups.iter().map(|group| ("Targets".into(), group.join(", "))).collect();
-                    if let Some(element) = elements.iter().find(|element| element.key.as_deref() == Some(&path.0)) {
-                        own.extend(parameters(element, "networkpartition/pingnp@NAME", &[], &[]));
+            let one = |partition: &clp_config::Partition| {
+                let word = partition.kind.word();
+                let mut own: Vec<_> = match &partition.kind {
+                    clp_config::PartitionKind::Pingnp(ping) => {
+                        ping.groups.iter().map(|group| ("Targets".into(), group.join(", "))).collect()
                     }
-                    of_path(configuration, path, own, detail)
-                })
-                .collect()
+                    _ => Vec::new(),
+                };
+                if let Some(element) = elements.iter().find(|element| element.key.as_deref() == Some(&partition.name)) {
+                    own.extend(parameters(element, &format!("networkpartition/{word}@NAME"), &[], &[]));
+                }
+                of_path(configuration, (partition.name.clone(), word, partition.priority, partition.device), own, detail)
+            };
+            configuration.partitions.iter().map(one).collect()
         }
         Objects::ServerGroups => configuration
             .server_groups

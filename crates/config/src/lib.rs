@@ -17,8 +17,8 @@ pub mod value;
 
 pub use advice::advise;
 pub use configuration::{
-    Configuration, Device, DeviceKind, FailureSwitches, FinalScript, Group, GroupKind, Heartbeat, HeartbeatKind, Monitor,
-    MonitorKind, Partition, PartitionKind, Pingnp, RecoveryTarget, Resource, ResourceKind, Role, Server, ServerGroup,
+    Configuration, Device, DeviceKind, Etcd, FailureSwitches, FinalScript, Group, GroupKind, Heartbeat, HeartbeatKind, Monitor,
+    MonitorKind, Partition, PartitionKind, Pingnp, RecoveryTarget, Resource, ResourceKind, Role, Server, ServerGroup, Witness,
 };
 pub use difference::{Change, Changes, diff};
 pub use document::{Document, ReadError, SetError};

@@ -49,6 +49,7 @@ rules! {
     disks_are_complete,
     devices_are_used_once,
     partitions_have_targets,
+    majorities_can_be_had,
     shared_disks_need_a_resolution,
     stall_limits_are_numbers,
 }
@@ -444,11 +445,28 @@ fn devices_are_used_once(configuration: &Configuration, problems: &mut Vec<Probl
 
 fn partitions_have_targets(configuration: &Configuration, problems: &mut Vec<Problem>) {
     for partition in &configuration.partitions {
-        let PartitionKind::Pingnp(pingnp) = &partition.kind;
-        if pingnp.groups.is_empty() {
+        if let PartitionKind::Pingnp(pingnp) = &partition.kind
+            && pingnp.groups.is_empty()
+        {
             let path = format!("/root/networkpartition/pingnp@{}", partition.name);
             problems.push(Problem::new(path, "there is no address to ask", "add a device that always answers"));
         }
+    }
+}
+
+/// One of two servers is never more than half of them.
+fn majorities_can_be_had(configuration: &Configuration, problems: &mut Vec<Problem>) {
+    let partitions = &configuration.partitions;
+    let majority = partitions.iter().find(|partition| partition.kind == PartitionKind::Majonp);
+    if let Some(majority) = majority
+        && configuration.servers.len() == 2
+        && !partitions.iter().any(|partition| partition.kind.is_arbiter())
+    {
+        problems.push(Problem::new(
+            format!("/root/networkpartition/majonp@{}", majority.name),
+            "two servers have no majority: when either is lost the other stops too",
+            "use a witness, an etcd, a shared disk or ping instead, or add one of the first three for exactly half",
+        ));
     }
 }
 

@@ -50,8 +50,16 @@ pub struct Peer {
     pub heard_lan: Option<Time>,
     /// Newest sign, direct or told by others; my own start at first (rule R1: a server that boots counts the absent as seen then).
     pub sign: Time,
-    /// Send time of my newest frame that it acknowledged.
+    /// Send time of my newest frame that it acknowledged; a server that comes back is given time to do so.
     pub acked: Option<Time>,
+    /// The same, of true acknowledgements alone.
+    answered: Option<Time>,
+    /// The same, of those that came over a LAN: the only ones that count as a vote (rule R7).
+    voted: Option<Time>,
+    /// Proven off (its power was read back off) and not heard since.
+    off: bool,
+    /// It ran when this server said farewell in its last life, and nothing of it is known since.
+    ran: bool,
     pub(crate) patience: Patience,
     returned: Option<Return>,
     /// It acknowledged me in its present life.
@@ -125,6 +133,10 @@ impl Contact {
             heard_lan: None,
             sign: now,
             acked: None,
+            answered: None,
+            voted: None,
+            off: false,
+            ran: false,
             patience: Patience::new(identity.ratio),
             returned: None,
             acquainted: false,
@@ -136,13 +148,17 @@ impl Contact {
             row_pace: Pace::new(now),
             acks: Vec::new(),
         };
+        let mut peers = vec![peer; servers];
+        for (index, peer) in peers.iter_mut().enumerate() {
+            peer.ran = identity.ran.has(ServerId::at(index));
+        }
         Contact {
             me,
             incarnation,
             boot,
             start: now,
             timing,
-            peers: vec![peer; servers],
+            peers,
             seq: 0,
             ratio: 1,
             ratio_from: 1,
@@ -234,6 +250,7 @@ impl Contact {
             peer.returned = Some(Return { silent_since, at: now, acquainted: peer.acquainted });
         }
         peer.news = Some(now);
+        peer.off = false;
         peer.search = Search::default();
         // A farewell counts when it names my life: one of before, said again by somebody, is none (its server may be back).
         let to_me = frame.acks.iter().any(|ack| ack.server == self.me && ack.incarnation == self.incarnation);
@@ -247,11 +264,11 @@ impl Contact {
         let (me, life) = (self.me, self.incarnation);
         for ack in frame.acks.iter().filter(|ack| ack.server == me && ack.incarnation == life) {
             self.peers[from.index()].report_acked = ack.report;
-            self.acknowledged_by(from, ack.seq, true);
+            self.acknowledged_by(from, ack.seq, true, lan);
         }
         for carried in frame.carried.iter().filter(|c| c.of == me && c.incarnation == life) {
             if carried.by.index() < self.peers.len() && carried.by != me {
-                self.acknowledged_by(carried.by, carried.seq, false);
+                self.acknowledged_by(carried.by, carried.seq, false, lan);
             }
         }
         for row in &frame.rows {
@@ -298,7 +315,7 @@ impl Contact {
             .collect()
     }
 
-    fn acknowledged_by(&mut self, server: ServerId, seq: u64, direct: bool) {
+    fn acknowledged_by(&mut self, server: ServerId, seq: u64, direct: bool, lan: bool) {
         if seq == 0 || seq > self.seq {
             return;
         }
@@ -307,7 +324,11 @@ impl Contact {
         peer.patience.saw(seq, sent, direct);
         let Some(sent) = sent else { return };
         peer.acquainted = true;
-        peer.acked = Some(peer.acked.map_or(sent, |at| at.max(sent)));
+        peer.acked = peer.acked.max(Some(sent));
+        peer.answered = peer.answered.max(Some(sent));
+        if lan {
+            peer.voted = peer.voted.max(Some(sent));
+        }
     }
 
     fn take_row(&mut self, now: Time, row: Row) {
@@ -442,6 +463,32 @@ impl Contact {
     pub fn is_left(&self, server: ServerId) -> bool {
         let peer = self.peer(server);
         peer.incarnation != 0 && peer.mode == Mode::Left
+    }
+
+    /// Does it hold nothing of what it ran: it said farewell, or its power was read back off?
+    pub fn is_gone(&self, server: ServerId) -> bool {
+        self.is_left(server) || self.peer(server).off
+    }
+
+    /// Was its power read back off?
+    pub fn is_off(&self, server: ServerId) -> bool {
+        self.peer(server).off
+    }
+
+    /// Its power was read back off, after it was asked at `asked`; false when it was heard since, so that it proves nothing.
+    pub fn stopped(&mut self, server: ServerId, asked: Time) -> bool {
+        let Some(peer) = self.peers.get_mut(server.index()) else { return false };
+        peer.off = peer.news.is_none_or(|news| news < asked);
+        peer.off
+    }
+
+    /// Another server proved that this life of it is off. What was heard since, or is newer, counts more.
+    pub fn told_off(&mut self, now: Time, server: ServerId, life: u64) {
+        let timeout = self.timing.timeout;
+        if let Some(peer) = self.peers.get_mut(server.index()).filter(|_| server != self.me) {
+            let silent = peer.news.is_none_or(|news| now.since(news) >= timeout);
+            peer.off |= silent && peer.incarnation <= life;
+        }
     }
 
     /// This server did not run for `gap`: others did not get older by that, since nobody listened. What they acknowledged

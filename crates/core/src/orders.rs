@@ -129,7 +129,7 @@ impl Cluster {
             Order { epoch: self.views.epoch(), incarnation: to.incarnation, serial: self.orders.serial, group, kind, why };
         if to.server == self.identity.me {
             self.carry_out(now, order);
-            self.refresh_report();
+            self.refresh_report(now);
             if let Some(reason) = self.executor.group(group).refused.clone() {
                 self.orders.not_before[group.index()] = now + self.plan.timing.interval * REFUSED_INTERVALS;
                 self.cause(now, group, format!("not started here: {reason}"));

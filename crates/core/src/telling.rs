@@ -49,16 +49,18 @@ impl Cluster {
     }
 
     /// Make my own report new when anything changed; true when it did.
-    pub(crate) fn refresh_report(&mut self) -> bool {
+    pub(crate) fn refresh_report(&mut self, now: Time) -> bool {
         let groups = self.plan.group_ids().map(|group| self.executor.group(group).report()).collect();
         let monitors = self.monitors.report();
+        let (resolutions, watchdog) = (self.shown_resolutions(now), self.watchdog);
         let mine = &mut self.reports[self.identity.me.index()];
-        let same = mine.groups == groups && mine.monitors == monitors && mine.resolutions == self.resolutions;
+        let shown = resolutions == mine.resolutions && watchdog == mine.watchdog;
+        let same = mine.groups == groups && mine.monitors == monitors && shown;
         if mine.version != 0 && same {
             return false;
         }
-        let resolutions = self.resolutions.clone();
-        *mine = Report { incarnation: self.identity.incarnation, version: mine.version + 1, groups, monitors, resolutions };
+        *mine =
+            Report { incarnation: self.identity.incarnation, version: mine.version + 1, groups, monitors, resolutions, watchdog };
         true
     }
 

@@ -10,10 +10,10 @@ use clp_core::event::{Event, Failure};
 use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId};
 use clp_core::message::{Command, Phase};
 use clp_core::plan::{
-    AfterStop, FinalAction, MonitorPlan, PartitionMethod, Plan, RecoveryTarget, ResourcePlan, StartAfter, StopOccasions,
-    Switches, Waits,
+    AfterStop, FinalAction, MonitorPlan, Plan, RecoveryTarget, ResourcePlan, StartAfter, StopOccasions, Switches, Waits,
 };
 use clp_core::time::Time;
+use clp_core::verdict::MethodKind;
 
 mod ground;
 
@@ -38,7 +38,7 @@ fn plan() -> Plan {
     let monitor = MonitorPlan { failover_max: 0, action, ..ground::monitor("m0", RecoveryTarget::LocalServer) };
     let groups = vec![ground::group("first", &[0]), ground::group("second", &[1])];
     Plan {
-        partition: PartitionMethod::Asked,
+        partition: vec![MethodKind::Ping],
         monitors: vec![monitor],
         ..ground::plan(groups, vec![resource("r0", FIRST), resource("r1", SECOND)])
     }
@@ -90,7 +90,7 @@ impl World {
                 Action::Beat(frame) => self.give(1 - server, Event::Frame { from, path: 0, lan: true, frame }),
                 Action::Send(letter) => self.give(letter.to.server.index(), Event::Message { from, letter }),
                 Action::AskPartition { ask } => {
-                    self.give(server, Event::Verdict { ask, yes: !self.cut, reason: "asked".into() });
+                    self.give(server, ground::verdict(ask.number, !self.cut, "asked"));
                 }
                 Action::Resource { resource, work: Work::Detach, op } => self.end(server, op, resource),
                 Action::Resource { op, resource, work } if work != Work::Verify && self.slow.contains(&resource) => {
@@ -322,7 +322,7 @@ fn final_actions_are_withheld_where_nobody_else_runs_where_recovery_is_off_and_w
     let world = failing(
         |plan| {
             plan.restraints.survive = activation;
-            plan.partition = PartitionMethod::None;
+            plan.partition = Vec::new();
         },
         0,
         true,

@@ -1,15 +1,17 @@
 //! Small parts of the core against tables and a naive twin.
 
 use clp_core::action::{Action, Work};
+use clp_core::arbiter::Answer;
 use clp_core::contact::closure;
 use clp_core::event::Failure;
 use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
 use clp_core::local::Executor;
 use clp_core::message::{Factor, Origin, Phase};
 use clp_core::partition::Partition;
-use clp_core::plan::{AfterStop, FinalAction, MonitorPlan, OnTimeout, PartitionMethod, RecoveryTarget, ScriptBefore};
+use clp_core::plan::{AfterStop, FinalAction, MonitorPlan, OnTimeout, RecoveryTarget, ScriptBefore};
 use clp_core::recovery::{Monitors, Step};
 use clp_core::time::Time;
+use clp_core::verdict::MethodKind;
 
 mod ground;
 
@@ -62,23 +64,26 @@ fn closure_equals_the_naive_twin() {
 #[test]
 fn a_yes_is_dated_by_its_question_and_must_hold_without_a_break() {
     let at = |millis: u64| Time(millis * 1000);
-    let mut partition = Partition::new(PartitionMethod::Asked, &TIMING);
+    let mut partition = Partition::new(&[MethodKind::Ping], 2, &TIMING);
     let ask = partition.ask(at(1000)).expect("nothing is open");
     assert_eq!(partition.ask(at(1050)), None, "one question at a time");
-    partition.answer(at(1100), ask, true, "yes".into());
-    assert!(partition.covers(at(1100), at(999)), "asked after the last frame");
-    assert!(!partition.covers(at(1100), at(1000)), "asked before the last frame");
-    assert!(!partition.covers(at(1501), at(999)), "valid for the arbiter's bound and two intervals");
-    assert!(partition.held(at(1400), at(1000), ms(10_000)), "it was Yes at that moment already");
-    assert!(!partition.held(at(1400), at(900), ms(10_000)));
+    partition.answer(at(1100), ask, ServerSet::EMPTY, &[Some(Answer::Yes)], "yes".into());
+    assert!(partition.covers(at(1100), ServerId::at(1), at(999)), "asked after the last frame");
+    assert!(!partition.covers(at(1100), ServerId::at(1), at(1000)), "asked before the last frame");
+    assert!(!partition.covers(at(1501), ServerId::at(1), at(999)), "valid for the arbiter's bound and two intervals");
+    assert!(partition.held(at(1400), ServerId::at(1), at(1000), ms(10_000)), "it was Yes at that moment already");
+    assert!(!partition.held(at(1400), ServerId::at(1), at(900), ms(10_000)));
     let ask = partition.ask(at(1400)).expect("the first was answered");
-    partition.answer(at(1450), ask, true, "yes".into());
-    assert!(partition.held(at(1500), at(0), ms(500)), "it has been Yes for the whole span");
+    partition.answer(at(1450), ask, ServerSet::EMPTY, &[Some(Answer::Yes)], "yes".into());
+    assert!(partition.held(at(1500), ServerId::at(1), at(0), ms(500)), "it has been Yes for the whole span");
     let ask = partition.ask(at(1500)).expect("an interval passed");
-    partition.answer(at(1510), ask, false, "no".into());
-    assert!(!partition.covers(at(1510), at(0)) && !partition.held(at(1510), at(5000), ms(0)), "a No ends it at once");
-    partition.answer(at(1520), ask, true, "late".into());
-    assert!(!partition.covers(at(1520), at(0)), "a repeated answer changes nothing");
+    partition.answer(at(1510), ask, ServerSet::EMPTY, &[Some(Answer::No)], "no".into());
+    assert!(
+        !partition.covers(at(1510), ServerId::at(1), at(0)) && !partition.held(at(1510), ServerId::at(1), at(5000), ms(0)),
+        "a No ends it at once"
+    );
+    partition.answer(at(1520), ask, ServerSet::EMPTY, &[Some(Answer::Yes)], "late".into());
+    assert!(!partition.covers(at(1520), ServerId::at(1), at(0)), "a repeated answer changes nothing");
 }
 
 #[test]

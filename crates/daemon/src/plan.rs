@@ -1,15 +1,19 @@
 //! From a checked configuration to the plan that the core decides upon: names become positions, codes become actions.
 
-use clp_config::{Configuration, FailureSwitches, MonitorKind, RecoveryTarget as ConfiguredTarget, ResourceKind, safety};
+use clp_config::{
+    Configuration, FailureSwitches, MonitorKind, PartitionKind, RecoveryTarget as ConfiguredTarget, ResourceKind, safety,
+};
 use clp_core::ids::{GroupId, ResourceId, ServerId, ServerSet};
 use clp_core::plan::{
-    AfterStop, Elsewhere, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, PartitionMethod, Plan, RecoveryTarget,
-    ResourcePlan, Restraints, ScriptBefore, ServerGroup, StartAfter, StopOccasions, Switches, Timing, Waits,
+    AfterStop, Elsewhere, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, Plan, RecoveryTarget, ResourcePlan,
+    Restraints, ScriptBefore, ServerGroup, StartAfter, StopOccasions, Switches, Timing, Waits,
 };
+use clp_core::proof::Proof;
+use clp_core::verdict::MethodKind;
 
 /// The plan of a configuration whose references were checked.
 pub fn plan(configuration: &Configuration) -> Plan {
-    let delays = safety::delays(&configuration.cluster);
+    let delays = safety::delays(&configuration.cluster, &configuration.partitions);
     let servers: Vec<String> = configuration.servers.iter().map(|server| server.name.clone()).collect();
     let server_id = |name: &String| servers.iter().position(|server| server == name).map(ServerId::at);
     let resource_id = |name: &String| configuration.resources.iter().position(|r| r.name == *name).map(ResourceId::at);
@@ -33,6 +37,7 @@ pub fn plan(configuration: &Configuration) -> Plan {
                 },
                 life_forbids: group.life_forbids.unwrap_or_else(|| resources.iter().any(shares)),
                 shared_data: resources.iter().any(shares),
+                min_proof: group.min_proof.as_deref().and_then(Proof::parse),
                 resources,
                 waits: Waits {
                     start: group
@@ -129,9 +134,11 @@ pub fn plan(configuration: &Configuration) -> Plan {
             watchdog_hold: delays.watchdog_hold,
             takeover_addresses: delays.takeover_addresses,
             takeover_data: delays.takeover_data,
+            reset: delays.watchdog + delays.watchdog_grain,
             sync_wait: configuration.cluster.bootwait,
         },
-        partition: if configuration.partitions.is_empty() { PartitionMethod::None } else { PartitionMethod::Asked },
+        partition: configuration.partitions.iter().map(|partition| method(&partition.kind)).collect(),
+        forced_stop: false,
         partition_action: after_partition(configuration.cluster.np_action),
         restraints: Restraints {
             survive: switches(configuration.cluster.survive),
@@ -150,6 +157,14 @@ pub fn plan(configuration: &Configuration) -> Plan {
         groups,
         resources,
         monitors,
+    }
+}
+
+fn method(kind: &PartitionKind) -> MethodKind {
+    match kind {
+        PartitionKind::Pingnp(_) => MethodKind::Ping,
+        PartitionKind::Majonp => MethodKind::Majority,
+        PartitionKind::Disknp | PartitionKind::Httpnp(_) | PartitionKind::Etcdnp(_) => MethodKind::Arbiter,
     }
 }
 

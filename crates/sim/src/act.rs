@@ -8,6 +8,7 @@ use clp_core::ids::ResourceId;
 use clp_core::message::{Command, Letter, Message};
 use clp_core::single::ResourceOrder;
 
+use crate::plant::Planted;
 use crate::world::{Happening, World};
 
 impl World {
@@ -61,7 +62,10 @@ impl World {
                     }
                 }
             }
-            Action::AskPartition { ask } => {
+            Action::AskPartition { mut ask } => {
+                if self.is_planted(Planted::NoTakeoverDelay) {
+                    ask.lease = self.options.plan.timing.interval;
+                }
                 let way = self.rng.below(self.interval() / 4 + 1);
                 self.after(way, Happening::Question { host, life, ask });
             }
@@ -86,6 +90,9 @@ impl World {
                 self.emergency(host);
             }
             Action::Monitor { monitor, run } => self.monitor(host, monitor, run),
+            Action::RememberRan { servers } => self.hosts[host].ran = servers,
+            // No plan of a run has it.
+            Action::ForceStop { .. } => {}
             Action::Remember { suspended } => self.hosts[host].suspended = suspended,
             Action::KeepRatio { ratio } => {
                 let way = self.rng.below(self.interval() * 2);

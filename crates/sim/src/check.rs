@@ -111,10 +111,6 @@ impl World {
         }
     }
 
-    pub(crate) fn relies_on_farewell(&self, host: usize, of: usize) -> bool {
-        self.hosts[host].engine.as_ref().is_some_and(|engine| engine.has_left(ServerId::at(of)))
-    }
-
     /// May both copies run, by what the method of this run promises?
     fn is_excused(&self, a: usize, b: usize) -> bool {
         if self.options.is_sound() {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use clp_core::cluster::Cluster;
+use clp_core::ids::ServerSet;
 use clp_core::message::Frame;
 use clp_core::time::Time;
 
@@ -56,6 +57,8 @@ pub struct Host {
     pub ratio: u32,
     /// How many final actions ended it, as its disk remembers.
     pub reboots: u32,
+    /// Who ran when it left, as its disk remembers.
+    pub ran: ServerSet,
     /// When the last pause began.
     pub paused_at: u64,
     /// Time that its clock did not count; none but with a planted mistake.
@@ -97,6 +100,7 @@ impl Host {
             suspended: false,
             ratio: 1,
             reboots: 0,
+            ran: ServerSet::EMPTY,
             paused_at: 0,
             stood: 0,
             base,

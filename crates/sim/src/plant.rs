@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use clp_core::arbiter::Answer;
 use clp_core::event::Event;
 use clp_core::ids::ServerId;
 use clp_core::message::{Frame, Message, Mode, Report};
@@ -30,6 +31,8 @@ pub enum Planted {
     BootForgetsAbsent,
     /// R2: the first Yes holds for ever.
     OneYesIsEnough,
+    /// R9: the arbiter takes every write, whatever was written since its writer looked.
+    SwapIgnoresVersion,
     /// R3: a frame that arrives counts as acknowledging everything.
     HearingIsEnough,
     /// R4: a promise withholds no acknowledgement.
@@ -65,6 +68,7 @@ pub const PLANTS: &[Planted] = &[
     Planted::RightNeverEnds,
     Planted::AbsentIsGone,
     Planted::OneYesIsEnough,
+    Planted::SwapIgnoresVersion,
     Planted::HearingIsEnough,
     Planted::RestartOwnsNothing,
     Planted::PauseIsSilence,
@@ -236,11 +240,12 @@ impl World {
     }
 
     /// A verdict as it arrives.
-    pub(crate) fn distort_verdict(&mut self, host: usize, life: u64, yes: bool) -> bool {
-        if yes {
+    pub(crate) fn distort_verdict(&mut self, host: usize, life: u64, answer: Answer) -> Answer {
+        if answer == Answer::Yes {
             self.memory.yes[host] = life;
         }
-        yes || (self.is_planted(Planted::OneYesIsEnough) && self.memory.yes[host] == life)
+        let forgets = self.is_planted(Planted::OneYesIsEnough) && self.memory.yes[host] == life;
+        if forgets { Answer::Yes } else { answer }
     }
 
     /// Farewells that nobody said.

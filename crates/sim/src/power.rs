@@ -46,6 +46,7 @@ impl World {
             suspended: server.suspended,
             ratio: server.ratio,
             reboots: server.reboots,
+            ran: server.ran,
         };
         let mut now = server.clock(self.now);
         if self.options.planted == Some(Planted::BootForgetsAbsent) {
@@ -122,7 +123,6 @@ impl World {
     }
 
     pub(crate) fn feed(&mut self, host: usize, boot: u64) {
-        self.record_view(host);
         let server = &self.hosts[host];
         if server.boot != boot || !server.powered {
             return;

@@ -6,10 +6,12 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::rc::Rc;
 
+use clp_core::arbiter::{Answer, Ask, Record};
 use clp_core::event::Event;
 use clp_core::ids::{MonitorId, ResourceId, ServerId};
 use clp_core::message::{Frame, Letter};
 
+use crate::arbiter::Store;
 use crate::check::Checker;
 use crate::host::{Host, Pause, Slot};
 use crate::network::{Cut, Network};
@@ -55,14 +57,23 @@ pub enum Happening {
     Question {
         host: usize,
         life: u64,
-        ask: u64,
+        ask: Ask,
+    },
+    /// The record that a question leads to reaches the store.
+    Swap {
+        host: usize,
+        life: u64,
+        ask: Ask,
+        version: u64,
+        record: Record,
+        answer: Answer,
     },
     /// Its answer arrives.
     Verdict {
         host: usize,
         life: u64,
         ask: u64,
-        yes: bool,
+        answer: Answer,
     },
     /// A look whether another server's kernel answers.
     Searched {
@@ -205,9 +216,7 @@ pub struct World {
     pub(crate) network: Network,
     pub(crate) slots: Vec<Vec<Option<Slot>>>,
     pub(crate) slot_serial: u64,
-    pub(crate) lease: Option<(Vec<bool>, u64)>,
-    /// Who is not in the committed view of whom after a farewell, as the arbiter records it.
-    pub(crate) excludes: Vec<Vec<bool>>,
+    pub(crate) store: Store,
     /// For planted mistakes.
     pub(crate) memory: Memory,
     pub(crate) healed: bool,
@@ -249,8 +258,7 @@ impl World {
             network,
             slots,
             slot_serial: 0,
-            lease: None,
-            excludes: vec![vec![false; servers]; servers],
+            store: Store::new(servers),
             memory: Memory::new(servers),
             healed: false,
             checker,
@@ -364,12 +372,8 @@ impl World {
             }
             DiskRead { host, life, path } => self.disk_read(host, life, path),
             Question { host, life, ask } => self.question(host, life, ask),
-            Verdict { host, life, ask, yes } => {
-                if self.alive(host, life) {
-                    let yes = self.distort_verdict(host, life, yes);
-                    self.handle(host, Event::Verdict { ask, yes, reason: format!("the arbiter said {yes}") });
-                }
-            }
+            Swap { host, life, ask, version, record, answer } => self.swap(host, life, ask, version, record, answer),
+            Verdict { host, life, ask, answer } => self.answered(host, life, ask, answer),
             Searched { host, life, server } => {
                 let (to, back) = (self.network.lan(host, server.index()), self.network.lan(server.index(), host));
                 let answers = self.hosts[server.index()].powered && to && back;

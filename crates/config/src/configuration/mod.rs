@@ -10,7 +10,7 @@ mod server;
 pub use cluster::{Cluster, FailureSwitches};
 pub use group::{Group, GroupKind, ServerGroup};
 pub use monitor::{Monitor, MonitorCommon, MonitorKind, Preaction, RecoveryTarget};
-pub use paths::{Heartbeat, HeartbeatKind, Partition, PartitionKind, Pingnp, Role};
+pub use paths::{Etcd, Heartbeat, HeartbeatKind, Partition, PartitionKind, Pingnp, Role, Witness};
 pub use resource::{FinalScript, Resource, ResourceKind};
 pub use server::{Device, DeviceKind, Server};
 

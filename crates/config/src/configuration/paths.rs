@@ -100,6 +100,37 @@ pub struct Partition {
 pub enum PartitionKind {
     /// By ping.
     Pingnp(Pingnp),
+    /// By the number of servers in contact: nothing is asked.
+    Majonp,
+    /// By a record in slots of a shared partition; each server names it in its device.
+    Disknp,
+    /// By a witness.
+    Httpnp(Witness),
+    /// By a record in an etcd.
+    Etcdnp(Etcd),
+}
+
+impl PartitionKind {
+    /// As in the file.
+    pub fn word(&self) -> &'static str {
+        match self {
+            PartitionKind::Pingnp(_) => "pingnp",
+            PartitionKind::Majonp => "majonp",
+            PartitionKind::Disknp => "disknp",
+            PartitionKind::Httpnp(_) => "httpnp",
+            PartitionKind::Etcdnp(_) => "etcdnp",
+        }
+    }
+
+    /// Does its Yes exclude a Yes of another side?
+    pub fn is_sound(&self) -> bool {
+        !matches!(self, PartitionKind::Pingnp(_))
+    }
+
+    /// Is a record kept somewhere, which has to be reached within the arbiter's bound?
+    pub fn is_arbiter(&self) -> bool {
+        matches!(self, PartitionKind::Disknp | PartitionKind::Httpnp(_) | PartitionKind::Etcdnp(_))
+    }
 }
 
 /// A ping resolution: isolated when in some group nothing answers.
@@ -113,6 +144,34 @@ pub struct Pingnp {
     pub timeout: Duration,
     /// Tries.
     pub retry: u32,
+}
+
+/// A witness.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Witness {
+    /// Name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Wait for an answer.
+    pub timeout: Duration,
+}
+
+/// An etcd.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Etcd {
+    /// URLs of its members, asked in this order.
+    pub endpoints: Vec<String>,
+    /// Before the names of our keys.
+    pub prefix: String,
+    /// Wait for an answer.
+    pub timeout: Duration,
+    /// File of the authority's certificate; empty: none.
+    pub ca: String,
+    /// File of the own certificate; empty: none.
+    pub cert: String,
+    /// File of the own key; empty: none.
+    pub key: String,
 }
 
 pub(super) fn read_heartbeats(root: &Element, problems: &mut Vec<Problem>) -> Vec<Heartbeat> {
@@ -143,32 +202,39 @@ pub(super) fn read_partitions(root: &Element, problems: &mut Vec<Problem>) -> Ve
     for element in instances(root, "networkpartition") {
         let name = key(element, "/root/networkpartition", problems);
         let at = format!("/root/networkpartition/{}@{name}", element.tag);
-        if element.tag != "pingnp" {
-            problems.push(Problem::new(at, format!("partition resolution type {}", element.tag), NOT_YET));
-            continue;
-        }
-        let times = PingTimes::read(element, &at, &[], problems);
-        let groups: Vec<Vec<String>> = element
-            .all("grp")
-            .map(|group| group.all("list").filter_map(|list| list.text_at("ip")).filter(|ip| !ip.is_empty()).collect::<Vec<_>>())
-            .filter(|group: &Vec<String>| !group.is_empty())
-            .collect();
-        for ip in groups.iter().flatten() {
-            if ip.parse::<IpAddr>().is_err() {
-                problems.push(Problem::new(
-                    format!("{at}/grp/list/ip"),
-                    format!("{ip:?} is not an address"),
-                    "give an IPv4 or IPv6 address",
-                ));
+        let kind = match element.tag.as_str() {
+            "pingnp" => PartitionKind::Pingnp(read_ping(element, &at, problems)),
+            "majonp" => PartitionKind::Majonp,
+            other => {
+                problems.push(Problem::new(at, format!("partition resolution type {other}"), NOT_YET));
+                continue;
             }
-        }
-        let pingnp = Pingnp { groups, interval: times.interval, timeout: times.timeout, retry: times.retry };
+        };
         let priority = number(element, "priority", &at, problems);
         let device = number(element, "device", &at, problems);
-        partitions.push(Partition { name, kind: PartitionKind::Pingnp(pingnp), priority, device });
+        partitions.push(Partition { name, kind, priority, device });
     }
     partitions.sort_by_key(|partition| partition.priority);
     partitions
+}
+
+fn read_ping(element: &Element, at: &str, problems: &mut Vec<Problem>) -> Pingnp {
+    let times = PingTimes::read(element, at, &[], problems);
+    let groups: Vec<Vec<String>> = element
+        .all("grp")
+        .map(|group| group.all("list").filter_map(|list| list.text_at("ip")).filter(|ip| !ip.is_empty()).collect::<Vec<_>>())
+        .filter(|group: &Vec<String>| !group.is_empty())
+        .collect();
+    for ip in groups.iter().flatten() {
+        if ip.parse::<IpAddr>().is_err() {
+            problems.push(Problem::new(
+                format!("{at}/grp/list/ip"),
+                format!("{ip:?} is not an address"),
+                "give an IPv4 or IPv6 address",
+            ));
+        }
+    }
+    Pingnp { groups, interval: times.interval, timeout: times.timeout, retry: times.retry }
 }
 
 #[cfg(test)]

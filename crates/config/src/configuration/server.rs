@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{key, number};
+use super::{Partition, PartitionKind, key, number};
 use crate::document::Element;
 use crate::problem::Problem;
 use crate::schema::server::ServerCommon;
@@ -31,6 +31,11 @@ impl Server {
     /// Does it use the device: is it there with a value other than empty or 0?
     pub fn uses(&self, id: u32) -> bool {
         self.device(id).is_some_and(|device| !device.info.is_empty() && device.info != "0")
+    }
+
+    /// Does it take part in a partition resolution? Every server has a vote.
+    pub fn resolves_by(&self, partition: &Partition) -> bool {
+        partition.kind == PartitionKind::Majonp || self.uses(partition.device)
     }
 
     /// Addresses of its LAN devices in the order of their ids.

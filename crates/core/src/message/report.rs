@@ -172,4 +172,8 @@ pub struct Report {
     /// For showing only: no right comes from another server's measurement.
     #[n(4)]
     pub resolutions: Vec<Option<bool>>,
+    /// A watchdog works here.
+    #[n(5)]
+    #[cbor(default)]
+    pub watchdog: bool,
 }

@@ -4,7 +4,7 @@ use clp_core::action::Work;
 use clp_core::event::Event;
 use clp_core::ids::{GroupId, ServerId};
 use clp_core::message::{Answer, Command, Frame, Letter, Message, Mode, Phase};
-use clp_core::plan::{AfterStop, PartitionMethod};
+use clp_core::plan::AfterStop;
 
 use crate::pair::{Pair, SECOND, SETTLED, plan};
 
@@ -144,7 +144,7 @@ fn a_farewell_of_before_does_not_let_a_server_that_starts_take_over() {
 #[test]
 fn frames_said_again_by_another_path_keep_no_dead_server_alive() {
     let mut plan = plan();
-    plan.partition = PartitionMethod::None;
+    plan.partition = Vec::new();
     let (timeout, delay) = (plan.timing.timeout, plan.timing.takeover_data);
     let mut pair = Pair::new(plan, 1000);
     pair.servers[0] = None;

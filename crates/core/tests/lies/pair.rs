@@ -5,8 +5,9 @@ use clp_core::cluster::{Cluster, Identity};
 use clp_core::event::Event;
 use clp_core::ids::{GroupId, ServerId};
 use clp_core::message::{Command, Epoch, Frame, Letter, Member, Message, Phase};
-use clp_core::plan::{Exclusion, FinalAction, GroupPlan, PartitionMethod, Plan, RecoveryTarget, ResourcePlan, Timing};
+use clp_core::plan::{Exclusion, FinalAction, GroupPlan, Plan, RecoveryTarget, ResourcePlan, Timing};
 use clp_core::time::Time;
+use clp_core::verdict::MethodKind;
 
 use crate::ground::{self, TIMING, ms};
 
@@ -19,6 +20,7 @@ pub fn plan() -> Plan {
         exclusion: Exclusion::Normal,
         life_forbids: true,
         shared_data: true,
+        min_proof: None,
         ..ground::group(name, &[resource])
     };
     let resource = |name: &str, group: u16| ResourcePlan {
@@ -30,7 +32,8 @@ pub fn plan() -> Plan {
     Plan {
         timing: Timing { takeover_data: ms(700), ..TIMING },
         // So that nothing but true acknowledgements lets a server keep what it has: the question is never answered.
-        partition: PartitionMethod::Asked,
+        partition: vec![MethodKind::Ping],
+        forced_stop: false,
         monitors: vec![ground::monitor("userw1", RecoveryTarget::Group(GroupId(0)))],
         ..ground::plan(groups, vec![resource("exec1", 0), resource("exec2", 1)])
     }

@@ -80,9 +80,11 @@ fn witnesses(loaded: &Loaded, me: ServerId) -> Witnesses {
     let mut all: Vec<Witness> = Vec::new();
     let others = configuration.servers.iter().enumerate().filter(|(at, _)| *at != me.index());
     let servers = others.flat_map(|(_, server)| server.lan_addresses().into_iter().map(|at| (server.name.clone(), at)));
-    let targets = configuration.partitions.iter().flat_map(|partition| match &partition.kind {
-        PartitionKind::Pingnp(pingnp) => pingnp.groups.iter().flatten().filter_map(|text| text.parse().ok()),
+    let pings = configuration.partitions.iter().filter_map(|partition| match &partition.kind {
+        PartitionKind::Pingnp(pingnp) => Some(pingnp),
+        _ => None,
     });
+    let targets = pings.flat_map(|pingnp| pingnp.groups.iter().flatten().filter_map(|text| text.parse().ok()));
     for (name, address) in servers.chain(targets.map(|at: IpAddr| (format!("ping target {at}"), at))) {
         if all.iter().all(|witness| witness.address != address) {
             all.push(Witness { name, address });

@@ -150,6 +150,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
         suspended: setup::was_suspended(&root),
         ratio: setup::kept_ratio(&root),
         reboots: setup::reboots(&root),
+        ran: setup::ran_before(&root, &loaded.configuration),
     };
     if let Err(reason) = clp_sys::realtime::lock_memory() {
         setup::complain(&reason.to_string());
@@ -163,7 +164,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
         }
     }
     record.say(&Alert::daemon_started());
-    let feed = feed::Feed::start(&root, &loaded.configuration);
+    let feed = feed::Feed::start(&root, &loaded.configuration, inputs.clone());
     let work = work::Workers::start(loaded.clone(), me, inputs.clone());
     let asker = asker::Asker::start(&loaded.configuration, me, &plan.timing, inputs.clone());
     let search = search::Search::start(&loaded.configuration, me, &plan.timing, inputs.clone());
@@ -405,6 +406,13 @@ impl Engine {
                 let waited = matches!(&config.kind, MonitorKind::Genw(genw) if genw.stop_wait);
                 self.watch.tell(crate::ipc::Watch { monitor: config.name.clone(), run, pid }, waited);
             }
+            Action::RememberRan { servers } => {
+                if let Err(reason) = setup::remember_ran(&self.loaded.root, &self.loaded.configuration, servers) {
+                    self.record.say(&Alert::state_not_kept("which servers run while this one leaves", &reason));
+                }
+            }
+            // No plan asks for it before a forced stop can be configured.
+            Action::ForceStop { .. } => {}
             Action::Remember { suspended } => {
                 if let Err(reason) = setup::remember_suspended(&self.loaded.root, suspended) {
                     self.record.say(&Alert::state_not_kept("whether the cluster is suspended", &reason));

@@ -1,5 +1,6 @@
 //! The status view, made from what the core knows, in the words of `clpstat`.
 
+use clp_config::PartitionKind;
 use clp_core::ids::{GroupId, ServerId};
 use clp_core::message::{MonitorState, Phase, ResourceState};
 use clp_core::status::PathView;
@@ -103,10 +104,11 @@ impl Engine {
             })
             .collect();
         for (index, partition) in configuration.partitions.iter().enumerate() {
-            let uses = configuration.servers[server.index()].uses(partition.device);
+            let uses = configuration.servers[server.index()].resolves_by(partition);
             let view = self.cluster.server_view(super::now(), server);
             // Each server measures for itself and reports what it saw; the words are known for this server only.
             let words = match self.partition_seen.get(index) {
+                _ if partition.kind == PartitionKind::Majonp => "more than half of the servers are in contact, or not".into(),
                 Some(Some((_, words))) if server == self.me() => words.clone(),
                 _ => "measured by that server itself".into(),
             };
@@ -119,7 +121,7 @@ impl Engine {
             };
             paths.push(PathStatus {
                 name: partition.name.clone(),
-                kind: "pingnp".into(),
+                kind: partition.kind.word().into(),
                 status: status.into(),
                 peers: Vec::new(),
                 note,
