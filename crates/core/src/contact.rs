@@ -112,6 +112,8 @@ pub struct Contact {
     sent: VecDeque<(u64, Time)>,
     /// Whom my promises let me acknowledge; everybody before the first promise (rule R4).
     acknowledged: ServerSet,
+    /// For whom my farewell counts.
+    farewell_to: ServerSet,
 }
 
 impl Contact {
@@ -164,6 +166,7 @@ impl Contact {
             ratio_from: 1,
             sent: VecDeque::new(),
             acknowledged: ServerSet::all(servers),
+            farewell_to: ServerSet::EMPTY,
         }
     }
 
@@ -252,8 +255,9 @@ impl Contact {
         peer.news = Some(now);
         peer.off = false;
         peer.search = Search::default();
-        // A farewell counts when it names my life: one of before, said again by somebody, is none (its server may be back).
-        let to_me = frame.acks.iter().any(|ack| ack.server == self.me && ack.incarnation == self.incarnation);
+        // A farewell counts when it is said to my life: one of before, said again by somebody, is none (its server may be back).
+        let to_me = frame.farewell_to.has(self.me)
+            && frame.acks.iter().any(|ack| ack.server == self.me && ack.incarnation == self.incarnation);
         let mode = if frame.mode == Mode::Left && !to_me { Mode::Leaving } else { frame.mode };
         heard.mode_changed = peer.mode != mode;
         peer.mode = mode;
@@ -396,7 +400,13 @@ impl Contact {
             report,
             generation,
             ratio: self.ratio,
+            farewell_to: if mode == Mode::Left { self.farewell_to } else { ServerSet::EMPTY },
         }
+    }
+
+    /// For whom the farewell counts that is said from now on.
+    pub(crate) fn say_farewell_to(&mut self, servers: ServerSet) {
+        self.farewell_to = servers;
     }
 
     /// Acknowledgements worth carrying: between servers that I hear and that do not hear each other.

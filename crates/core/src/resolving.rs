@@ -83,11 +83,25 @@ impl Cluster {
         shown
     }
 
-    /// Who runs while this server goes may go on without asking anybody; what is known of it ends that.
+    /// Who hears a farewell may go on without asking anybody. So under a sound method it is said only to servers that this one
+    /// remembers for its next life, and to those that are gone themselves: to the members of its view, also of one that is formed
+    /// while it says farewell. What is known of a server ends that memory.
     pub(crate) fn follow_ran(&mut self) {
+        let gone = self.contact.gone();
+        if self.mode() == Mode::Left {
+            let mut hears: ServerSet = self.contact.others().collect();
+            if self.partition.is_sound() {
+                let members: ServerSet = self.views.members().into_iter().collect();
+                hears = hears.iter().filter(|server| members.has(*server) || gone.has(*server)).collect();
+                for server in hears.minus(gone).iter() {
+                    self.contact.note_ran(server, true);
+                }
+            }
+            self.contact.say_farewell_to(hears);
+        }
         for server in self.contact.ran().iter() {
-            let left = self.mode() == Mode::Left;
-            if self.contact.is_gone(server) || (!left && self.views.has(self.member(server))) {
+            let is_member = self.mode() != Mode::Left && self.views.has(self.member(server));
+            if gone.has(server) || is_member {
                 self.contact.note_ran(server, false);
             }
         }
@@ -95,13 +109,7 @@ impl Cluster {
 
     /// Everything here is verified off and stays so: the arbiters need not keep this server's place.
     pub(crate) fn resolve_farewell(&mut self, now: Time) {
-        if self.partition.is_sound() {
-            for server in self.views.members() {
-                if server != self.identity.me && !self.contact.is_gone(server) {
-                    self.contact.note_ran(server, true);
-                }
-            }
-        }
+        self.follow_ran();
         if self.partition.has_arbiter() {
             let side = Side { part: self.contact.part(now), gone: self.contact.gone() };
             let number = self.partition.ask_at_once(now);

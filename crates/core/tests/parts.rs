@@ -87,6 +87,20 @@ fn a_yes_is_dated_by_its_question_and_must_hold_without_a_break() {
 }
 
 #[test]
+fn votes_keep_what_is_held_as_long_as_the_acknowledgements_that_they_are() {
+    let at = |millis: u64| Time(millis * 1000);
+    let lost = ServerId::at(2);
+    let mut partition = Partition::new(&[MethodKind::Majority], 3, &TIMING);
+    partition.follow(at(1000), vec![at(990)]);
+    assert!(partition.covers(at(1000), lost, at(900)));
+    let until = at(990) + TIMING.right_timeout + TIMING.arbiter;
+    let late = Time(until.0 + 1);
+    partition.follow(late, vec![at(990)]);
+    assert!(!partition.covers(late, lost, at(900)), "nothing is started by a vote of then");
+    assert!(partition.keeps(until, lost, at(900)) && !partition.keeps(late, lost, at(900)));
+}
+
+#[test]
 fn independent_resources_start_in_parallel_and_stop_in_exact_reverse() {
     let plan = plan(2, vec![]);
     let mut executor = Executor::new(&plan);

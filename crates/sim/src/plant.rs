@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clp_core::arbiter::Answer;
 use clp_core::event::Event;
-use clp_core::ids::ServerId;
+use clp_core::ids::{ServerId, ServerSet};
 use clp_core::message::{Frame, Message, Mode, Report};
 use clp_core::plan::Plan;
 
@@ -258,7 +258,8 @@ impl World {
         for from in (0..servers).filter(|from| *from != host) {
             let Some((at, frame)) = self.memory.heard[host * servers + from].clone() else { continue };
             if self.now - at > timeout && frame.mode != Mode::Left {
-                let frame = Frame { seq: frame.seq + 1, mode: Mode::Left, ..frame };
+                let farewell_to = ServerSet::all(servers);
+                let frame = Frame { seq: frame.seq + 1, mode: Mode::Left, farewell_to, ..frame };
                 self.memory.heard[host * servers + from] = Some((at, frame.clone()));
                 self.handle(host, Event::Frame { from: ServerId::at(from), path: 0, lan: true, frame });
             }
