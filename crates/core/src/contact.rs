@@ -232,6 +232,10 @@ impl Contact {
             let copied = peer.news.map(|at| at - behind);
             if lan {
                 peer.heard_lan = peer.heard_lan.max(copied);
+                let (me, life) = (self.me, self.incarnation);
+                for ack in frame.acks.iter().filter(|ack| ack.server == me && ack.incarnation == life) {
+                    self.voted_by(from, ack.seq);
+                }
             }
             return Some(heard);
         }
@@ -319,20 +323,33 @@ impl Contact {
             .collect()
     }
 
+    /// When my frame of this number was sent, while that is still of use.
+    fn sent_at(&self, seq: u64) -> Option<Time> {
+        self.sent.iter().rev().find(|(number, _)| *number == seq).map(|(_, at)| *at)
+    }
+
     fn acknowledged_by(&mut self, server: ServerId, seq: u64, direct: bool, lan: bool) {
         if seq == 0 || seq > self.seq {
             return;
         }
-        let sent = self.sent.iter().rev().find(|(number, _)| *number == seq).map(|(_, at)| *at);
+        let sent = self.sent_at(seq);
         let peer = &mut self.peers[server.index()];
         peer.patience.saw(seq, sent, direct);
-        let Some(sent) = sent else { return };
-        peer.acquainted = true;
-        peer.acked = peer.acked.max(Some(sent));
-        peer.answered = peer.answered.max(Some(sent));
-        if lan {
-            peer.voted = peer.voted.max(Some(sent));
+        if sent.is_some() {
+            peer.acquainted = true;
+            peer.acked = peer.acked.max(sent);
+            peer.answered = peer.answered.max(sent);
         }
+        if lan {
+            self.voted_by(server, seq);
+        }
+    }
+
+    /// Its acknowledgement came over a LAN, be it as a copy of what another path brought before.
+    fn voted_by(&mut self, server: ServerId, seq: u64) {
+        let sent = self.sent_at(seq);
+        let peer = &mut self.peers[server.index()];
+        peer.voted = peer.voted.max(sent);
     }
 
     fn take_row(&mut self, now: Time, row: Row) {

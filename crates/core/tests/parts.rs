@@ -2,11 +2,12 @@
 
 use clp_core::action::{Action, Work};
 use clp_core::arbiter::Answer;
-use clp_core::contact::closure;
+use clp_core::cluster::Identity;
+use clp_core::contact::{Contact, closure};
 use clp_core::event::Failure;
 use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
 use clp_core::local::Executor;
-use clp_core::message::{Factor, Origin, Phase};
+use clp_core::message::{Ack, Epoch, Factor, Frame, Mode, Origin, Phase};
 use clp_core::partition::Partition;
 use clp_core::plan::{AfterStop, FinalAction, MonitorPlan, OnTimeout, RecoveryTarget, ScriptBefore};
 use clp_core::recovery::{Monitors, Step};
@@ -98,6 +99,19 @@ fn votes_keep_what_is_held_as_long_as_the_acknowledgements_that_they_are() {
     partition.follow(late, vec![at(990)]);
     assert!(!partition.covers(late, lost, at(900)), "nothing is started by a vote of then");
     assert!(partition.keeps(until, lost, at(900)) && !partition.keeps(late, lost, at(900)));
+}
+
+#[test]
+fn an_acknowledgement_is_a_vote_when_a_lan_brings_it_be_it_after_the_disk() {
+    let identity = Identity { paths: 2, ..ground::identity(0, 1) };
+    let mut contact = Contact::new(&identity, 2, Time(0), TIMING);
+    let mine = contact.frame(Time(1000), Mode::Running, Epoch::default(), Epoch::default(), 0, &[0, 0], 0);
+    let ack = Ack { server: ServerId(0), incarnation: 1, seq: mine.seq, report: 0 };
+    let frame = Frame { incarnation: 7, seq: 1, acks: vec![ack], ..Frame::default() };
+    assert!(contact.hear(Time(2000), ServerId(1), 1, false, &frame, false).is_some());
+    assert_eq!(contact.votes(), [], "the disk votes for nobody");
+    assert!(contact.hear(Time(2100), ServerId(1), 0, true, &frame, false).is_some());
+    assert_eq!(contact.votes(), [Time(1000)], "counted from when the acknowledged frame was sent");
 }
 
 #[test]
