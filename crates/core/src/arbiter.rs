@@ -63,6 +63,8 @@ pub struct Ask {
     pub off_for: Duration,
     /// For how long a record of another side must stand unchanged until its writers are quiet, by the clock of who looks.
     pub lease: Duration,
+    /// A record of this very side that another server wrote no longer ago than this is as good as one written anew.
+    pub renewal: Duration,
     /// What.
     pub kind: AskKind,
 }
@@ -100,7 +102,10 @@ pub enum Decision {
     /// Write this in its place; then this is the answer, dated by the moment at which the record was asked for.
     Write(Record, Answer),
     /// Yes; nothing is to be written.
-    Stands,
+    Stands {
+        /// So long ago the record was written at the most, so that the answer is dated by then; zero where it does not run out.
+        age: Duration,
+    },
     /// Not yes.
     Denied {
         /// [`Answer::No`] or [`Answer::Wait`].
@@ -112,15 +117,62 @@ pub enum Decision {
     },
 }
 
-/// What the record says to this question. `unchanged`: for how long it had stood as it is when the question was put, at least.
-pub fn decide(record: Option<&Record>, unchanged: Duration, ask: &Ask) -> Decision {
+/// For how long a record has stood as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// It was seen like this so long ago.
+    pub at_least: Duration,
+    /// It was seen otherwise so long ago; None: never, by this server.
+    pub at_most: Option<Duration>,
+}
+
+/// Follows a record by the versions that are read, each of which names one write.
+#[derive(Debug, Clone)]
+pub struct Watch<V> {
+    seen: Option<Version<V>>,
+}
+
+impl<V> Default for Watch<V> {
+    fn default() -> Self {
+        Watch { seen: None }
+    }
+}
+
+/// A version, by the clock of who reads.
+#[derive(Debug, Clone)]
+struct Version<V> {
+    version: V,
+    first: Duration,
+    last: Duration,
+    /// The last read before it that found another one.
+    otherwise: Option<Duration>,
+}
+
+impl<V: PartialEq> Watch<V> {
+    /// This version was read; `now`: when the read began.
+    pub fn see(&mut self, version: V, now: Duration) -> Standing {
+        let seen = match self.seen.take() {
+            Some(seen) if seen.version == version => Version { last: now, ..seen },
+            before => Version { version, first: now, last: now, otherwise: before.map(|before| before.last) },
+        };
+        let since = |at: Duration| now.saturating_sub(at);
+        let standing = Standing { at_least: since(seen.first), at_most: seen.otherwise.map(since) };
+        self.seen = Some(seen);
+        standing
+    }
+}
+
+/// What the record says to this question. `standing`: for how long it had stood as it is when the question was put.
+pub fn decide(record: Option<&Record>, standing: Standing, ask: &Ask) -> Decision {
+    let unchanged = standing.at_least;
+    let stands = Decision::Stands { age: Duration::ZERO };
     let wanted = ask.record();
     let Some(record) = record.filter(|record| !record.members.is_empty()) else {
-        return if ask.kind == AskKind::Farewell { Decision::Stands } else { Decision::Write(wanted, Answer::Yes) };
+        return if ask.kind == AskKind::Farewell { stands } else { Decision::Write(wanted, Answer::Yes) };
     };
     let mine = record.members.has(ask.me);
     if ask.kind == AskKind::Farewell && !mine {
-        return Decision::Stands;
+        return stands;
     }
     let ran_out = !record.lasting && unchanged >= ask.lease;
     // Who holds it was switched off, and nobody has touched it since before that.
@@ -140,8 +192,14 @@ pub fn decide(record: Option<&Record>, unchanged: Duration, ask: &Ask) -> Decisi
             Decision::Write(Record { members, ..wanted }, Answer::Wait)
         };
     }
-    if mine && record.lasting && wanted.lasting && record.members == wanted.members {
-        return Decision::Stands;
+    if mine && record.members == wanted.members && record.lasting == wanted.lasting {
+        if record.lasting {
+            return stands;
+        }
+        // One of a side renews for all of it, so that many do not get into each other's way.
+        if let Some(age) = standing.at_most.filter(|age| record.by != ask.me && *age <= ask.renewal) {
+            return Decision::Stands { age };
+        }
     }
     Decision::Write(wanted, Answer::Yes)
 }
@@ -151,6 +209,12 @@ mod tests {
     use super::*;
 
     const LEASE: Duration = Duration::from_millis(100);
+    const STANDS: Decision = Decision::Stands { age: Duration::ZERO };
+
+    /// Seen like this for so long, and never otherwise.
+    fn stood(at_least: Duration) -> Standing {
+        Standing { at_least, at_most: None }
+    }
 
     fn set(servers: &[usize]) -> ServerSet {
         servers.iter().map(|server| ServerId::at(*server)).collect()
@@ -167,6 +231,7 @@ mod tests {
             off: ServerSet::EMPTY,
             off_for: Duration::ZERO,
             lease: LEASE,
+            renewal: Duration::from_millis(12),
             kind: AskKind::Claim,
         }
     }
@@ -187,47 +252,49 @@ mod tests {
 
     #[test]
     fn whoever_comes_first_holds_it_and_the_rest_wait_until_it_is_not_renewed() {
-        let all = written(decide(None, Duration::ZERO, &ask(0, &[0, 1, 2], &[])));
+        let all = written(decide(None, stood(Duration::ZERO), &ask(0, &[0, 1, 2], &[])));
         assert!(all.lasting && all.members == set(&[0, 1, 2]));
-        assert_eq!(decide(Some(&all), Duration::ZERO, &ask(1, &[0, 1, 2], &[])), Decision::Stands);
-        let pair = written(decide(Some(&all), Duration::ZERO, &ask(2, &[1, 2], &[])));
+        assert_eq!(decide(Some(&all), stood(Duration::ZERO), &ask(1, &[0, 1, 2], &[])), STANDS);
+        let pair = written(decide(Some(&all), stood(Duration::ZERO), &ask(2, &[1, 2], &[])));
         assert!(!pair.lasting && pair.members == set(&[1, 2]));
-        assert_eq!(answer(decide(Some(&pair), Duration::ZERO, &ask(0, &[0], &[]))), Answer::Wait);
-        assert_eq!(answer(decide(Some(&pair), LEASE - Duration::from_micros(1), &ask(0, &[0], &[]))), Answer::Wait);
+        assert_eq!(answer(decide(Some(&pair), stood(Duration::ZERO), &ask(0, &[0], &[]))), Answer::Wait);
+        assert_eq!(answer(decide(Some(&pair), stood(LEASE - Duration::from_micros(1)), &ask(0, &[0], &[]))), Answer::Wait);
         // Renewing writes anew, so that whoever counts sees that it lives.
-        assert_ne!(written(decide(Some(&pair), Duration::ZERO, &Ask { number: 8, ..ask(2, &[1, 2], &[]) })), pair);
-        assert_eq!(written(decide(Some(&pair), LEASE, &ask(0, &[0], &[]))).members, set(&[0]));
+        assert_ne!(written(decide(Some(&pair), stood(Duration::ZERO), &Ask { number: 8, ..ask(2, &[1, 2], &[]) })), pair);
+        assert_eq!(written(decide(Some(&pair), stood(LEASE), &ask(0, &[0], &[]))).members, set(&[0]));
     }
 
     #[test]
     fn where_all_others_hold_nothing_it_never_runs_out() {
-        let alone = written(decide(None, Duration::ZERO, &ask(0, &[0], &[1, 2])));
+        let alone = written(decide(None, stood(Duration::ZERO), &ask(0, &[0], &[1, 2])));
         assert!(alone.lasting);
-        assert_eq!(answer(decide(Some(&alone), LEASE * 1000, &ask(1, &[1, 2], &[0]))), Answer::No);
-        let free = written(decide(Some(&alone), Duration::ZERO, &Ask { kind: AskKind::Farewell, ..ask(0, &[0], &[1, 2]) }));
-        assert_eq!(answer(decide(Some(&free), Duration::ZERO, &ask(1, &[1], &[]))), Answer::Yes);
-        assert_eq!(decide(Some(&free), Duration::ZERO, &Ask { kind: AskKind::Farewell, ..ask(0, &[0], &[]) }), Decision::Stands);
+        assert_eq!(answer(decide(Some(&alone), stood(LEASE * 1000), &ask(1, &[1, 2], &[0]))), Answer::No);
+        let free =
+            written(decide(Some(&alone), stood(Duration::ZERO), &Ask { kind: AskKind::Farewell, ..ask(0, &[0], &[1, 2]) }));
+        assert_eq!(answer(decide(Some(&free), stood(Duration::ZERO), &ask(1, &[1], &[]))), Answer::Yes);
+        assert_eq!(decide(Some(&free), stood(Duration::ZERO), &Ask { kind: AskKind::Farewell, ..ask(0, &[0], &[]) }), STANDS);
     }
 
     #[test]
     fn who_leaves_takes_itself_out_and_nobody_else() {
         let all = Record { members: set(&[0, 1, 2]), lasting: true, by: ServerId::at(1), incarnation: 1, number: 1 };
-        let left = written(decide(Some(&all), Duration::ZERO, &Ask { kind: AskKind::Farewell, ..ask(0, &[0, 1, 2], &[]) }));
+        let left =
+            written(decide(Some(&all), stood(Duration::ZERO), &Ask { kind: AskKind::Farewell, ..ask(0, &[0, 1, 2], &[]) }));
         assert!(left.members == set(&[1, 2]) && left.lasting);
-        assert_eq!(answer(decide(Some(&left), LEASE * 1000, &ask(0, &[0], &[]))), Answer::No);
+        assert_eq!(answer(decide(Some(&left), stood(LEASE * 1000), &ask(0, &[0], &[]))), Answer::No);
         let again = Ask { kind: AskKind::Farewell, ..ask(0, &[0], &[1, 2]) };
-        assert_eq!(decide(Some(&left), Duration::ZERO, &again), Decision::Stands, "what others hold is left alone");
+        assert_eq!(decide(Some(&left), stood(Duration::ZERO), &again), STANDS, "what others hold is left alone");
     }
 
     #[test]
     fn who_has_nothing_to_lose_shuts_nobody_out() {
         let join = |part: &[usize]| Ask { kind: AskKind::Join, ..ask(0, part, &[]) };
-        let all = written(decide(None, Duration::ZERO, &ask(1, &[0, 1, 2], &[])));
-        assert_eq!(answer(decide(Some(&all), LEASE * 9, &join(&[0, 1]))), Answer::Wait);
-        let pair = written(decide(Some(&all), Duration::ZERO, &ask(1, &[0, 1], &[])));
-        let wider = decide(Some(&pair), Duration::ZERO, &join(&[0, 2]));
+        let all = written(decide(None, stood(Duration::ZERO), &ask(1, &[0, 1, 2], &[])));
+        assert_eq!(answer(decide(Some(&all), stood(LEASE * 9), &join(&[0, 1]))), Answer::Wait);
+        let pair = written(decide(Some(&all), stood(Duration::ZERO), &ask(1, &[0, 1], &[])));
+        let wider = decide(Some(&pair), stood(Duration::ZERO), &join(&[0, 2]));
         assert!(matches!(wider, Decision::Write(record, Answer::Wait) if record.members == set(&[0, 1, 2])));
-        let renewed = written(decide(Some(&pair), Duration::ZERO, &join(&[0, 1])));
+        let renewed = written(decide(Some(&pair), stood(Duration::ZERO), &join(&[0, 1])));
         assert!(renewed.members == pair.members && renewed.by == ServerId::at(0), "what it relies upon lives on from now");
     }
 
@@ -235,9 +302,9 @@ mod tests {
     fn a_record_of_who_was_switched_off_is_taken_unless_it_was_touched_since() {
         let theirs = Record { members: set(&[1]), lasting: true, by: ServerId::at(1), incarnation: 1, number: 1 };
         let proven = Ask { off: set(&[1]), off_for: LEASE, ..ask(0, &[0], &[1]) };
-        assert_eq!(answer(decide(Some(&theirs), LEASE - Duration::from_micros(1), &proven)), Answer::No);
-        assert_eq!(written(decide(Some(&theirs), LEASE, &proven)).members, set(&[0]));
+        assert_eq!(answer(decide(Some(&theirs), stood(LEASE - Duration::from_micros(1)), &proven)), Answer::No);
+        assert_eq!(written(decide(Some(&theirs), stood(LEASE), &proven)).members, set(&[0]));
         let wider = Record { members: set(&[1, 2]), ..theirs };
-        assert_eq!(answer(decide(Some(&wider), LEASE, &proven)), Answer::No);
+        assert_eq!(answer(decide(Some(&wider), stood(LEASE), &proven)), Answer::No);
     }
 }

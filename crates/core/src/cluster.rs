@@ -186,7 +186,7 @@ impl Cluster {
             Event::Frame { from, path, lan, frame } => self.frame(now, from, path, lan, &frame),
             Event::ForeignFrame { from } => self.contact.hear_foreign(now, from),
             Event::Message { from, letter } => self.message(now, from, letter),
-            Event::Verdict { ask, answers, reason } => self.verdict(now, ask, &answers, reason),
+            Event::Verdict { ask, answers, age, reason } => self.verdict(now, ask, &answers, age, reason),
             Event::ForcedStop { server, result } => self.forced_stop(now, server, result),
             Event::ForcedStopSeen { works } => self.forced_stop_seen(&works),
             Event::WatchdogSeen { works } => self.watchdog = works,

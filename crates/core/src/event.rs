@@ -1,5 +1,7 @@
 //! Everything that can happen to a cluster, as the core hears of it.
 
+use std::time::Duration;
+
 use crate::arbiter::Answer;
 use crate::ids::{MonitorId, ResourceId, ServerId};
 use crate::message::{Command, Frame, Letter};
@@ -75,6 +77,8 @@ pub enum Event {
         ask: u64,
         /// What each said, in the order of the plan; None: this server does not use it, or nobody needs to be asked.
         answers: Vec<Option<Answer>>,
+        /// So long before the question was put each Yes was true at the latest.
+        age: Duration,
         /// What was measured.
         reason: String,
     },

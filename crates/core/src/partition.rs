@@ -144,14 +144,23 @@ impl Partition {
     }
 
     /// Take the methods' answers, in the order of the configuration (None: not used here). Late ones to older questions change
-    /// nothing. `part`: whom the arbiters were told to be on this side, so that they said nothing about them. True: this side may
-    /// go on.
-    pub fn answer(&mut self, now: Time, ask: u64, part: ServerSet, answers: &[Option<Answer>], reason: String) -> bool {
+    /// nothing. `part`: whom the arbiters were told to be on this side, so that they said nothing about them. `age`: so long before
+    /// it was asked a Yes was true at the latest. True: this side may go on.
+    pub fn answer(
+        &mut self,
+        now: Time,
+        ask: u64,
+        part: ServerSet,
+        answers: &[Option<Answer>],
+        age: Duration,
+        reason: String,
+    ) -> bool {
         let Some((open, asked)) = self.pending else { return false };
         if open != ask {
             return false;
         }
         let part = if self.has_arbiter() { part } else { ServerSet::EMPTY };
+        let asked = asked - age;
         self.pending = None;
         let count = self.count(now);
         if let Some(answer) = by_votes(&self.methods, count) {

@@ -1,5 +1,7 @@
 //! When the partition question is asked, and what of it concerns an arbiter's record: which servers are on this side.
 
+use std::time::Duration;
+
 use crate::action::Action;
 use crate::arbiter::{Answer, Ask, AskKind};
 use crate::cluster::Cluster;
@@ -130,14 +132,15 @@ impl Cluster {
             off,
             off_for,
             lease: self.plan.timing.lease(),
+            renewal: self.plan.timing.interval * 5 / 4,
             kind,
         };
         self.out.push(Action::AskPartition { ask });
     }
 
-    pub(crate) fn verdict(&mut self, now: Time, ask: u64, answers: &[Option<Answer>], reason: String) {
+    pub(crate) fn verdict(&mut self, now: Time, ask: u64, answers: &[Option<Answer>], age: Duration, reason: String) {
         let Some((number, side, kind)) = self.resolving.asked else { return };
-        let yes = self.partition.answer(now, ask, side.part, answers, reason);
+        let yes = self.partition.answer(now, ask, side.part, answers, age, reason);
         if number == ask && yes && kind == AskKind::Claim {
             self.resolving.recorded = Some(side);
         }

@@ -68,22 +68,22 @@ fn a_yes_is_dated_by_its_question_and_must_hold_without_a_break() {
     let mut partition = Partition::new(&[MethodKind::Ping], 2, &TIMING);
     let ask = partition.ask(at(1000)).expect("nothing is open");
     assert_eq!(partition.ask(at(1050)), None, "one question at a time");
-    partition.answer(at(1100), ask, ServerSet::EMPTY, &[Some(Answer::Yes)], "yes".into());
+    partition.answer(at(1100), ask, ServerSet::EMPTY, &[Some(Answer::Yes)], ms(0), "yes".into());
     assert!(partition.covers(at(1100), ServerId::at(1), at(999)), "asked after the last frame");
     assert!(!partition.covers(at(1100), ServerId::at(1), at(1000)), "asked before the last frame");
     assert!(!partition.covers(at(1501), ServerId::at(1), at(999)), "valid for the arbiter's bound and two intervals");
     assert!(partition.held(at(1400), ServerId::at(1), at(1000), ms(10_000)), "it was Yes at that moment already");
     assert!(!partition.held(at(1400), ServerId::at(1), at(900), ms(10_000)));
     let ask = partition.ask(at(1400)).expect("the first was answered");
-    partition.answer(at(1450), ask, ServerSet::EMPTY, &[Some(Answer::Yes)], "yes".into());
+    partition.answer(at(1450), ask, ServerSet::EMPTY, &[Some(Answer::Yes)], ms(0), "yes".into());
     assert!(partition.held(at(1500), ServerId::at(1), at(0), ms(500)), "it has been Yes for the whole span");
     let ask = partition.ask(at(1500)).expect("an interval passed");
-    partition.answer(at(1510), ask, ServerSet::EMPTY, &[Some(Answer::No)], "no".into());
+    partition.answer(at(1510), ask, ServerSet::EMPTY, &[Some(Answer::No)], ms(0), "no".into());
     assert!(
         !partition.covers(at(1510), ServerId::at(1), at(0)) && !partition.held(at(1510), ServerId::at(1), at(5000), ms(0)),
         "a No ends it at once"
     );
-    partition.answer(at(1520), ask, ServerSet::EMPTY, &[Some(Answer::Yes)], "late".into());
+    partition.answer(at(1520), ask, ServerSet::EMPTY, &[Some(Answer::Yes)], ms(0), "late".into());
     assert!(!partition.covers(at(1520), ServerId::at(1), at(0)), "a repeated answer changes nothing");
 }
 

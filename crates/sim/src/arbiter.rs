@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use clp_core::arbiter::{Answer, Ask, Decision, Record, decide};
+use clp_core::arbiter::{Answer, Ask, Decision, Record, Watch, decide};
 use clp_core::event::Event;
 use clp_core::ids::ServerId;
 use clp_core::verdict::MethodKind;
@@ -16,14 +16,14 @@ use crate::world::{Happening, World};
 pub struct Store {
     record: Option<Record>,
     version: u64,
-    /// By server: the version that it saw last, and when it saw it first, by its own clock.
-    seen: Vec<(u64, u64)>,
+    /// What each server saw, by its own clock.
+    watches: Vec<Watch<u64>>,
 }
 
 impl Store {
     /// Empty.
     pub fn new(servers: usize) -> Self {
-        Store { seen: vec![(0, 0); servers], ..Store::default() }
+        Store { watches: vec![Watch::default(); servers], ..Store::default() }
     }
 }
 
@@ -35,23 +35,20 @@ impl World {
             // A target that does not answer is a No after a while; the question's time limit is Q.
             let wait = self.options.plan.timing.arbiter.as_micros() as u64 * 3 / 4;
             let answer = if arbiter { Answer::Wait } else { Answer::No };
-            self.after(wait, Happening::Verdict { host, life, ask: ask.number, answer });
+            self.after(wait, Happening::Verdict { host, life, ask: ask.number, answer, age: Duration::ZERO });
             return;
         }
         if !arbiter {
-            return self.reply(host, life, ask.number, Answer::Yes);
+            return self.reply(host, life, ask.number, Answer::Yes, Duration::ZERO);
         }
-        let now = self.hosts[host].clock(self.now).0;
-        let (version, since) = &mut self.store.seen[host];
-        if *version != self.store.version {
-            (*version, *since) = (self.store.version, now);
-        }
-        let (version, unchanged) = (*version, Duration::from_micros(now - *since));
-        let decision = decide(self.store.record.as_ref(), unchanged, &ask);
-        self.say(|| format!("s{host} asks {ask:?} of {:?}, unchanged for {unchanged:?}: {decision:?}", self.store.record));
+        let now = Duration::from_micros(self.hosts[host].clock(self.now).0);
+        let version = self.store.version;
+        let standing = self.store.watches[host].see(version, now);
+        let decision = decide(self.store.record.as_ref(), standing, &ask);
+        self.say(|| format!("s{host} asks {ask:?} of {:?}, {standing:?}: {decision:?}", self.store.record));
         match decision {
-            Decision::Stands => self.reply(host, life, ask.number, Answer::Yes),
-            Decision::Denied { answer, .. } => self.reply(host, life, ask.number, answer),
+            Decision::Stands { age } => self.reply(host, life, ask.number, Answer::Yes, age),
+            Decision::Denied { answer, .. } => self.reply(host, life, ask.number, answer, Duration::ZERO),
             Decision::Write(record, answer) => {
                 let way = self.rng.below(self.interval() / 2 + 1);
                 self.after(way, Happening::Swap { host, life, ask, version, record, answer });
@@ -62,33 +59,33 @@ impl World {
     /// The write reaches the store, perhaps after its server died.
     pub(crate) fn swap(&mut self, host: usize, life: u64, ask: Ask, version: u64, record: Record, answer: Answer) {
         if self.network.arbiter_cuts[host] > 0 {
-            return self.reply(host, life, ask.number, Answer::Wait);
+            return self.reply(host, life, ask.number, Answer::Wait, Duration::ZERO);
         }
         if version != self.store.version && !self.is_planted(Planted::SwapIgnoresVersion) {
             return self.question(host, life, ask);
         }
         self.store.record = Some(record);
         self.store.version += 1;
-        self.reply(host, life, ask.number, answer);
+        self.reply(host, life, ask.number, answer, Duration::ZERO);
     }
 
-    fn reply(&mut self, host: usize, life: u64, ask: u64, answer: Answer) {
+    fn reply(&mut self, host: usize, life: u64, ask: u64, answer: Answer, age: Duration) {
         if answer != Answer::Yes {
             self.note_upset(host);
         }
         let way = self.rng.below(self.interval() / 4 + 1);
-        self.after(way, Happening::Verdict { host, life, ask, answer });
+        self.after(way, Happening::Verdict { host, life, ask, answer, age });
     }
 
     /// An answer arrives.
-    pub(crate) fn answered(&mut self, host: usize, life: u64, ask: u64, answer: Answer) {
+    pub(crate) fn answered(&mut self, host: usize, life: u64, ask: u64, answer: Answer, age: Duration) {
         if !self.alive(host, life) {
             return;
         }
         let answer = self.distort_verdict(host, life, answer);
         let kinds = self.options.plan.partition.iter();
         let answers = kinds.map(|kind| (*kind != MethodKind::Majority).then_some(answer)).collect();
-        self.handle(host, Event::Verdict { ask, answers, reason: format!("the arbiter said {answer:?}") });
+        self.handle(host, Event::Verdict { ask, answers, age, reason: format!("the arbiter said {answer:?}") });
     }
 
     /// Does this server rely on the farewell of another one?

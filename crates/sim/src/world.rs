@@ -5,6 +5,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use clp_core::arbiter::{Answer, Ask, Record};
 use clp_core::event::Event;
@@ -74,6 +75,7 @@ pub enum Happening {
         life: u64,
         ask: u64,
         answer: Answer,
+        age: Duration,
     },
     /// A look whether another server's kernel answers.
     Searched {
@@ -373,7 +375,7 @@ impl World {
             DiskRead { host, life, path } => self.disk_read(host, life, path),
             Question { host, life, ask } => self.question(host, life, ask),
             Swap { host, life, ask, version, record, answer } => self.swap(host, life, ask, version, record, answer),
-            Verdict { host, life, ask, answer } => self.answered(host, life, ask, answer),
+            Verdict { host, life, ask, answer, age } => self.answered(host, life, ask, answer, age),
             Searched { host, life, server } => {
                 let (to, back) = (self.network.lan(host, server.index()), self.network.lan(server.index(), host));
                 let answers = self.hosts[server.index()].powered && to && back;

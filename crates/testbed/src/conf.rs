@@ -150,6 +150,7 @@ pub struct ClusterConf {
     own: String,
     heartbeats: Vec<Heartbeat>,
     pings: Vec<Ping>,
+    is_by_majority: bool,
     groups: Vec<Group>,
     monitors: Vec<(String, String)>,
     monitor_scripts: Vec<(String, String)>,
@@ -164,6 +165,7 @@ impl ClusterConf {
             own: "\t\t<bootwait>30000</bootwait>\n".to_string(),
             heartbeats: Vec::new(),
             pings: Vec::new(),
+            is_by_majority: false,
             groups: Vec::new(),
             monitors: Vec::new(),
             monitor_scripts: Vec::new(),
@@ -211,6 +213,12 @@ impl ClusterConf {
     pub fn ping_of(mut self, targets: &[&str], servers: &[u32], parameters: &str) -> ClusterConf {
         let targets = targets.iter().map(|target| (*target).to_string()).collect();
         self.pings.push(Ping { targets, servers: servers.to_vec(), parameters: parameters.to_string() });
+        self
+    }
+
+    /// Resolution by majority.
+    pub fn majority(mut self) -> ClusterConf {
+        self.is_by_majority = true;
         self
     }
 
@@ -323,10 +331,13 @@ impl ClusterConf {
     }
 
     fn resolutions(&self) -> String {
-        if self.pings.is_empty() {
+        let kinds = [("pingnp", !self.pings.is_empty()), ("majonp", self.is_by_majority)];
+        let kinds: String =
+            kinds.iter().filter(|(_, used)| *used).map(|(kind, _)| format!("\t\t<types name=\"{kind}\"/>\n")).collect();
+        if kinds.is_empty() {
             return String::new();
         }
-        let mut text = String::from("\t<networkpartition>\n\t\t<types name=\"pingnp\"/>\n");
+        let mut text = format!("\t<networkpartition>\n{kinds}");
         for (index, ping) in self.pings.iter().enumerate() {
             let device = PING_DEVICE as usize + index;
             text += &format!(
@@ -341,6 +352,13 @@ impl ClusterConf {
                 text += &format!("\t\t\t\t<list id=\"{id}\">\n\t\t\t\t\t<ip>{target}</ip>\n\t\t\t\t</list>\n");
             }
             text += "\t\t\t</grp>\n\t\t</pingnp>\n";
+        }
+        if self.is_by_majority {
+            let index = self.pings.len();
+            let device = PING_DEVICE as usize + index;
+            text += &format!(
+                "\t\t<majonp name=\"majonp1\">\n\t\t\t<priority>{index}</priority>\n\t\t\t<device>{device}</device>\n\t\t</majonp>\n"
+            );
         }
         text + "\t</networkpartition>\n"
     }

@@ -101,8 +101,12 @@ impl Contact {
 
     /// Must the partition question be asked (rule R2): is anybody unacknowledged for two intervals and not proven gone?
     pub fn is_doubtful(&self, now: Time) -> bool {
-        let limit = self.timing.interval * DOUBT_INTERVALS;
+        let limit = self.doubt();
         self.others().any(|server| !self.is_gone(server) && !self.answers(now, server, limit))
+    }
+
+    fn doubt(&self) -> Duration {
+        self.timing.interval * DOUBT_INTERVALS
     }
 
     fn answers(&self, now: Time, server: ServerId, limit: Duration) -> bool {
@@ -111,7 +115,7 @@ impl Contact {
 
     /// This server and those that acknowledge it now: its side, as an arbiter is told.
     pub fn part(&self, now: Time) -> ServerSet {
-        let limit = self.timing.interval * DOUBT_INTERVALS;
+        let limit = self.doubt();
         let answering = self.others().filter(|server| self.answers(now, *server, limit));
         answering.chain([self.me]).collect()
     }
@@ -147,12 +151,7 @@ impl Contact {
                 let peer = self.peer(server);
                 let acked = peer.acked.unwrap_or(self.start);
                 let until = peer.acknowledged_until(timing.right_timeout, Some(self.start)).unwrap_or(acked);
-                [
-                    peer.sign + peer.timeout(timing.timeout),
-                    until,
-                    until + timing.arbiter,
-                    acked + timing.interval * DOUBT_INTERVALS,
-                ]
+                [peer.sign + peer.timeout(timing.timeout), until, until + timing.arbiter, acked + self.doubt()]
             })
             .filter(|at| *at > now)
             .min()

@@ -131,5 +131,5 @@ pub fn usual(servers: usize, monitors: Vec<MonitorPlan>) -> Plan {
 /// The answer of one partition resolution.
 pub fn verdict(ask: u64, yes: bool, reason: &str) -> Event {
     let answer = if yes { Answer::Yes } else { Answer::No };
-    Event::Verdict { ask, answers: vec![Some(answer)], reason: reason.into() }
+    Event::Verdict { ask, answers: vec![Some(answer)], age: Duration::ZERO, reason: reason.into() }
 }

@@ -106,7 +106,10 @@ impl Pair {
                     self.give(server, Event::ResourceDone { op, resource, result: Ok(()) });
                 }
                 Action::AskPartition { ask } if self.says.is_some() => {
-                    self.give(server, Event::Verdict { ask: ask.number, answers: vec![self.says], reason: "asked".into() });
+                    self.give(
+                        server,
+                        Event::Verdict { ask: ask.number, answers: vec![self.says], age: ms(0), reason: "asked".into() },
+                    );
                 }
                 Action::RememberRan { servers } => self.ran[server] = servers,
                 Action::Emergency { .. } | Action::Exit { .. } => self.ended[server] = true,

@@ -65,6 +65,8 @@ struct Open {
     until: Instant,
     /// By method; None: not yet, or not used.
     answers: Vec<Option<Answer>>,
+    /// The greatest of a Yes.
+    age: Duration,
     words: Vec<String>,
     missing: usize,
 }
@@ -107,9 +109,15 @@ impl Gatherer {
             return false;
         }
         let put = Instant::now();
-        let question = Question { put, until: put + self.limit, ask };
-        let mut open =
-            Open { number: question.ask.number, until: question.until, answers: Vec::new(), words: Vec::new(), missing: 0 };
+        let question = Question { put, until: put + method_limit(self.limit), ask };
+        let mut open = Open {
+            number: question.ask.number,
+            until: put + self.limit,
+            answers: Vec::new(),
+            age: Duration::ZERO,
+            words: Vec::new(),
+            missing: 0,
+        };
         for method in &mut self.methods {
             let answer = match method {
                 None => None,
@@ -136,6 +144,9 @@ impl Gatherer {
         method.seen = Some((reply.reachable, reply.words.clone()));
         let Some(open) = self.open.as_mut().filter(|open| open.number == number) else { return true };
         open.answers[index] = Some(reply.answer);
+        if reply.answer == Answer::Yes {
+            open.age = open.age.max(reply.age);
+        }
         open.words.push(reply.words);
         open.missing -= 1;
         open.missing > 0 || self.close()
@@ -152,7 +163,7 @@ impl Gatherer {
                 *answer = Some(Answer::Wait);
             }
         }
-        let event = Event::Verdict { ask: open.number, answers, reason: words.join("; ") };
+        let event = Event::Verdict { ask: open.number, answers, age: open.age, reason: words.join("; ") };
         // While questions come there is no time for looks of their own; the answers show as well.
         self.show() && self.inputs.send(Input::Event(event)).is_ok()
     }
@@ -163,13 +174,18 @@ impl Gatherer {
     }
 }
 
+/// How long a method may take of the arbiter's bound: a miss that takes all of its time is to arrive as one, and in time.
+fn method_limit(limit: Duration) -> Duration {
+    limit - limit / 8
+}
+
 /// What asks this way, and how long it rests between two looks; None: nothing needs to be asked.
 fn method(kind: &PartitionKind, timing: &Timing) -> Option<(Box<dyn Method>, Duration)> {
     match kind {
         PartitionKind::Pingnp(pingnp) => {
             let groups = pingnp.groups.iter().map(|group| group.iter().filter_map(|ip| ip.parse().ok()).collect()).collect();
             // All its tries, and no longer than the safety sum allows.
-            let limit = (pingnp.timeout * pingnp.retry).min(timing.arbiter);
+            let limit = (pingnp.timeout * pingnp.retry).min(method_limit(timing.arbiter));
             Some((Box::new(Ping { groups, limit }), pingnp.interval))
         }
         PartitionKind::Majonp => None,
@@ -185,7 +201,7 @@ fn begin(index: usize, mut method: Box<dyn Method>, interval: Duration, limit: D
         loop {
             let news = match asked.recv_timeout(next_look.saturating_duration_since(Instant::now())) {
                 Ok(question) => Told::Reply { index, number: question.ask.number, reply: method.ask(&question) },
-                Err(RecvTimeoutError::Timeout) => Told::Look { index, seen: method.look(Instant::now() + limit) },
+                Err(RecvTimeoutError::Timeout) => Told::Look { index, seen: method.look(Instant::now() + method_limit(limit)) },
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             next_look = Instant::now() + interval;

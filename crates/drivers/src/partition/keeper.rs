@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use clp_core::arbiter::{Answer, Decision, Record, decide};
+use clp_core::arbiter::{Answer, Decision, Record, Standing, Watch, decide};
 
 use crate::partition::{Method, Question, Reply};
 
@@ -45,8 +45,7 @@ pub struct Keeper<R: Register> {
     register: R,
     /// Names of the servers by their numbers.
     servers: Vec<String>,
-    /// The version that was seen last, and when it was seen first.
-    first_seen: Option<(R::Version, Duration)>,
+    watch: Watch<R::Version>,
     clock: fn() -> Duration,
 }
 
@@ -54,26 +53,21 @@ impl<R: Register> Keeper<R> {
     /// Nothing seen yet. `servers`: names by number.
     pub fn new(register: R, servers: Vec<String>) -> Self {
         // A clock that counts suspended time: a lease runs out while this server sleeps.
-        Keeper { register, servers, first_seen: None, clock: clp_sys::clock::now }
+        Keeper { register, servers, watch: Watch::default(), clock: clp_sys::clock::now }
     }
 
-    /// How long the version had been there at `put`.
-    fn unchanged(&mut self, seen: &Seen<R::Version>, now: Duration, since_put: Duration) -> Duration {
-        let first = match &self.first_seen {
-            Some((version, first)) if *version == seen.version => *first,
-            _ => now,
-        };
-        self.first_seen = Some((seen.version.clone(), first));
-        (now - first).max(seen.stood).saturating_sub(since_put)
-    }
-
-    fn try_ask(&mut self, question: &Question) -> Result<(Answer, String), String> {
+    fn try_ask(&mut self, question: &Question) -> Result<(Answer, Duration, String), String> {
         loop {
             let begun = (self.clock)();
             let seen = self.register.read(question.until)?;
-            let unchanged = self.unchanged(&seen, begun, question.put.elapsed());
-            match decide(seen.record.as_ref(), unchanged, &question.ask) {
-                Decision::Stands => return Ok((Answer::Yes, "its record names this side".into())),
+            let since_put = question.put.elapsed();
+            let standing = self.watch.see(seen.version.clone(), begun);
+            let standing = Standing {
+                at_least: standing.at_least.max(seen.stood).saturating_sub(since_put),
+                at_most: standing.at_most.map(|age| age.saturating_sub(since_put)),
+            };
+            match decide(seen.record.as_ref(), standing, &question.ask) {
+                Decision::Stands { age } => return Ok((Answer::Yes, age, "its record names this side".into())),
                 Decision::Denied { answer, holders, runs_out } => {
                     let names: Vec<&str> =
                         holders.iter().map(|server| self.servers.get(server.index()).map_or("?", String::as_str)).collect();
@@ -83,11 +77,11 @@ impl<R: Register> Keeper<R> {
                         Some(left) => format!("its record is held by {names}, for {} ms more unless renewed", left.as_millis()),
                         None => format!("its record still lets {names} go on"),
                     };
-                    return Ok((answer, words));
+                    return Ok((answer, Duration::ZERO, words));
                 }
                 Decision::Write(record, answer) => {
                     if self.register.swap(&seen.version, &record, question.until)? {
-                        return Ok((answer, "its record was written for this side".into()));
+                        return Ok((answer, Duration::ZERO, "its record was written for this side".into()));
                     }
                     if Instant::now() >= question.until {
                         return Err("others write its record all the time".into());
@@ -102,8 +96,10 @@ impl<R: Register> Method for Keeper<R> {
     fn ask(&mut self, question: &Question) -> Reply {
         let place = self.register.place();
         match self.try_ask(question) {
-            Ok((answer, words)) => Reply { answer, reachable: true, words: format!("{place}: {words}") },
-            Err(problem) => Reply { answer: Answer::Wait, reachable: false, words: format!("{place}: {problem}") },
+            Ok((answer, age, words)) => Reply { answer, age, reachable: true, words: format!("{place}: {words}") },
+            Err(problem) => {
+                Reply { answer: Answer::Wait, age: Duration::ZERO, reachable: false, words: format!("{place}: {problem}") }
+            }
         }
     }
 
@@ -177,6 +173,7 @@ mod tests {
             off: ServerSet::EMPTY,
             off_for: Duration::ZERO,
             lease,
+            renewal: Duration::from_millis(600),
             kind: AskKind::Claim,
         };
         Question { ask, put: now, until: now + Duration::from_secs(5) }

@@ -4,7 +4,7 @@
 mod keeper;
 pub mod ping;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clp_core::arbiter::{Answer, Ask};
 
@@ -26,6 +26,8 @@ pub struct Question {
 pub struct Reply {
     /// To the question.
     pub answer: Answer,
+    /// So long before the question was put it was true at the latest.
+    pub age: Duration,
     /// Could it be asked at all? For showing.
     pub reachable: bool,
     /// What was measured, for operators.

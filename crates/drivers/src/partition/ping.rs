@@ -63,7 +63,7 @@ pub struct Ping {
 impl Method for Ping {
     fn ask(&mut self, question: &Question) -> Reply {
         let (reachable, words) = self.look(question.until);
-        Reply { answer: if reachable { Answer::Yes } else { Answer::No }, reachable, words }
+        Reply { answer: if reachable { Answer::Yes } else { Answer::No }, age: Duration::ZERO, reachable, words }
     }
 
     fn look(&mut self, until: Instant) -> (bool, String) {
