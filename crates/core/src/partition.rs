@@ -66,13 +66,17 @@ impl Partition {
         }
     }
 
-    /// What is known without a question: that nothing is configured, or who votes for this side.
+    /// What is known without a question: that nothing is configured, that nothing can be known, or who votes for this side.
     pub fn follow(&mut self, now: Time, votes: Vec<Time>) {
         self.votes = votes;
         if self.methods.is_empty() {
             self.yes(now, now, self.keeps, ServerSet::EMPTY);
             self.reason = "no partition resolution is configured".into();
             return;
+        }
+        if self.blind {
+            // It goes on without proof, however long the dead targets let each question wait.
+            self.yes(now, now, self.keeps, ServerSet::EMPTY);
         }
         let count = self.count(now);
         let Some(answer) = by_votes(&self.methods, count) else { return };
