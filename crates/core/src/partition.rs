@@ -17,10 +17,8 @@ pub struct Partition {
     /// Configured servers.
     servers: usize,
     valid: Duration,
-    /// How long a Yes that was asked for keeps what is held.
+    /// How long a Yes keeps what is held, as an acknowledgement does.
     keeps: Duration,
-    /// How long votes keep what is held: as the acknowledgements do that they are.
-    votes_keep: Duration,
     interval: Duration,
     asked_last: Option<Time>,
     pending: Option<(u64, Time)>,
@@ -41,7 +39,6 @@ pub struct Partition {
 struct Yes {
     since: Time,
     last: Time,
-    keeps_until: Time,
 }
 
 impl Partition {
@@ -52,8 +49,7 @@ impl Partition {
             methods: methods.to_vec(),
             servers,
             valid,
-            keeps: timing.right_timeout.max(valid),
-            votes_keep: timing.right_timeout + timing.arbiter,
+            keeps: timing.keeps(),
             interval: timing.interval,
             asked_last: None,
             pending: None,
@@ -70,20 +66,20 @@ impl Partition {
     pub fn follow(&mut self, now: Time, votes: Vec<Time>) {
         self.votes = votes;
         if self.methods.is_empty() {
-            self.yes(now, now, self.keeps, ServerSet::EMPTY);
+            self.yes(now, now, ServerSet::EMPTY);
             self.reason = "no partition resolution is configured".into();
             return;
         }
         if self.blind {
             // It goes on without proof, however long the dead targets let each question wait.
-            self.yes(now, now, self.keeps, ServerSet::EMPTY);
+            self.yes(now, now, ServerSet::EMPTY);
         }
         let count = self.count(now);
         let Some(answer) = by_votes(&self.methods, count) else { return };
         self.said_no = answer == Answer::No;
         self.reason = format!("{} of {} servers are in contact here", count.mine, count.all);
         if answer == Answer::Yes {
-            self.yes(now, self.voted_since(now, self.servers / 2 + 1), self.votes_keep, ServerSet::EMPTY);
+            self.yes(now, self.voted_since(now, self.servers / 2 + 1), ServerSet::EMPTY);
         }
     }
 
@@ -181,7 +177,7 @@ impl Partition {
             Answer::Yes => {
                 let tie = self.methods.contains(&MethodKind::Majority);
                 let voted = if tie { self.voted_since(now, self.servers / 2) } else { asked };
-                self.yes(now, asked.min(voted), self.keeps, part);
+                self.yes(now, asked.min(voted), part);
             }
             Answer::Wait => {}
             Answer::No => {
@@ -207,18 +203,15 @@ impl Partition {
     }
 
     /// This side may go on without the servers that are not in `part`.
-    fn yes(&mut self, now: Time, asked: Time, keeps: Duration, part: ServerSet) {
+    fn yes(&mut self, now: Time, asked: Time, part: ServerSet) {
         for (server, yes) in self.yes.iter_mut().enumerate() {
             if part.has(ServerId::at(server)) {
                 *yes = None;
                 continue;
             }
             match yes {
-                Some(yes) if now.since(yes.last) <= self.valid => {
-                    yes.last = yes.last.max(asked);
-                    yes.keeps_until = yes.keeps_until.max(asked + keeps);
-                }
-                _ => *yes = Some(Yes { since: asked, last: asked, keeps_until: asked + keeps }),
+                Some(yes) if now.since(yes.last) <= self.valid => yes.last = yes.last.max(asked),
+                _ => *yes = Some(Yes { since: asked, last: asked }),
             }
         }
     }
@@ -235,7 +228,7 @@ impl Partition {
     /// Is a Yes that was asked after `heard` young enough to keep what is held? Nobody else's Yes held meanwhile for long enough
     /// to start it, so that a question or two may be late.
     pub fn keeps(&self, now: Time, server: ServerId, heard: Time) -> bool {
-        self.yes_without(server).is_some_and(|yes| yes.last > heard && now <= yes.keeps_until)
+        self.yes_without(server).is_some_and(|yes| yes.last > heard && now.since(yes.last) <= self.keeps)
     }
 
     /// Has it been Yes since `moment`, or for at least `span`, without a break (a Yes that arrives only after the other

@@ -87,10 +87,15 @@ impl Timing {
         self.arbiter + self.interval * 2
     }
 
+    /// How long an acknowledgement, or a Yes from the moment at which it was asked, keeps what is held.
+    pub fn keeps(&self) -> Duration {
+        self.right_timeout + self.arbiter
+    }
+
     /// How long an arbiter's record of another side must have stood unchanged until its writers are quiet: the validity of a Yes,
-    /// the right that an acknowledgement gives twice over (one may be under way), the evaluation, and the watchdog.
+    /// the right that an acknowledgement gives and then keeps (one may be under way), the evaluation, and the watchdog.
     pub fn lease(&self) -> Duration {
-        let bound = self.answer_valid() + self.right_timeout * 2 + self.interval * 3 + self.reset;
+        let bound = self.answer_valid() + self.right_timeout + self.keeps() + self.interval * 3 + self.reset;
         bound + bound / 50
     }
 }

@@ -20,6 +20,12 @@ pub(crate) struct Side {
     gone: ServerSet,
 }
 
+impl Side {
+    fn is_whole(self, servers: usize) -> bool {
+        ServerSet::all(servers).minus(self.part).minus(self.gone).is_empty()
+    }
+}
+
 /// Questions to the partition resolutions.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Resolving {
@@ -56,7 +62,10 @@ impl Cluster {
         let asks = match self.partition.by_votes(now) {
             Some(Answer::Yes) => unknown,
             Some(_) => false,
-            None if doubtful => !self.gives_head_start(now, side),
+            // An arbiter says nothing about who is still counted to this side.
+            None if doubtful && !(self.partition.has_arbiter() && side.is_whole(self.plan.servers.len())) => {
+                !self.gives_head_start(now, side)
+            }
             None => unknown,
         };
         if asks && let Some(number) = self.partition.ask(now) {

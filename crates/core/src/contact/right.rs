@@ -18,6 +18,10 @@ const LAG_INTERVALS: u32 = 3;
 /// Intervals without an acknowledgement from which on it is asked which side may go on.
 const DOUBT_INTERVALS: u32 = 2;
 
+/// Half intervals for which an acknowledgement makes its server a part of this side towards arbiters: without any fault the newest
+/// one is up to two intervals and the way old, and who is told one moment to be out is shut out by the record.
+const PART_HALVES: u32 = 5;
+
 /// Why the right is not held.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NoRight {
@@ -101,12 +105,8 @@ impl Contact {
 
     /// Must the partition question be asked (rule R2): is anybody unacknowledged for two intervals and not proven gone?
     pub fn is_doubtful(&self, now: Time) -> bool {
-        let limit = self.doubt();
+        let limit = self.timing.interval * DOUBT_INTERVALS;
         self.others().any(|server| !self.is_gone(server) && !self.answers(now, server, limit))
-    }
-
-    fn doubt(&self) -> Duration {
-        self.timing.interval * DOUBT_INTERVALS
     }
 
     fn answers(&self, now: Time, server: ServerId, limit: Duration) -> bool {
@@ -115,7 +115,7 @@ impl Contact {
 
     /// This server and those that acknowledge it now: its side, as an arbiter is told.
     pub fn part(&self, now: Time) -> ServerSet {
-        let limit = self.doubt();
+        let limit = self.timing.interval * PART_HALVES / 2;
         let answering = self.others().filter(|server| self.answers(now, *server, limit));
         answering.chain([self.me]).collect()
     }
@@ -151,7 +151,13 @@ impl Contact {
                 let peer = self.peer(server);
                 let acked = peer.acked.unwrap_or(self.start);
                 let until = peer.acknowledged_until(timing.right_timeout, Some(self.start)).unwrap_or(acked);
-                [peer.sign + peer.timeout(timing.timeout), until, until + timing.arbiter, acked + self.doubt()]
+                [
+                    peer.sign + peer.timeout(timing.timeout),
+                    until,
+                    until + timing.arbiter,
+                    acked + timing.interval * DOUBT_INTERVALS,
+                    acked + timing.interval * PART_HALVES / 2,
+                ]
             })
             .filter(|at| *at > now)
             .min()
