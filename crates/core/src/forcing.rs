@@ -109,6 +109,17 @@ impl Cluster {
         }
     }
 
+    /// Which servers could be switched off from here, for the report: whoever is left has to do it.
+    pub(crate) fn stoppable(&self) -> Vec<Option<bool>> {
+        if self.plan.forced_stop { self.forced.iter().map(|forced| forced.works).collect() } else { Vec::new() }
+    }
+
+    /// Would the others switch this server off, if it were lost now? What was not looked at yet counts as working.
+    fn is_stoppable(&self, server: ServerId) -> bool {
+        let fails = |by: ServerId| self.reports[by.index()].stoppable.get(server.index()) == Some(&Some(false));
+        self.plan.forced_stop && !self.views.members().into_iter().any(|member| member != server && fails(member))
+    }
+
     /// What the coordinator proved counts here too, until the server is heard; the coordinator forgets it then.
     pub(crate) fn follow_dead(&mut self, now: Time) {
         if self.is_governing() {
@@ -176,7 +187,7 @@ impl Cluster {
 
     /// The best proof that could be had now. What was not looked at yet counts as working.
     fn best_proof(&self, server: ServerId) -> Proof {
-        if self.plan.forced_stop && self.forced[server.index()].works != Some(false) {
+        if self.is_stoppable(server) {
             return Proof::Stopped;
         }
         let answers = |kind: MethodKind| {
