@@ -19,7 +19,7 @@ pub use advice::advise;
 pub use configuration::{
     Bmc, Configuration, Device, DeviceKind, Etcd, FailureSwitches, FinalScript, ForcedStop, ForcedStopMethod, Group, GroupKind,
     Heartbeat, HeartbeatKind, Monitor, MonitorKind, Partition, PartitionKind, Password, Pingnp, RecoveryTarget, Resource,
-    ResourceKind, Role, Server, ServerGroup, Witness,
+    ResourceKind, Role, Server, ServerGroup, Witness, holds_password,
 };
 pub use difference::{Change, Changes, diff};
 pub use document::{Document, ReadError, SetError};
