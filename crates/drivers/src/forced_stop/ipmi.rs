@@ -114,29 +114,27 @@ impl Ipmi {
 
     /// `chassis power WORD`, with the best cipher suite that both have; what ipmitool said.
     fn command(&self, word: &str, until: Instant) -> Result<String, StopFailed> {
+        let remember = |suite| *self.suite.lock().unwrap_or_else(PoisonError::into_inner) = suite;
         let known = *self.suite.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.bmc.interface == "lan" || known.is_some() {
-            let said = self.run(word, known, until);
-            if self.bmc.cipher.is_none() && matches!(&said, Err(StopFailed { cause: StopCause::Cipher, .. })) {
-                // Another BMC stands there by now: find out again.
-                *self.suite.lock().unwrap_or_else(PoisonError::into_inner) = None;
-            }
-            return said;
+        if self.bmc.interface == "lan" || self.bmc.cipher.is_some() {
+            return self.run(word, known, until);
         }
+        // What it took before may be another BMC's by now.
+        let suites = known.into_iter().chain(SUITES.into_iter().filter(|suite| Some(*suite) != known));
         let mut last = None;
-        for suite in SUITES {
-            match self.run(word, Some(suite), until) {
-                Err(failed) if failed.cause == StopCause::Cipher => last = Some(failed),
-                said => {
-                    // Whoever refuses the password has taken the suite.
-                    if !matches!(&said, Err(StopFailed { cause: StopCause::Silent, .. })) {
-                        *self.suite.lock().unwrap_or_else(PoisonError::into_inner) = Some(suite);
-                    }
+        for suite in suites {
+            let said = self.run(word, Some(suite), until);
+            match said.as_ref().map_err(|failed| &failed.cause) {
+                Err(StopCause::Cipher) => last = Some(said),
+                // Whoever refuses the user has taken the suite.
+                Ok(_) | Err(StopCause::Refused | StopCause::Unprivileged) => {
+                    remember(Some(suite));
                     return said;
                 }
+                Err(_) => return said,
             }
         }
-        Err(last.expect("there are suites to try"))
+        last.expect("there are suites to try")
     }
 
     fn run(&self, word: &str, suite: Option<u8>, until: Instant) -> Result<String, StopFailed> {

@@ -120,6 +120,19 @@ fn a_bmc_without_the_best_cipher_suite_is_asked_for_the_next_and_that_is_remembe
     assert_eq!(ipmi.look(soon()).unwrap(), "its BMC 10.0.0.201 reads power on");
     ipmi.look(soon()).unwrap();
     assert_eq!(calls(&directory).len(), 3);
+    // Another BMC, which has the best one only.
+    fs::write(directory.path().join(PROGRAM), "#!/bin/sh\ncase \"$*\" in *'-C 3 '*) echo 'invalid authentication algorithm'; exit 1;; esac\necho Chassis Power is off\n").unwrap();
+    assert_eq!(ipmi.look(soon()).unwrap(), "its BMC 10.0.0.201 reads power off");
+}
+
+#[test]
+fn what_fails_here_says_nothing_of_the_cipher_suite() {
+    let directory =
+        stand_in("case \"$*\" in *'-C 17 '*) echo 'invalid authentication algorithm'; exit 1;; esac\necho Chassis Power is on\n");
+    let missing = directory.path().join("password");
+    let ipmi = ipmi(&directory, Password::File(missing.to_string_lossy().into_owned()));
+    assert!(matches!(ipmi.look(soon()).unwrap_err().cause, StopCause::Password(_)));
+    assert_eq!(*ipmi.suite.lock().unwrap(), None);
 }
 
 #[test]
