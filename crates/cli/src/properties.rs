@@ -344,7 +344,7 @@ fn shown(param: &Param, value: &str) -> String {
         ("0 or 1", "0") => "Off".into(),
         ("0 or 1", "1") => "On".into(),
         ("seconds" | "milliseconds" | "minutes", number) => format!("{number} {}", param.unit),
-        (_, value) => value.to_string(),
+        (_, value) => param.shown(value).to_string(),
     }
 }
 

@@ -17,8 +17,9 @@ pub mod value;
 
 pub use advice::advise;
 pub use configuration::{
-    Configuration, Device, DeviceKind, Etcd, FailureSwitches, FinalScript, Group, GroupKind, Heartbeat, HeartbeatKind, Monitor,
-    MonitorKind, Partition, PartitionKind, Pingnp, RecoveryTarget, Resource, ResourceKind, Role, Server, ServerGroup, Witness,
+    Bmc, Configuration, Device, DeviceKind, Etcd, FailureSwitches, FinalScript, ForcedStop, ForcedStopMethod, Group, GroupKind,
+    Heartbeat, HeartbeatKind, Monitor, MonitorKind, Partition, PartitionKind, Password, Pingnp, RecoveryTarget, Resource,
+    ResourceKind, Role, Server, ServerGroup, Witness, holds_password,
 };
 pub use difference::{Change, Changes, diff};
 pub use document::{Document, ReadError, SetError};

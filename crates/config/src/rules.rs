@@ -6,7 +6,9 @@ use std::net::IpAddr;
 use crate::configuration::{Configuration, HeartbeatKind, MonitorKind, PartitionKind, RecoveryTarget, ResourceKind};
 use crate::problem::Problem;
 
+mod forced_stop;
 mod groups;
+use forced_stop::{bmcs_are_told_apart, forced_stop_reaches_every_server};
 use groups::{
     groups_wait_for_others_without_cycle, overrides_name_servers, scripts_before_final_actions_are_named, server_groups_exist,
 };
@@ -52,6 +54,8 @@ rules! {
     majorities_can_be_had,
     shared_disks_need_a_resolution,
     stall_limits_are_numbers,
+    forced_stop_reaches_every_server,
+    bmcs_are_told_apart,
 }
 
 /// All rules.

@@ -13,6 +13,9 @@ use crate::verdict::MethodKind;
 
 /// Between two attempts to switch a server off, at least.
 const AGAIN: Duration = Duration::from_secs(5);
+/// Longest head start of the stronger side: by then a power controller has done it. Where a dead owner leaves the weaker side behind, as is
+/// usual, this is what the head start costs.
+const HEAD_START_MAX: Duration = Duration::from_secs(10);
 
 /// What is known of the forced stop of one server.
 #[derive(Debug, Clone, Default)]
@@ -28,8 +31,8 @@ pub(crate) struct Forced {
 }
 
 impl Cluster {
-    /// The coordinator of a side that may go on switches off whom it takes for lost. The weaker side waits for another time-out, so
-    /// that two do not switch each other off.
+    /// The coordinator of a side that may go on switches off whom it takes for lost. The weaker side waits for another time-out, of 10 s at
+    /// most, so that two do not switch each other off.
     pub(crate) fn force_stops(&mut self, now: Time) {
         if !self.plan.forced_stop || !self.is_governing() || !self.document.started || self.document.suspended {
             return;
@@ -41,7 +44,7 @@ impl Cluster {
         let lost: ServerSet =
             self.contact.others().filter(|server| !members.has(*server) && !self.contact.is_gone(*server)).collect();
         let timeout = self.plan.timing.timeout;
-        let head_start = if self.is_weaker(members, lost) { timeout } else { Duration::ZERO };
+        let head_start = if self.is_weaker(members, lost) { timeout.min(HEAD_START_MAX) } else { Duration::ZERO };
         for server in lost.iter() {
             let peer = self.contact.peer(server);
             let silence = peer.timeout(timeout) + head_start;
@@ -107,6 +110,17 @@ impl Cluster {
         for (forced, works) in self.forced.iter_mut().zip(works) {
             forced.works = *works;
         }
+    }
+
+    /// Which servers could be switched off from here, for the report: whoever is left has to do it.
+    pub(crate) fn stoppable(&self) -> Vec<Option<bool>> {
+        if self.plan.forced_stop { self.forced.iter().map(|forced| forced.works).collect() } else { Vec::new() }
+    }
+
+    /// Would the others switch this server off, if it were lost now? What was not looked at yet counts as working.
+    fn is_stoppable(&self, server: ServerId) -> bool {
+        let fails = |by: ServerId| self.reports[by.index()].stoppable.get(server.index()) == Some(&Some(false));
+        self.plan.forced_stop && !self.views.members().into_iter().any(|member| member != server && fails(member))
     }
 
     /// What the coordinator proved counts here too, until the server is heard; the coordinator forgets it then.
@@ -176,7 +190,7 @@ impl Cluster {
 
     /// The best proof that could be had now. What was not looked at yet counts as working.
     fn best_proof(&self, server: ServerId) -> Proof {
-        if self.plan.forced_stop && self.forced[server.index()].works != Some(false) {
+        if self.is_stoppable(server) {
             return Proof::Stopped;
         }
         let answers = |kind: MethodKind| {

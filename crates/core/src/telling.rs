@@ -41,6 +41,7 @@ impl Cluster {
         let fits = report.groups.len() == self.plan.groups.len()
             && report.monitors.len() == self.plan.monitors.len()
             && report.resolutions.len() <= RESOLUTIONS_MAX
+            && report.stoppable.len() <= self.plan.servers.len()
             && report.groups.iter().zip(&self.plan.groups).all(|(r, plan)| r.resources.len() == plan.resources.len());
         let newer = (report.incarnation, report.version) > (held.incarnation, held.version);
         if fits && newer && report.incarnation == self.contact.peer(from).incarnation {
@@ -53,14 +54,15 @@ impl Cluster {
         let groups = self.plan.group_ids().map(|group| self.executor.group(group).report()).collect();
         let monitors = self.monitors.report();
         let (resolutions, watchdog) = (self.shown_resolutions(now), self.watchdog);
+        let stoppable = self.stoppable();
         let mine = &mut self.reports[self.identity.me.index()];
-        let shown = resolutions == mine.resolutions && watchdog == mine.watchdog;
+        let shown = resolutions == mine.resolutions && watchdog == mine.watchdog && stoppable == mine.stoppable;
         let same = mine.groups == groups && mine.monitors == monitors && shown;
         if mine.version != 0 && same {
             return false;
         }
-        *mine =
-            Report { incarnation: self.identity.incarnation, version: mine.version + 1, groups, monitors, resolutions, watchdog };
+        let (incarnation, version) = (self.identity.incarnation, mine.version + 1);
+        *mine = Report { incarnation, version, groups, monitors, resolutions, watchdog, stoppable };
         true
     }
 

@@ -138,7 +138,7 @@ pub fn plan(configuration: &Configuration) -> Plan {
             sync_wait: configuration.cluster.bootwait,
         },
         partition: configuration.partitions.iter().map(|partition| method(&partition.kind)).collect(),
-        forced_stop: false,
+        forced_stop: configuration.forced_stop.is_some(),
         partition_action: after_partition(configuration.cluster.np_action),
         restraints: Restraints {
             survive: switches(configuration.cluster.survive),

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// Version of this API; raised when a field changes its meaning.
 pub const CONTROL_VERSION: u32 = 1;
+/// Under this name the forced stop stands among the paths of a server.
+pub const FORCED_STOP: &str = "forcestop";
 
 /// Longest request or reply line in bytes: a status of 32 servers and 1 000 groups fits many times.
 pub const CONTROL_LINE_MAX: usize = 8 * 1024 * 1024;

@@ -6,6 +6,7 @@
 //! cable (`cable`); a server's inside is `machine`, `tree` and `prepare`. Knows nothing of the cluster but which programs a
 //! server starts.
 
+pub mod bmc;
 pub mod cable;
 pub mod completion;
 pub mod conf;

@@ -23,4 +23,12 @@ catalogue! { examples_of_proofs:
     proof_enough(group) "nm" 914 Info "if the server of group {1} were lost now, its death could be proven well enough again",
         meaning "What proves a server's death works again.",
         remedy "None.";
+    /// A lost server could not be switched off.
+    stop_unready(server; reason) "nm" 915 Warning "server {1} could not be switched off from here if it were lost",
+        meaning "The power controller that the forced stop needs does not answer, or does not obey; groups that need this proof would not be taken over.",
+        remedy "Repair what the text names: address and LAN of the BMC, its user, password and privilege, or the script.";
+    /// It could be again.
+    stop_ready(server) "nm" 916 Info "server {1} could be switched off from here again",
+        meaning "The forced stop works again.",
+        remedy "None.";
 }

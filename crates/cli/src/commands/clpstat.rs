@@ -210,7 +210,7 @@ fn why(group: &str, server: Option<&str>, as_json: bool) -> Result<(), Failure> 
 
 /// The service of the server asked is down: everything that is configured, shown as Offline.
 fn offline(configuration: &clp_config::Configuration, server: Option<&str>) -> ClusterStatus {
-    use clp_protocol::control::{CONTROL_VERSION, GroupStatus, MonitorStatus, ResourceStatus, ServerStatus};
+    use clp_protocol::control::{CONTROL_VERSION, FORCED_STOP, GroupStatus, MonitorStatus, ResourceStatus, ServerStatus};
     let off = || "Offline".to_string();
     let path = |name: &str, kind: &str| PathStatus {
         name: name.into(),
@@ -227,6 +227,7 @@ fn offline(configuration: &clp_config::Configuration, server: Option<&str>) -> C
         .iter()
         .map(|heartbeat| path(&heartbeat.name, heartbeat.kind.word()))
         .chain(configuration.partitions.iter().map(|partition| path(&partition.name, "pingnp")))
+        .chain(configuration.forced_stop.iter().map(|forced_stop| path(FORCED_STOP, forced_stop.method.word())))
         .collect();
     ClusterStatus {
         version: CONTROL_VERSION,

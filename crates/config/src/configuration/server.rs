@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::forced_stop::{Bmc, read_bmc};
 use super::{Partition, PartitionKind, key, number};
 use crate::document::Element;
 use crate::problem::Problem;
@@ -18,6 +19,8 @@ pub struct Server {
     pub comment: String,
     /// Its copy of a group that is found active on two servers stays, unless the copies share data.
     pub survive: bool,
+    /// What controls its power; None: nothing that is configured.
+    pub bmc: Option<Bmc>,
     /// Its devices.
     pub devices: Vec<Device>,
 }
@@ -109,6 +112,7 @@ pub(super) fn read_servers(root: &Element, problems: &mut Vec<Problem>) -> Vec<S
                 priority: number(element, "priority", &at, problems),
                 comment: element.text_at("comment").unwrap_or_default(),
                 survive: ServerCommon::read(element, &at, &[], problems).survive,
+                bmc: read_bmc(element, &at, problems),
                 devices,
                 name,
             }

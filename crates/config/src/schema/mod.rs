@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod common;
+pub mod forced_stop;
 pub mod group;
 pub mod monitors;
 pub mod partition;
@@ -14,7 +15,9 @@ use crate::value::Param;
 pub const SECTIONS: &[(&str, &[Param])] = &[
     ("", cluster::Cluster::PARAMS),
     ("", cluster::Ports::PARAMS),
+    ("", forced_stop::ForcedStop::PARAMS),
     ("server@NAME", server::ServerCommon::PARAMS),
+    ("server@NAME", forced_stop::Bmc::PARAMS),
     ("group@NAME", group::GroupCommon::PARAMS),
     ("resource/TYPE@NAME", common::ResourceCommon::PARAMS),
     ("monitor/TYPE@NAME", common::MonitorCommon::PARAMS),

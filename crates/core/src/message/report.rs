@@ -176,4 +176,8 @@ pub struct Report {
     #[n(5)]
     #[cbor(default)]
     pub watchdog: bool,
+    /// By server, whether this one could switch it off now; None: not looked at. Empty where nothing is switched off.
+    #[n(6)]
+    #[cbor(default)]
+    pub stoppable: Vec<Option<bool>>,
 }

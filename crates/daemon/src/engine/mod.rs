@@ -1,7 +1,7 @@
 //! The engine: one thread owns the core and loops: take an input, let the core decide, carry out, sleep until the next deadline.
 //!
 //! Everything that can block runs elsewhere and comes back as an [`Input`]: resources (`work.rs`), partition questions
-//! (`asker.rs`), floating addresses once they are active (`addresses.rs`), commands (`control.rs`), monitors (`watch.rs`), alerts and logs (`record.rs`), the watchdog (`feed.rs`).
+//! (`asker.rs`), forced stops (`forced_stop.rs`), floating addresses once they are active (`addresses.rs`), commands (`control.rs`), monitors (`watch.rs`), alerts and logs (`record.rs`), the watchdog (`feed.rs`).
 //! This loop waits for nothing but its channel.
 
 mod addresses;
@@ -10,6 +10,7 @@ mod asker;
 mod control;
 mod feed;
 mod finals;
+mod forced_stop;
 mod keeper;
 mod monitors;
 mod net;
@@ -79,6 +80,8 @@ pub enum Input {
     Say(Alert),
     /// A periodic look at the partition resolution's targets ended: per resource, reachable or not, with words.
     PartitionSeen(Vec<Option<(bool, String)>>),
+    /// A periodic look at the forced stop of a server ended.
+    ForcedStopLooked(forced_stop::Looked),
 }
 
 /// Everything the loop owns.
@@ -88,6 +91,7 @@ struct Engine {
     net: net::Net,
     work: work::Workers,
     asker: Option<asker::Asker>,
+    forced_stops: forced_stop::ForcedStops,
     search: search::Search,
     addresses: addresses::Addresses,
     watch: watch::Watch,
@@ -100,6 +104,8 @@ struct Engine {
     held: Vec<(u64, Answer)>,
     next_request: u64,
     partition_seen: Vec<Option<(bool, String)>>,
+    /// By server: could it be switched off from here, and in words?
+    forced_stop_seen: Vec<Option<(bool, String)>>,
     refused: refused::Refused,
     keeper: keeper::Keeper,
     /// What operators ordered for monitors.
@@ -167,6 +173,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
     let feed = feed::Feed::start(&root, &loaded.configuration, inputs.clone());
     let work = work::Workers::start(loaded.clone(), me, inputs.clone());
     let asker = asker::Asker::start(&loaded.configuration, me, &plan.timing, inputs.clone());
+    let forced_stops = forced_stop::ForcedStops::start(&loaded, me, &inputs);
     let search = search::Search::start(&loaded.configuration, me, &plan.timing, inputs.clone());
     let addresses = addresses::Addresses::start(&loaded, me, inputs.clone());
     let keeper = keeper::Keeper::start(&root, inputs.clone());
@@ -178,6 +185,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
     if let Err(reason) = clp_sys::realtime::promote_this_thread(clp_sys::realtime::HEARTBEAT_PRIORITY) {
         record.note(format!("{reason}; heartbeats run at ordinary priority"));
     }
+    let servers = plan.servers.len();
     let cluster = Cluster::new(plan, identity, now());
     let engine = Engine {
         loaded,
@@ -185,6 +193,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
         net,
         work,
         asker,
+        forced_stops,
         search,
         addresses,
         watch,
@@ -196,6 +205,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
         held: Vec::new(),
         next_request: 1,
         partition_seen: Vec::new(),
+        forced_stop_seen: vec![None; servers],
         refused: refused::Refused::default(),
         keeper,
         ordered: ordered::Ordered::default(),
@@ -297,6 +307,7 @@ impl Engine {
                 self.partition_seen = seen;
                 self.step(Event::PartitionSeen { reachable })
             }
+            Input::ForcedStopLooked(looked) => self.forced_stop_looked(looked),
         }
     }
 
@@ -325,6 +336,21 @@ impl Engine {
                 _ => {}
             }
         }
+    }
+
+    /// Tell when the forced stop of a server would not work, or would again; one that works from the start is no news.
+    fn forced_stop_looked(&mut self, looked: forced_stop::Looked) -> Option<u8> {
+        let forced_stop::Looked { server, works, words } = looked;
+        let name = &self.loaded.configuration.servers[server.index()].name;
+        let before = self.forced_stop_seen[server.index()].replace((works, words.clone()));
+        let (was_well, words_before) = before.unwrap_or((true, String::new()));
+        match (was_well, works) {
+            (_, false) if was_well || words != words_before => self.record.say(&Alert::stop_unready(name, &words)),
+            (false, true) => self.record.say(&Alert::stop_ready(name)),
+            _ => {}
+        }
+        let works = self.forced_stop_seen.iter().map(|seen| seen.as_ref().map(|(works, _)| *works)).collect();
+        self.step(Event::ForcedStopSeen { works })
     }
 
     /// Tell of work on a resource that ended well; what failed is the core's to tell.
@@ -411,8 +437,7 @@ impl Engine {
                     self.record.say(&Alert::state_not_kept("which servers run while this one leaves", &reason));
                 }
             }
-            // No plan asks for it before a forced stop can be configured.
-            Action::ForceStop { .. } => {}
+            Action::ForceStop { server } => self.forced_stops.begin(server),
             Action::Remember { suspended } => {
                 if let Err(reason) = setup::remember_suspended(&self.loaded.root, suspended) {
                     self.record.say(&Alert::state_not_kept("whether the cluster is suspended", &reason));

@@ -5,8 +5,8 @@ use clp_core::ids::{GroupId, ServerId};
 use clp_core::message::{MonitorState, Phase, ResourceState};
 use clp_core::status::PathView;
 use clp_protocol::control::{
-    CONTROL_VERSION, Cause, ClusterStatus, GroupStatus, MonitorStatus, PathStatistics, PathStatus, RatioStatus, ResourceStatus,
-    ServerStatus,
+    CONTROL_VERSION, Cause, ClusterStatus, FORCED_STOP, GroupStatus, MonitorStatus, PathStatistics, PathStatus, RatioStatus,
+    ResourceStatus, ServerStatus,
 };
 
 use super::Engine;
@@ -69,7 +69,7 @@ impl Engine {
         } else if !view.member {
             ("Caution", "it is joining the cluster".into())
         } else if impaired {
-            ("Caution", "a heartbeat path or a partition resolution target is down".into())
+            ("Caution", "a heartbeat path, a partition resolution target or the forced stop is down".into())
         } else {
             ("Online", String::new())
         };
@@ -130,7 +130,36 @@ impl Engine {
                 role: String::new(),
             });
         }
+        paths.extend(self.forced_stop_status(server));
         paths
+    }
+
+    /// Whether that server could switch the others off: each looks for itself and reports it; the words are known for this server only.
+    fn forced_stop_status(&self, server: ServerId) -> Option<PathStatus> {
+        let forced_stop = self.loaded.configuration.forced_stop.as_ref()?;
+        let view = self.cluster.server_view(super::now(), server);
+        let words = || {
+            let servers = self.loaded.configuration.servers.iter().zip(&self.forced_stop_seen);
+            let seen = servers.filter_map(|(of, seen)| Some((of, seen.as_ref()?)));
+            seen.map(|(of, (_, words))| format!("{}: {words}", of.name)).collect::<Vec<_>>().join("; ")
+        };
+        let note = if server == self.me() { words() } else { "looked at by that server itself".into() };
+        let (status, note) = match self.cluster.stops_others(server) {
+            _ if !view.alive => ("Offline", String::new()),
+            Some(true) => ("Normal", note),
+            Some(false) => ("Error", note),
+            None => ("Unknown", "not looked at yet".into()),
+        };
+        Some(PathStatus {
+            name: FORCED_STOP.into(),
+            kind: forced_stop.method.word().into(),
+            status: status.into(),
+            peers: Vec::new(),
+            note,
+            refused: Vec::new(),
+            statistics: Vec::new(),
+            role: String::new(),
+        })
     }
 
     fn ratio_status(&self) -> Option<RatioStatus> {
