@@ -58,6 +58,7 @@ pub fn kind_title(kind: &str) -> &str {
         "diskhb" => "DISK Heartbeat",
         "comhb" => "COM Heartbeat",
         "pingnp" => "ping resolution",
+        "majonp" => "majority resolution",
         "ipmi" => "forced stop by IPMI",
         "script" => "forced stop by script",
         other => other,

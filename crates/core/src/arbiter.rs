@@ -83,7 +83,7 @@ pub enum AskKind {
 impl Ask {
     /// Is every server either on this side or known to hold nothing?
     pub fn is_lasting(&self) -> bool {
-        ServerSet::all(self.servers).minus(self.part).minus(self.gone).is_empty()
+        others(self.servers, self.part, self.gone).is_empty()
     }
 
     /// The record that this question asks for.
@@ -94,6 +94,11 @@ impl Ask {
         }
         Record { members, lasting: self.is_lasting(), by: self.me, incarnation: self.incarnation, number: self.number }
     }
+}
+
+/// Servers that may run something, and of which this side knows nothing now.
+pub(crate) fn others(servers: usize, part: ServerSet, gone: ServerSet) -> ServerSet {
+    ServerSet::all(servers).minus(part).minus(gone)
 }
 
 /// What follows from a record for a question.

@@ -133,6 +133,10 @@ impl Cluster {
                 self.document_changed(now);
             }
         }
+        for member in self.views.members() {
+            // Its next loss is told and tried anew.
+            self.forced[member.index()].failed = None;
+        }
         for member in &self.document.dead {
             self.contact.told_off(now, member.server, member.incarnation);
         }

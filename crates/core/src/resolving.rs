@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::action::Action;
-use crate::arbiter::{Answer, Ask, AskKind};
+use crate::arbiter::{Answer, Ask, AskKind, others};
 use crate::cluster::Cluster;
 use crate::ids::ServerSet;
 use crate::message::{Mode, Phase};
@@ -21,8 +21,9 @@ pub(crate) struct Side {
 }
 
 impl Side {
-    fn is_whole(self, servers: usize) -> bool {
-        ServerSet::all(servers).minus(self.part).minus(self.gone).is_empty()
+    /// Whoever may run something and is not of it.
+    fn others(self, servers: usize) -> ServerSet {
+        others(servers, self.part, self.gone)
     }
 }
 
@@ -63,7 +64,7 @@ impl Cluster {
             Some(Answer::Yes) => unknown,
             Some(_) => false,
             // An arbiter says nothing about who is still counted to this side.
-            None if doubtful && !(self.partition.has_arbiter() && side.is_whole(self.plan.servers.len())) => {
+            None if doubtful && !(self.partition.has_arbiter() && side.others(self.plan.servers.len()).is_empty()) => {
                 !self.gives_head_start(now, side)
             }
             None => unknown,
@@ -162,7 +163,7 @@ impl Cluster {
         if !self.partition.has_arbiter() || now.since(begun) >= self.plan.timing.interval * HEAD_START_INTERVALS {
             return false;
         }
-        self.is_weaker(side.part, ServerSet::all(self.plan.servers.len()).minus(side.part).minus(side.gone))
+        self.is_weaker(side.part, side.others(self.plan.servers.len()))
     }
 
     /// Has this side less to lose than the other?

@@ -126,6 +126,20 @@ fn a_lost_server_is_taken_over_once_it_is_proven_off_and_not_before() {
 }
 
 #[test]
+fn the_next_loss_is_told_anew_after_an_attempt_that_failed() {
+    let mut world = World::up(ms(1000));
+    world.controller = Some(Err("no answer".into()));
+    for life in [2, 3] {
+        world.servers[0] = None;
+        world.run(ms(10_000));
+        let told = world.told.iter().filter(|(_, alert)| matches!(alert, Alert::StopForced { .. })).count();
+        assert_eq!(told, life - 1);
+        world.servers[0] = Some(Cluster::new(plan(ms(1000)), ground::identity(0, life as u64), world.now));
+        world.run(ms(10_000));
+    }
+}
+
+#[test]
 fn of_two_that_lost_each_other_the_owner_switches_off_the_other_one_alone() {
     let mut world = World::up(ms(1000));
     world.lan = false;

@@ -218,6 +218,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_words_of_a_proof_are_those_of_the_decisions() {
+        let decided: Vec<&str> = Proof::ALL.iter().map(|proof| proof.word()).collect();
+        assert_eq!(clp_config::PROOFS.to_vec(), decided);
+    }
+
+    #[test]
     fn server_groups_stand_in_the_order_of_the_group_and_not_of_the_file() {
         let list = |name: &str, server: &str| {
             format!("<servergroup name=\"{name}\"><policy name=\"{server}\"><order>0</order></policy></servergroup>")

@@ -270,6 +270,22 @@ pub struct PathStatus {
     pub role: String,
 }
 
+impl PathStatus {
+    /// One that is no way between servers: without peers, statistics and role.
+    pub fn plain(name: &str, kind: &str, status: &str, note: String) -> PathStatus {
+        PathStatus {
+            name: name.into(),
+            kind: kind.into(),
+            status: status.into(),
+            peers: Vec::new(),
+            note,
+            refused: Vec::new(),
+            statistics: Vec::new(),
+            role: String::new(),
+        }
+    }
+}
+
 /// A heartbeat path from one server to the one asked, as measured there since its engine started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathStatistics {

@@ -43,6 +43,10 @@ fn by_majority_most_servers_go_on_and_fewer_never() {
     for server in ["server1", "server2", "server3"] {
         cluster.until("three votes are shown", || cluster.path("server2", server, "majonp1") == "Normal");
     }
+    for command in [&["clpstat"][..], &["clpstat", "--np", "majonp1", "--detail"]] {
+        let shown = cluster.run("server2", command);
+        assert!(shown.contains("majonp1") && shown.contains("majority resolution"), "{shown}");
+    }
     cluster.cut("server1", Net::All).unwrap();
     cluster.until("most of them go on", || answers_from(&cluster, "server2"));
     cluster.until("the one gives up", || has_given_up(&cluster, "server1"));
@@ -58,7 +62,7 @@ fn by_majority_most_servers_go_on_and_fewer_never() {
 }
 
 #[test]
-fn a_majority_that_is_lost_and_had_shows_it_before_it_matters() {
+fn two_of_three_go_on_and_give_nothing_up() {
     let Some(cluster) = Cluster::boot(Conf::made(&servers(3).majority().group(web(""))), true) else { return };
     cluster.placed("web", "server1");
     cluster.power_off("server3").unwrap();

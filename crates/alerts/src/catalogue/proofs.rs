@@ -18,7 +18,7 @@ catalogue! { examples_of_proofs:
     /// The next loss could not be proven well enough.
     proof_short(group, best; least) "nm" 913 Warning "if the server of group {1} were lost now, its death could be proven no better than {2}",
         meaning "The group accepts no weaker proof than the one named, so it would not be taken over.",
-        remedy "Repair what proves it (ping target, witness, etcd, power control; see clpstat -n), or change mainstay/minproof.";
+        remedy "Repair what proves it (ping target, power control; see clpstat), or change mainstay/minproof.";
     /// It could be again.
     proof_enough(group) "nm" 914 Info "if the server of group {1} were lost now, its death could be proven well enough again",
         meaning "What proves a server's death works again.",

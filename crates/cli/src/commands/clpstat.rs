@@ -226,7 +226,7 @@ fn offline(configuration: &clp_config::Configuration, server: Option<&str>) -> C
         .heartbeats
         .iter()
         .map(|heartbeat| path(&heartbeat.name, heartbeat.kind.word()))
-        .chain(configuration.partitions.iter().map(|partition| path(&partition.name, "pingnp")))
+        .chain(configuration.partitions.iter().map(|partition| path(&partition.name, partition.kind.word())))
         .chain(configuration.forced_stop.iter().map(|forced_stop| path(FORCED_STOP, forced_stop.method.word())))
         .collect();
     ClusterStatus {

@@ -8,7 +8,7 @@ use crate::problem::Problem;
 use crate::schema::group::GroupCommon;
 
 /// Proofs of death, weakest first (`mainstay/minproof`).
-const PROOFS: [&str; 5] = ["none", "timed", "arbiter", "reserved", "stopped"];
+pub const PROOFS: [&str; 5] = ["none", "timed", "arbiter", "reserved", "stopped"];
 
 /// What a group is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

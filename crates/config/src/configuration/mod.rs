@@ -10,7 +10,7 @@ mod server;
 
 pub use cluster::{Cluster, FailureSwitches};
 pub use forced_stop::{Bmc, ForcedStop, ForcedStopMethod, Password, holds_password};
-pub use group::{Group, GroupKind, ServerGroup};
+pub use group::{Group, GroupKind, PROOFS, ServerGroup};
 pub use monitor::{Monitor, MonitorCommon, MonitorKind, Preaction, RecoveryTarget};
 pub use paths::{Heartbeat, HeartbeatKind, Partition, PartitionKind, Pingnp, Role};
 pub use resource::{FinalScript, Resource, ResourceKind};

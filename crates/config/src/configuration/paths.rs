@@ -112,11 +112,6 @@ impl PartitionKind {
             PartitionKind::Majonp => "majonp",
         }
     }
-
-    /// Does its Yes exclude a Yes of another side?
-    pub fn is_sound(&self) -> bool {
-        !matches!(self, PartitionKind::Pingnp(_))
-    }
 }
 
 /// A ping resolution: isolated when in some group nothing answers.

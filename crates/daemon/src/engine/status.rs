@@ -108,27 +108,22 @@ impl Engine {
             let view = self.cluster.server_view(super::now(), server);
             // Each server measures for itself and reports what it saw; the words are known for this server only.
             let words = match self.partition_seen.get(index) {
-                _ if partition.kind == PartitionKind::Majonp => "more than half of the servers are in contact, or not".into(),
                 Some(Some((_, words))) if server == self.me() => words.clone(),
                 _ => "measured by that server itself".into(),
             };
             let (status, note) = match self.cluster.resolution(server, index) {
                 _ if !uses => ("Unused", String::new()),
                 _ if !view.alive => ("Offline", String::new()),
+                seen if partition.kind == PartitionKind::Majonp => match seen {
+                    Some(true) => ("Normal", "more than half of the servers are in contact".into()),
+                    Some(false) => ("Error", "half of the servers or fewer are in contact".into()),
+                    None => ("Unknown", "not reported yet".into()),
+                },
                 Some(true) => ("Normal", words),
                 Some(false) => ("Error", words),
                 None => ("Unknown", "not measured yet".into()),
             };
-            paths.push(PathStatus {
-                name: partition.name.clone(),
-                kind: partition.kind.word().into(),
-                status: status.into(),
-                peers: Vec::new(),
-                note,
-                refused: Vec::new(),
-                statistics: Vec::new(),
-                role: String::new(),
-            });
+            paths.push(PathStatus::plain(&partition.name, partition.kind.word(), status, note));
         }
         paths.extend(self.forced_stop_status(server));
         paths
@@ -150,16 +145,7 @@ impl Engine {
             Some(false) => ("Error", note),
             None => ("Unknown", "not looked at yet".into()),
         };
-        Some(PathStatus {
-            name: FORCED_STOP.into(),
-            kind: forced_stop.method.word().into(),
-            status: status.into(),
-            peers: Vec::new(),
-            note,
-            refused: Vec::new(),
-            statistics: Vec::new(),
-            role: String::new(),
-        })
+        Some(PathStatus::plain(FORCED_STOP, forced_stop.method.word(), status, note))
     }
 
     fn ratio_status(&self) -> Option<RatioStatus> {
