@@ -96,7 +96,7 @@ impl Contact {
     pub fn serves_until(&self, now: Time, partition: &Partition) -> Option<Time> {
         let mut until = self.serves_at_most(now);
         for server in self.others().filter(|server| !self.is_gone(*server)) {
-            let acknowledged = self.peer(server).acknowledged_until(self.timing.right_timeout, None);
+            let acknowledged = self.peer(server).answered_until(self.timing.right_timeout);
             let covered = acknowledged.map(|at| at + self.timing.gate).max(self.kept_until(now, server, partition));
             until = until.min(covered?);
         }
