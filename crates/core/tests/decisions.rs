@@ -8,8 +8,8 @@ use clp_core::event::Event;
 use clp_core::ids::{GroupId, ServerId};
 use clp_core::message::{Answer, Command, Phase};
 use clp_core::plan::{AfterStop, Plan};
-use clp_core::verdict::MethodKind;
 use clp_core::time::Time;
+use clp_core::verdict::MethodKind;
 
 mod ground;
 

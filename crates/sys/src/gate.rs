@@ -48,7 +48,9 @@ const HANDLE: u32 = 0x4d53_5447;
 #[derive(Debug, Error)]
 pub enum GateError {
     /// The kernel makes no map or loads no program.
-    #[error("the kernel takes no packet program (bpf): {0}; it needs Linux 5.8 with CONFIG_BPF_SYSCALL, and a root that may load them")]
+    #[error(
+        "the kernel takes no packet program (bpf): {0}; it needs Linux 5.8 with CONFIG_BPF_SYSCALL, and a root that may load them"
+    )]
     Bpf(#[source] io::Error),
     /// The number cannot be shared.
     #[error("the lease cannot be shared with the kernel: {0}")]

@@ -47,7 +47,9 @@ fn gate(cluster: &Cluster, server: &str, of: &str) -> String {
 
 /// Stop the engine of server1, which goes on by itself after so many seconds whatever becomes of this test.
 fn stop_engine(cluster: &Cluster, seconds: f64) {
-    let line = format!("engine=$(pgrep -f '[c]lusterpro engine'); kill -STOP $engine; (sleep {seconds}; kill -CONT $engine) >/dev/null 2>&1 &");
+    let line = format!(
+        "engine=$(pgrep -f '[c]lusterpro engine'); kill -STOP $engine; (sleep {seconds}; kill -CONT $engine) >/dev/null 2>&1 &"
+    );
     cluster.run("server1", &["sh", "-c", &line]);
 }
 
@@ -128,7 +130,10 @@ fn a_server_that_stands_still_is_silent_in_time_and_comes_back_by_itself() {
         cluster.pause("server1").unwrap();
         // The responder stands still, too: only what the kernel answers by itself can be asked.
         std::thread::sleep(Duration::from_millis(500));
-        assert!(!is_silent(&cluster, &format!("ping -c 1 -W 1 {FLOATING} >/dev/null")), "the kernel answers while the lease lasts");
+        assert!(
+            !is_silent(&cluster, &format!("ping -c 1 -W 1 {FLOATING} >/dev/null")),
+            "the kernel answers while the lease lasts"
+        );
         std::thread::sleep((at + CLOSES + LATE).saturating_sub(clp_sys::clock::now()));
         assert!(is_silent(&cluster, &format!("ping -c 1 -w 1 -i 0.2 {FLOATING} >/dev/null")), "ICMP");
         assert!(!is_silent(&cluster, "ping -c 1 -W 1 10.0.0.1 >/dev/null"), "its own address is nobody else's");
@@ -178,7 +183,9 @@ fn a_stopped_service_takes_its_gate_away() {
     assert!(cluster.run("server1", &["tc", "filter", "show", "dev", "eth0", "egress"]).contains("mainstay_gate"));
     cluster.run("server1", &["clpcl", "-t", "-a"]);
     for server in ["server1", "server2"] {
-        cluster.until("its gate is gone", || !cluster.run(server, &["tc", "filter", "show", "dev", "eth0", "egress"]).contains("mainstay"));
+        cluster.until("its gate is gone", || {
+            !cluster.run(server, &["tc", "filter", "show", "dev", "eth0", "egress"]).contains("mainstay")
+        });
     }
     cluster.run("server2", &["ip", "addr", "add", &format!("{FLOATING}/24"), "dev", "eth0"]);
     cluster.until("it answers there", || cluster.responder(&format!("{FLOATING}:{PORT}")) == "server2");

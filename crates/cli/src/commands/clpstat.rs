@@ -85,7 +85,7 @@ pub const COMMAND: Command = Command {
     ],
     notes: &[
         "While the cluster service of the server that is asked does not run everything is shown as Offline, and the exit code is 0.",
-        "Configuration is read from the file in force on this server, or on HOST, default values included; --hb --detail adds what this server measured of each path while its cluster service runs.",
+        "Configuration is read from the file in force on this server, or on HOST, default values included; --hb --detail adds what this server measured of each path while its cluster service runs, --sv --detail whether floating addresses are behind the kernel's gate there.",
         "The marks of -g, -n and -p: o online or normal, x offline or error, e failed, p on the way, - unknown or not used.",
     ],
     examples: &[

@@ -118,7 +118,15 @@ fn heartbeats_show_their_role_and_with_detail_what_was_measured() {
         role: "backup".into(),
     };
     let (document, configuration) = sample();
-    let text = listing(&document, &configuration, &[Objects::Heartbeats], Some("lankhb2"), true, &Seen { paths: vec![measured], ..Seen::default() }).unwrap();
+    let text = listing(
+        &document,
+        &configuration,
+        &[Objects::Heartbeats],
+        Some("lankhb2"),
+        true,
+        &Seen { paths: vec![measured], ..Seen::default() },
+    )
+    .unwrap();
     let line = |label: &str| text.lines().find(|line| line.contains(label)).map(|line| line[59..].to_string());
     assert_eq!(line("Heartbeats From server2").as_deref(), Some("1000 received, 7 lost (2 of the last 128)"));
     assert_eq!(line("Delay From server2").as_deref(), Some("0.3 ms, at most not known"));

@@ -83,6 +83,8 @@ impl Gate {
 /// Nothing of the cluster's is here any more: what an operator adds by hand must answer.
 pub fn take_away() {
     if let Err(cause) = gate::take_away() {
-        crate::setup::complain(&format!("the gate before floating addresses stays: {cause}; tc filter show dev INTERFACE egress"));
+        crate::setup::complain(&format!(
+            "the gate before floating addresses stays: {cause}; tc filter show dev INTERFACE egress"
+        ));
     }
 }
