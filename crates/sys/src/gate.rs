@@ -1,6 +1,6 @@
 //! The kernel's gate before addresses: packets from and to an address pass only while a lease lasts that its owner renews.
 //!
-//! Two programs on the interfaces ([`program`]) look at a table of addresses and at one number, the end of the lease on the clock
+//! Two programs on the interfaces (`gate/program.rs`) look at a table of addresses and at one number, the end of the lease on the clock
 //! that counts suspended time. The number is a word of memory that this process shares with the kernel: renewing is storing it,
 //! and what was stored stays true however late it was stored. Whoever holds the lease and stands still, dies, or is not given the
 //! processor is silent from that moment on without anybody doing anything; the programs stay on the interfaces when their process
