@@ -77,6 +77,10 @@ pub fn listing(status: &ClusterStatus, widths: Widths, local: bool) -> String {
         for path in &server.paths {
             text.push_str(&row("      ", &padded(&path.name, widths.inner), &path.status, kind_title(&path.kind)));
         }
+        // What is as it should be is no line: scripts know the others.
+        if server.gate.starts_with("ungated") {
+            text.push_str(&row("      ", &padded("address gate", widths.inner), "ungated", "floating addresses outlast a hang"));
+        }
     }
     text.push_str("  <group>\n");
     for group in &status.groups {

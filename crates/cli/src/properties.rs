@@ -10,7 +10,7 @@ use clp_config::schema::SECTIONS;
 use clp_config::schema::monitors::common_defaults;
 use clp_config::value::Param;
 use clp_config::{Configuration, Document};
-use clp_protocol::control::{PathStatistics, PathStatus};
+use clp_protocol::control::{ClusterStatus, PathStatistics, PathStatus};
 
 use crate::format::{bottom, kind_title, plain, title};
 
@@ -91,8 +91,26 @@ struct Object {
     properties: Vec<(String, String)>,
 }
 
-/// The listing of these kinds, of one object if it is named; `detail` shows every parameter. `measured`: this server's heartbeat
-/// paths as its engine sees them, none when it does not run.
+/// What this server's engine sees; nothing when it does not run.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Its own heartbeat paths.
+    pub paths: Vec<PathStatus>,
+    /// Of servers by name: are floating addresses there behind the kernel's gate?
+    pub gates: Vec<(String, String)>,
+}
+
+impl Seen {
+    /// In a status view.
+    pub fn of(status: ClusterStatus) -> Seen {
+        let gates = status.servers.iter().filter(|server| !server.gate.is_empty());
+        let gates = gates.map(|server| (server.name.clone(), server.gate.clone())).collect();
+        let own = status.servers.into_iter().find(|server| server.name == status.local);
+        Seen { paths: own.map(|server| server.paths).unwrap_or_default(), gates }
+    }
+}
+
+/// The listing of these kinds, of one object if it is named; `detail` shows every parameter, and what was seen of it.
 ///
 /// # Errors
 /// No object has the name: the names that exist.
@@ -102,15 +120,21 @@ pub fn listing(
     kinds: &[Objects],
     name: Option<&str>,
     detail: bool,
-    measured: &[PathStatus],
+    seen: &Seen,
 ) -> Result<String, Vec<String>> {
     let mut text = title("CLUSTER INFORMATION", 23, 23);
     for kind in kinds {
         let mut objects = objects(document.root(), configuration, *kind, detail);
         if *kind == Objects::Heartbeats && detail {
             for object in &mut objects {
-                let path = measured.iter().filter(|path| path.name == object.name);
+                let path = seen.paths.iter().filter(|path| path.name == object.name);
                 object.properties.extend(path.flat_map(|path| path.statistics.iter().flat_map(of_measured)));
+            }
+        }
+        if *kind == Objects::Servers && detail {
+            for object in &mut objects {
+                let gate = seen.gates.iter().filter(|(server, _)| *server == object.name);
+                object.properties.extend(gate.map(|(_, words)| ("Address Gate".to_string(), words.clone())));
             }
         }
         if let Some(name) = name

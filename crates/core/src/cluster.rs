@@ -103,6 +103,8 @@ pub struct Cluster {
     ran_kept: ServerSet,
     /// A watchdog works here.
     pub(crate) watchdog: bool,
+    /// Floating addresses here are behind the kernel's gate.
+    pub(crate) gated: bool,
     pub(crate) extending: Extending,
     /// When this engine ran last.
     ran: Time,
@@ -158,6 +160,7 @@ impl Cluster {
             suspended_kept: identity.suspended,
             ran_kept: identity.ran,
             watchdog: false,
+            gated: false,
             extending: Extending::new(identity.ratio, now),
             ran: now,
             next_beat: now,
@@ -189,6 +192,7 @@ impl Cluster {
             Event::Verdict { ask, answers, age, reason } => self.verdict(now, ask, &answers, age, reason),
             Event::ForcedStop { server, result } => self.forced_stop(now, server, result),
             Event::ForcedStopSeen { works } => self.forced_stop_seen(&works),
+            Event::GateSeen { works } => self.gated = works,
             Event::WatchdogSeen { works } => self.watchdog = works,
             Event::Searched { server, sign } => self.contact.searched(now, server, sign),
             Event::PartitionSeen { reachable } => self.partition_seen(now, reachable),
@@ -249,6 +253,15 @@ impl Cluster {
     pub fn may_feed_watchdog(&self, now: Time) -> bool {
         let covered = self.is_at_rest() || self.contact.may_feed(now, &self.partition);
         !self.executor.holds_anything() || (covered && !self.emergency)
+    }
+
+    /// Until when the kernel's gate lets this server's floating addresses be served if nothing more is heard; None: it is closed.
+    /// Earlier than the moment at which they are given up, so that a pause in between ends without any harm.
+    pub fn serves_until(&self, now: Time) -> Option<Time> {
+        if self.emergency || self.exited {
+            return None;
+        }
+        if self.is_at_rest() { Some(self.contact.serves_at_most(now)) } else { self.contact.serves_until(now, &self.partition) }
     }
 
     /// Everything that follows from the present state, whatever the event was.

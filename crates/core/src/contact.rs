@@ -54,6 +54,8 @@ pub struct Peer {
     pub acked: Option<Time>,
     /// The same, of true acknowledgements alone.
     answered: Option<Time>,
+    /// What stands for one while a life that has just begun could not acknowledge yet: its beginning, since it waits for T_s from then.
+    welcomed: Option<Time>,
     /// The same, of those that came over a LAN: the only ones that count as a vote (rule R7).
     voted: Option<Time>,
     /// Proven off (its power was read back off) and not heard since.
@@ -72,6 +74,13 @@ pub struct Peer {
     row_pace: Pace,
     /// Acknowledgements it last gave, to carry for others.
     acks: Vec<Ack>,
+}
+
+impl Peer {
+    /// Its newest true acknowledgement, or what stands for one.
+    pub(crate) fn answered(&self) -> Option<Time> {
+        self.answered.max(self.welcomed)
+    }
 }
 
 /// The end of a server's last silence.
@@ -136,6 +145,7 @@ impl Contact {
             sign: now,
             acked: None,
             answered: None,
+            welcomed: None,
             voted: None,
             off: false,
             ran: false,
@@ -242,6 +252,10 @@ impl Contact {
         // A server that comes back after a covered silence may not act while it hears me; it gets one T_x to acknowledge
         // me, so that its return does not cost me the right that I held without it. The same for a new life.
         let was_absent = peer.heard.is_none_or(|at| now.since(at) >= peer.timeout(timeout));
+        if covered && heard.new_life {
+            let begun = self.timing.interval * u32::try_from(frame.seq).unwrap_or(u32::MAX).min(1 << 16);
+            peer.welcomed = peer.welcomed.max(Some(now - begun));
+        }
         if covered && (was_absent || heard.new_life) {
             peer.acked = Some(peer.acked.map_or(now, |at| at.max(now)));
         }

@@ -94,6 +94,11 @@ pub enum Event {
         /// By server.
         works: Vec<Option<bool>>,
     },
+    /// Floating addresses of this server are behind the kernel's gate from now on, or no longer; not before it was told.
+    GateSeen {
+        /// They are.
+        works: bool,
+    },
     /// The watchdog of this server works from now on, or there is none.
     WatchdogSeen {
         /// It would end this server.

@@ -228,7 +228,12 @@ impl Partition {
     /// Is a Yes that was asked after `heard` young enough to keep what is held? Nobody else's Yes held meanwhile for long enough
     /// to start it, so that a question or two may be late.
     pub fn keeps(&self, now: Time, server: ServerId, heard: Time) -> bool {
-        self.yes_without(server).is_some_and(|yes| yes.last > heard && now.since(yes.last) <= self.keeps)
+        self.keeps_until(server, heard).is_some_and(|until| now <= until)
+    }
+
+    /// Until when such a Yes keeps it, if none follows.
+    pub fn keeps_until(&self, server: ServerId, heard: Time) -> Option<Time> {
+        self.yes_without(server).filter(|yes| yes.last > heard).map(|yes| yes.last + self.keeps)
     }
 
     /// Has it been Yes since `moment`, or for at least `span`, without a break (a Yes that arrives only after the other

@@ -252,10 +252,12 @@ impl Cluster {
         Ok(())
     }
 
-    /// A server that shows that it lives gets the time in which its watchdog would reset it.
+    /// A server that shows that it lives gets the time in which its watchdog would reset it, and so does one whose addresses no gate
+    /// silences when it hangs.
     fn silence_needed(&self, group: GroupId, server: ServerId, lives: bool) -> Duration {
         let delay = self.plan.takeover_delay(group);
         let timeout = self.contact.peer(server).timeout(self.plan.timing.timeout);
-        timeout + if lives { delay.max(self.plan.timing.takeover_data) } else { delay }
+        let timed = lives || !self.reports[server.index()].gated;
+        timeout + if timed { delay.max(self.plan.timing.takeover_data) } else { delay }
     }
 }

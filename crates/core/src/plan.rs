@@ -70,7 +70,9 @@ pub struct Timing {
     pub arbiter: Duration,
     /// K: age of the last acknowledgement after which an uncovered server no longer feeds its watchdog.
     pub watchdog_hold: Duration,
-    /// D for groups without shared data.
+    /// G: after the right of an acknowledgement has run out, addresses behind the kernel's gate are served for so long. At most Q.
+    pub gate: Duration,
+    /// D for groups without shared data, while the lost server's addresses are behind its kernel's gate; `takeover_data` else.
     pub takeover_addresses: Duration,
     /// D for groups with shared data and no proof of death.
     pub takeover_data: Duration,

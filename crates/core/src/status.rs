@@ -57,6 +57,11 @@ impl Cluster {
         seen.copied().reduce(|one, other| one && other)
     }
 
+    /// Are that server's floating addresses behind its kernel's gate, as it reported? False while nothing is known.
+    pub fn is_gated(&self, server: ServerId) -> bool {
+        self.reports[server.index()].gated
+    }
+
     /// One server.
     pub fn server_view(&self, now: Time, server: ServerId) -> ServerView {
         let me = server == self.identity.me;

@@ -53,16 +53,17 @@ impl Cluster {
     pub(crate) fn refresh_report(&mut self, now: Time) -> bool {
         let groups = self.plan.group_ids().map(|group| self.executor.group(group).report()).collect();
         let monitors = self.monitors.report();
-        let (resolutions, watchdog) = (self.shown_resolutions(now), self.watchdog);
+        let (resolutions, watchdog, gated) = (self.shown_resolutions(now), self.watchdog, self.gated);
         let stoppable = self.stoppable();
         let mine = &mut self.reports[self.identity.me.index()];
-        let shown = resolutions == mine.resolutions && watchdog == mine.watchdog && stoppable == mine.stoppable;
+        let switches = watchdog == mine.watchdog && gated == mine.gated;
+        let shown = resolutions == mine.resolutions && switches && stoppable == mine.stoppable;
         let same = mine.groups == groups && mine.monitors == monitors && shown;
         if mine.version != 0 && same {
             return false;
         }
         let (incarnation, version) = (self.identity.incarnation, mine.version + 1);
-        *mine = Report { incarnation, version, groups, monitors, resolutions, watchdog, stoppable };
+        *mine = Report { incarnation, version, groups, monitors, resolutions, watchdog, stoppable, gated };
         true
     }
 

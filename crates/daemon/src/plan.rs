@@ -132,6 +132,7 @@ pub fn plan(configuration: &Configuration) -> Plan {
             right_timeout: delays.right_timeout,
             arbiter: delays.arbiter,
             watchdog_hold: delays.watchdog_hold,
+            gate: delays.gate,
             takeover_addresses: delays.takeover_addresses,
             takeover_data: delays.takeover_data,
             reset: delays.watchdog + delays.watchdog_grain,

@@ -244,6 +244,10 @@ pub struct ServerStatus {
     pub note: String,
     /// Heartbeat and partition-resolution resources, heartbeats first, each by priority.
     pub paths: Vec<PathStatus>,
+    /// Of floating addresses there: `gated` (its kernel silences them when its right ends) or `ungated`, with the reason where that is
+    /// the server asked; empty where there are none or nothing is known.
+    #[serde(default)]
+    pub gate: String,
 }
 
 /// One heartbeat or partition-resolution resource of one server.

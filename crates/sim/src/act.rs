@@ -21,7 +21,20 @@ impl World {
         for action in actions {
             self.act(host, action);
         }
+        self.renew_lease(host);
         self.schedule(host);
+    }
+
+    /// What the engine's loop tells its kernel's gate after every event.
+    fn renew_lease(&mut self, host: usize) {
+        let now = self.hosts[host].clock(self.now);
+        let Some(engine) = &self.hosts[host].engine else { return };
+        let until = engine.serves_until(now).map_or(0, |until| self.hosts[host].real(until));
+        let until = if self.is_planted(Planted::GateStaysOpen) { u64::MAX } else { until };
+        let was = std::mem::replace(&mut self.hosts[host].lease, until);
+        if was <= self.now && self.now < until {
+            self.truth_changed();
+        }
     }
 
     pub(crate) fn schedule(&mut self, host: usize) {

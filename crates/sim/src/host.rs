@@ -45,6 +45,8 @@ pub struct Host {
     pub work: Vec<u64>,
     /// When the watchdog resets, once it is open.
     pub watchdog: Option<u64>,
+    /// Until when its kernel's gate lets addresses be served, real time.
+    pub lease: u64,
     /// Running monitors, with the number of their start.
     pub monitors: Vec<Option<u64>>,
     /// Monitors that find errors until this instant.
@@ -94,6 +96,7 @@ impl Host {
             active: vec![false; resources],
             work: vec![0; resources],
             watchdog: None,
+            lease: 0,
             monitors: vec![None; monitors],
             bad_until: vec![0; monitors],
             slots_read: vec![(0, 0); servers],

@@ -127,6 +127,8 @@ pub struct Options {
     pub monitor_fails: u64,
     /// Length of the phase with faults.
     pub faulty: u64,
+    /// Whose kernel has an address gate.
+    pub gated: Vec<bool>,
     /// Length of the wait after healing.
     pub quiet: u64,
     /// Something wrong on purpose.
@@ -172,6 +174,7 @@ impl Options {
             right_timeout: us(tx),
             arbiter: us(arbiter_time),
             watchdog_hold: us(k),
+            gate: us((longer + h.min(arbiter_time / 2)).min(arbiter_time)),
             takeover_addresses: us(addresses),
             takeover_data: us(data),
             reset: us(w + r),
@@ -190,6 +193,9 @@ impl Options {
         crate::waits::draw(&mut apart, &mut plan);
         draw_restraints(&mut apart, &mut plan);
         with_scripts_elsewhere(&mut plan, seed);
+        let mut kernels = Rng::new(seed ^ 0x006a_7e00);
+        let all = kernels.percent(60);
+        let gated = (0..servers).map(|_| all || kernels.percent(50)).collect();
         Options {
             seed,
             plan,
@@ -210,6 +216,7 @@ impl Options {
             operation_limit: 2 * ts,
             monitor_fails: rng.pick(&[0, 0, 1, 5]),
             faulty: scale * rng.range(8, 30),
+            gated,
             quiet: 0,
             planted: None,
         }

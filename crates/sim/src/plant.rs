@@ -23,6 +23,8 @@ pub enum Planted {
     NoWatchdog,
     /// Groups are activated without regard to dependencies.
     IgnoresDependencies,
+    /// The kernel's address gate never closes.
+    GateStaysOpen,
     /// R0: the right does not end with the acknowledgements.
     RightNeverEnds,
     /// R1: whoever is silent for the time-out counts as gone.
@@ -65,6 +67,7 @@ pub const PLANTS: &[Planted] = &[
     Planted::NoTakeoverDelay,
     Planted::NoWatchdog,
     Planted::IgnoresDependencies,
+    Planted::GateStaysOpen,
     Planted::RightNeverEnds,
     Planted::AbsentIsGone,
     Planted::OneYesIsEnough,

@@ -61,7 +61,7 @@ impl World {
         for path in (0..self.network.paths()).filter(|path| !self.network.is_lan(*path)).collect::<Vec<_>>() {
             self.after(0, Happening::DiskRead { host, life, path });
         }
-        self.handle(host, Event::Deadline);
+        self.handle(host, Event::GateSeen { works: self.options.gated[host] });
         self.contact_changed();
     }
 

@@ -3,13 +3,12 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
-};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+
+use crate::netlink::{converse, list_whole};
 
 /// An address on an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,75 +24,14 @@ pub struct Assigned {
 /// Changes sent at once: the kernel answers each, and all its answers must fit the socket's buffer.
 const CHANGES_AT_ONCE: usize = 64;
 
-/// How often a list is read anew because it changed meanwhile; each change of an address costs one try at most.
-const DUMP_TRIES: usize = 256;
-
-/// A conversation with the kernel: sends `requests` in one piece and hands each answer with the request's position to `hear`,
-/// until every request was answered to its end. False: a list changed while the kernel wrote it, so that it may lack what was there
-/// all the time (`NLM_F_DUMP_INTR`).
-fn converse(
-    requests: Vec<(RouteNetlinkMessage, u16)>,
-    mut hear: impl FnMut(usize, Result<RouteNetlinkMessage, Option<io::Error>>),
-) -> io::Result<bool> {
-    let mut is_consistent = true;
-    let mut socket = Socket::new(NETLINK_ROUTE)?;
-    socket.bind_auto()?;
-    socket.connect(&SocketAddr::new(0, 0))?;
-    let mut open = requests.len();
-    let mut bytes = Vec::new();
-    for (position, (message, flags)) in requests.into_iter().enumerate() {
-        let mut request = NetlinkMessage::from(message);
-        request.header.flags = NLM_F_REQUEST | flags;
-        request.header.sequence_number = u32::try_from(position).unwrap_or(u32::MAX);
-        request.finalize();
-        let at = bytes.len();
-        bytes.resize(at + request.buffer_len().next_multiple_of(4), 0);
-        request.serialize(&mut bytes[at..]);
-    }
-    socket.send(&bytes, 0)?;
-    while open > 0 {
-        let (received, _) = socket.recv_from_full()?;
-        let mut rest = received.as_slice();
-        while !rest.is_empty() {
-            let answer =
-                NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest).map_err(|cause| io::Error::other(cause.to_string()))?;
-            let length = (answer.header.length as usize).next_multiple_of(4).min(rest.len());
-            rest = &rest[length.max(1)..];
-            is_consistent &= answer.header.flags & NLM_F_DUMP_INTR == 0;
-            let position = answer.header.sequence_number as usize;
-            match answer.payload {
-                NetlinkPayload::Done(_) => open -= 1,
-                NetlinkPayload::Error(error) => {
-                    open -= 1;
-                    hear(position, Err(error.code.map(|_| error.to_io())));
-                }
-                NetlinkPayload::InnerMessage(message) => hear(position, Ok(message)),
-                _ => {}
-            }
-        }
-    }
-    Ok(is_consistent)
-}
-
-/// All addresses as they were at one moment. One that is missing though it is there would be left behind by who looks for it.
+/// One that is missing though it is there would be left behind by who looks for it.
 fn dump() -> io::Result<Vec<AddressMessage>> {
-    for _ in 0..DUMP_TRIES {
-        let mut answers = Vec::new();
-        let mut refused = None;
-        let request = (RouteNetlinkMessage::GetAddress(AddressMessage::default()), NLM_F_DUMP);
-        let is_consistent = converse(vec![request], |_, answer| match answer {
-            Ok(RouteNetlinkMessage::NewAddress(message)) => answers.push(message),
-            Err(Some(cause)) => refused = Some(cause),
-            _ => {}
-        })?;
-        if let Some(cause) = refused {
-            return Err(cause);
-        }
-        if is_consistent {
-            return Ok(answers);
-        }
-    }
-    Err(io::Error::other(format!("the addresses changed while they were read, {DUMP_TRIES} times in a row")))
+    let answers = list_whole(&RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
+    let addresses = answers.into_iter().filter_map(|answer| match answer {
+        RouteNetlinkMessage::NewAddress(message) => Some(message),
+        _ => None,
+    });
+    Ok(addresses.collect())
 }
 
 /// Every address of every interface.

@@ -69,19 +69,43 @@ impl Contact {
             let peer = self.peer(server);
             let acked = peer.acked.unwrap_or(self.start);
             let until = peer.acknowledged_until(self.timing.right_timeout, Some(self.start)).unwrap_or(self.start);
-            let returns = peer.returned.is_some_and(|back| {
-                let spoke = peer.news.map_or(Duration::ZERO, |news| news.since(back.at));
-                let returning = self.timing.interval * RETURN_INTERVALS;
-                let patience = if back.acquainted { returning } else { returning.max(self.timing.right_timeout) };
-                spoke < patience && partition.keeps(now, server, back.silent_since)
-            });
-            let silent = peer.news.is_none_or(|at| now.since(at) >= self.keep_silence());
-            let kept = silent && partition.keeps(now, server, peer.news.unwrap_or(self.start));
-            if !(self.is_gone(server) || now < until + self.timing.arbiter || kept || returns) {
+            let kept = self.kept_until(now, server, partition).is_some_and(|until| now <= until);
+            if !(self.is_gone(server) || now < until + self.timing.arbiter || kept) {
                 return Err(NoRight { server, age: now.since(acked) });
             }
         }
         Ok(())
+    }
+
+    /// Until when a verdict keeps what is held here without this server, which is silent or just speaks again.
+    fn kept_until(&self, now: Time, server: ServerId, partition: &Partition) -> Option<Time> {
+        let peer = self.peer(server);
+        let returns = peer.returned.and_then(|back| {
+            let spoke = peer.news.map_or(Duration::ZERO, |news| news.since(back.at));
+            let returning = self.timing.interval * RETURN_INTERVALS;
+            let patience = if back.acquainted { returning } else { returning.max(self.timing.right_timeout) };
+            partition.keeps_until(server, back.silent_since).filter(|_| spoke < patience)
+        });
+        let silent = peer.news.is_none_or(|at| now.since(at) >= self.keep_silence());
+        let kept = partition.keeps_until(server, peer.news.unwrap_or(self.start)).filter(|_| silent);
+        kept.max(returns)
+    }
+
+    /// Until when addresses may be served if nothing more is heard: for every other server T_x + G after what it acknowledged, or
+    /// as long as a verdict keeps them. Other than what is held, nothing is served by the mere start of this engine.
+    pub fn serves_until(&self, now: Time, partition: &Partition) -> Option<Time> {
+        let mut until = self.serves_at_most(now);
+        for server in self.others().filter(|server| !self.is_gone(*server)) {
+            let acknowledged = self.peer(server).answered_until(self.timing.right_timeout);
+            let covered = acknowledged.map(|at| at + self.timing.gate).max(self.kept_until(now, server, partition));
+            until = until.min(covered?);
+        }
+        (now < until).then_some(until)
+    }
+
+    /// An engine that does nothing any more serves for no longer than this, whoever is gone: those that come back wait for longer.
+    pub fn serves_at_most(&self, now: Time) -> Time {
+        now + self.timing.right_timeout + self.timing.gate
     }
 
     /// May the watchdog be fed (K of the safety sum)? A verdict covers a silence from K on, so that a survivor goes on

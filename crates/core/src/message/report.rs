@@ -180,4 +180,8 @@ pub struct Report {
     #[n(6)]
     #[cbor(default)]
     pub stoppable: Vec<Option<bool>>,
+    /// Its floating addresses are behind the kernel's gate: they are silent when its right has run out, whatever hangs there.
+    #[n(7)]
+    #[cbor(default)]
+    pub gated: bool,
 }

@@ -23,6 +23,7 @@ pub const TIMING: Timing = Timing {
     right_timeout: ms(600),
     arbiter: ms(300),
     watchdog_hold: ms(500),
+    gate: ms(100),
     takeover_addresses: ms(0),
     takeover_data: ms(800),
     reset: ms(1100),

@@ -11,6 +11,7 @@ mod control;
 mod feed;
 mod finals;
 mod forced_stop;
+pub mod gate;
 mod keeper;
 mod monitors;
 mod net;
@@ -78,6 +79,8 @@ pub enum Input {
     ParentGone,
     /// An alert of a thread that knows no more than it says.
     Say(Alert),
+    /// Floating addresses are no longer behind the kernel's gate, for this reason, or are again.
+    GateSeen(Option<String>),
     /// A periodic look at the partition resolution's targets ended: per resource, reachable or not, with words.
     PartitionSeen(Vec<Option<(bool, String)>>),
     /// A periodic look at the forced stop of a server ended.
@@ -94,6 +97,7 @@ struct Engine {
     forced_stops: forced_stop::ForcedStops,
     search: search::Search,
     addresses: addresses::Addresses,
+    gate: gate::Gate,
     watch: watch::Watch,
     scripts: scripts::Scripts,
     record: record::Record,
@@ -170,6 +174,10 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
         }
     }
     record.say(&Alert::daemon_started());
+    let gate = gate::Gate::start(&loaded, me, inputs.clone());
+    if let Some(reason) = &gate.missing {
+        record.say(&Alert::addresses_ungated(reason));
+    }
     let feed = feed::Feed::start(&root, &loaded.configuration, inputs.clone());
     let work = work::Workers::start(loaded.clone(), me, inputs.clone());
     let asker = asker::Asker::start(&loaded.configuration, me, &plan.timing, inputs.clone());
@@ -196,6 +204,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
         forced_stops,
         search,
         addresses,
+        gate,
         watch,
         scripts,
         record,
@@ -230,7 +239,7 @@ fn watch_parent(inputs: Sender<Input>) {
 impl Engine {
     fn turn(mut self, queue: &Receiver<Input>) -> u8 {
         // What the core already wants at its start.
-        let mut ended = self.step(Event::Deadline);
+        let mut ended = self.step(Event::GateSeen { works: self.gate.missing.is_none() });
         let mut waited = now();
         loop {
             if let Some(code) = ended {
@@ -301,6 +310,11 @@ impl Engine {
                 self.record.say(&alert);
                 None
             }
+            Input::GateSeen(missing) => {
+                let (event, alert) = self.gate.seen(missing);
+                self.record.say(&alert);
+                self.step(event)
+            }
             Input::PartitionSeen(seen) => {
                 let reachable = seen.iter().map(|seen| seen.as_ref().map(|(reachable, _)| *reachable)).collect();
                 self.tell_of_partition(&seen);
@@ -315,7 +329,9 @@ impl Engine {
     fn parent_gone(&mut self) -> u8 {
         self.record.say(&Alert::process_died("clusterpro", "the engine's standard input closed"));
         // What failed is in the log by now, and what follows is the same.
-        let _ = setup::give_up(&self.loaded);
+        if setup::give_up(&self.loaded).is_ok() {
+            gate::take_away();
+        }
         let then = setup::process_failure_action(&self.loaded.configuration);
         if let Err(reason) = setup::end_server(&self.loaded.root, then) {
             self.record.note(reason.to_string());
@@ -376,6 +392,7 @@ impl Engine {
 
     fn step(&mut self, event: Event) -> Option<u8> {
         let actions = self.cluster.handle(now(), event);
+        self.gate.renew(self.cluster.serves_until(now()));
         let ends = actions.iter().any(|action| matches!(action, Action::Exit { .. } | Action::EndServer { .. }));
         let mut ended = None;
         for action in actions {
@@ -459,6 +476,9 @@ impl Engine {
             Action::Answer { id, answer } => self.answer(id, answer),
             Action::Exit { then, clean } => {
                 self.feed.close(clean);
+                if clean {
+                    gate::take_away();
+                }
                 if !clean {
                     // Something may still be active: what follows must not wait.
                     self.watch.wait_no_more();

@@ -73,7 +73,17 @@ impl Engine {
         } else {
             ("Online", String::new())
         };
-        ServerStatus { name: config.name.clone(), comment: config.comment.clone(), status: status.into(), note, paths }
+        let gate = self.gate_status(server, view.alive);
+        ServerStatus { name: config.name.clone(), comment: config.comment.clone(), status: status.into(), note, paths, gate }
+    }
+
+    fn gate_status(&self, server: ServerId, alive: bool) -> String {
+        match &self.gate.missing {
+            _ if !self.gate.wanted || !alive => String::new(),
+            Some(reason) if server == self.me() => format!("ungated: {reason}"),
+            _ if self.cluster.is_gated(server) => "gated".into(),
+            _ => "ungated".into(),
+        }
     }
 
     fn path_statuses(&self, server: ServerId) -> Vec<PathStatus> {

@@ -34,10 +34,14 @@ pub fn measure(figures: &mut Figures, peers: bool, _long: bool) -> Result<()> {
 }
 
 /// Busy loops that end with this value, or by themselves soon after their time.
-struct Load(Vec<Child>);
+pub struct Load(Vec<Child>);
 
 impl Load {
-    fn begin(loops: usize, time: Duration) -> Result<Load> {
+    /// Begin so many.
+    ///
+    /// # Errors
+    /// A program is missing.
+    pub fn begin(loops: usize, time: Duration) -> Result<Load> {
         let limit = format!("{}", time.as_secs() + 5);
         let one = |_| {
             let mut command = Command::new("timeout");

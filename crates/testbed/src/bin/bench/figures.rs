@@ -45,6 +45,8 @@ const FIGURES: &[Figure] = &[
     Figure { less: Less::Constant(TIMEOUT_MS), ..figure("P2g", "ms", "3") },
     // As P1, until the group's own process answers.
     figure("P1s", "ms", "-"),
+    // From the moment at which the owner's engine stands still, under sixteen busy loops, to its server's last answer: T_x + G.
+    figure("gate", "ms", "35"),
     // From an operator's order to the address answered elsewhere, and how long a client had no answer.
     figure("P4", "ms", "20"),
     figure("P4o", "ms", "8"),

@@ -1,13 +1,14 @@
 //! `make bench`: the figures of the product beside keepalived and beside a floor of the machine, alternating in one run.
 //!
 //! Raw samples go to target/bench/. What each figure says stands in `figures.rs`; how it is taken, in the file of its kind. The
-//! address moves without a kernel gate so far: the grade of P1 and P2 is *timed, ungated*.
+//! address is behind the kernel's gate, which expires by itself: the grade of P1 and P2 is *timed, gated*.
 
 mod alarms;
 mod conf;
 mod failover;
 mod figures;
 mod files;
+mod gate;
 mod ground;
 mod idle;
 mod moves;
@@ -72,6 +73,9 @@ fn measure(arguments: &Arguments, figures: &mut Figures) -> Result<()> {
         }
         if arguments.wants(&["P2g"]) {
             failover::of_many_groups(figures)?;
+        }
+        if arguments.wants(&["gate"]) {
+            gate::measure(figures)?;
         }
         if arguments.wants(&["P4", "P4o"]) {
             moves::of_one_group(figures)?;
