@@ -89,7 +89,7 @@ pub struct Cluster {
     pub(crate) leaving: Option<Leaving>,
     pub(crate) emergency: bool,
     pub(crate) exited: bool,
-    /// Since when all groups are verified in this life.
+    /// Since when all groups are verified in this life and the watchdog may be opened.
     pub(crate) clear_since: Option<Time>,
     pub(crate) causes: Vec<Vec<(Time, String)>>,
     pub(crate) phases: Vec<Phase>,
@@ -274,7 +274,7 @@ impl Cluster {
             self.out.push(Action::Search { server });
         }
         let unverified = self.plan.group_ids().any(|group| self.executor.phase(group) == Phase::Possible);
-        if self.clear_since.is_none() && !unverified {
+        if self.clear_since.is_none() && !unverified && self.may_feed_watchdog(now) {
             self.clear_since = Some(now);
         }
         self.yield_right(now);

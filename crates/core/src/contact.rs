@@ -44,7 +44,7 @@ pub struct Peer {
     /// When any path did.
     pub heard: Option<Time>,
     /// When a frame came that no other path had brought before: the silence that a verdict may cover begins here. A copy that
-    /// was under way for longer says nothing newer.
+    /// was under way for longer says nothing newer, nor does a farewell.
     news: Option<Time>,
     /// When a LAN path did.
     pub heard_lan: Option<Time>,
@@ -270,7 +270,11 @@ impl Contact {
         if heard.new_life || now.since(silent_since) >= silence {
             peer.returned = Some(Return { silent_since, at: now, acquainted: peer.acquainted });
         }
-        peer.news = Some(now);
+        // Who says farewell holds nothing and will not act again in this life, so it is no longer waited for, whoever the farewell
+        // counts for.
+        if heard.new_life || frame.mode != Mode::Left {
+            peer.news = Some(now);
+        }
         peer.off = false;
         peer.search = Search::default();
         // A farewell counts when it is said to my life: one of before, said again by somebody, is none (its server may be back).

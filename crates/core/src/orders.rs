@@ -16,8 +16,8 @@ use crate::waits::Waiting;
 
 /// Intervals after which a refused start is tried again.
 const REFUSED_INTERVALS: u32 = 5;
-/// Intervals between the verification of everything and the first start in a life: meanwhile the watchdog is opened, which
-/// is not done before the right is proven while anything may be left (rule R5).
+/// Intervals for the opening of the watchdog before the first start in a life. They begin when everything is verified and it may be
+/// opened: while anything may be left, not before the right is proven (rule R5).
 const CLEAR_INTERVALS: u32 = 2;
 
 #[derive(Debug, Clone)]
