@@ -188,5 +188,7 @@ fn a_stopped_service_takes_its_gate_away() {
         });
     }
     cluster.run("server2", &["ip", "addr", "add", &format!("{FLOATING}/24"), "dev", "eth0"]);
+    // Nobody announces what is added by hand.
+    assert!(cluster.client(&["ip", "neigh", "flush", "to", FLOATING]).unwrap().is_ok());
     cluster.until("it answers there", || cluster.responder(&format!("{FLOATING}:{PORT}")) == "server2");
 }
