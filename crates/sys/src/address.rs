@@ -3,7 +3,9 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
+};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
@@ -23,12 +25,17 @@ pub struct Assigned {
 /// Changes sent at once: the kernel answers each, and all its answers must fit the socket's buffer.
 const CHANGES_AT_ONCE: usize = 64;
 
+/// How often a list is read anew because it changed meanwhile; each change of an address costs one try at most.
+const DUMP_TRIES: usize = 256;
+
 /// A conversation with the kernel: sends `requests` in one piece and hands each answer with the request's position to `hear`,
-/// until every request was answered to its end.
+/// until every request was answered to its end. False: a list changed while the kernel wrote it, so that it may lack what was there
+/// all the time (`NLM_F_DUMP_INTR`).
 fn converse(
     requests: Vec<(RouteNetlinkMessage, u16)>,
     mut hear: impl FnMut(usize, Result<RouteNetlinkMessage, Option<io::Error>>),
-) -> io::Result<()> {
+) -> io::Result<bool> {
+    let mut is_consistent = true;
     let mut socket = Socket::new(NETLINK_ROUTE)?;
     socket.bind_auto()?;
     socket.connect(&SocketAddr::new(0, 0))?;
@@ -52,6 +59,7 @@ fn converse(
                 NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest).map_err(|cause| io::Error::other(cause.to_string()))?;
             let length = (answer.header.length as usize).next_multiple_of(4).min(rest.len());
             rest = &rest[length.max(1)..];
+            is_consistent &= answer.header.flags & NLM_F_DUMP_INTR == 0;
             let position = answer.header.sequence_number as usize;
             match answer.payload {
                 NetlinkPayload::Done(_) => open -= 1,
@@ -64,18 +72,28 @@ fn converse(
             }
         }
     }
-    Ok(())
+    Ok(is_consistent)
 }
 
+/// All addresses as they were at one moment. One that is missing though it is there would be left behind by who looks for it.
 fn dump() -> io::Result<Vec<AddressMessage>> {
-    let mut answers = Vec::new();
-    let mut refused = None;
-    converse(vec![(RouteNetlinkMessage::GetAddress(AddressMessage::default()), NLM_F_DUMP)], |_, answer| match answer {
-        Ok(RouteNetlinkMessage::NewAddress(message)) => answers.push(message),
-        Err(Some(cause)) => refused = Some(cause),
-        _ => {}
-    })?;
-    refused.map_or(Ok(answers), Err)
+    for _ in 0..DUMP_TRIES {
+        let mut answers = Vec::new();
+        let mut refused = None;
+        let request = (RouteNetlinkMessage::GetAddress(AddressMessage::default()), NLM_F_DUMP);
+        let is_consistent = converse(vec![request], |_, answer| match answer {
+            Ok(RouteNetlinkMessage::NewAddress(message)) => answers.push(message),
+            Err(Some(cause)) => refused = Some(cause),
+            _ => {}
+        })?;
+        if let Some(cause) = refused {
+            return Err(cause);
+        }
+        if is_consistent {
+            return Ok(answers);
+        }
+    }
+    Err(io::Error::other(format!("the addresses changed while they were read, {DUMP_TRIES} times in a row")))
 }
 
 /// Every address of every interface.
@@ -253,7 +271,8 @@ pub fn network_of(address: IpAddr, existing: &[Assigned]) -> Option<Assigned> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::Command;
+    use std::io::Write;
+    use std::process::{Command, Stdio};
 
     /// More than are sent at once, among them some that change nothing and one that the kernel refuses.
     #[test]
@@ -291,6 +310,49 @@ mod tests {
             // The first one takes the others of its network along where addresses are not promoted; so it goes last.
             assert_eq!((removed, outcomes.iter().filter(|outcome| outcome.is_err()).count()), (changes.len() - 2, 0));
             assert!(list().expect("addresses").iter().all(|found| found.prefix != 16));
+        });
+        test.join().expect("the thread's assertions");
+    }
+
+    /// A list of several pieces, while others come and go before those that stay: none of these is ever missing.
+    #[test]
+    fn a_list_that_changes_while_it_is_read_is_whole() {
+        if !rustix::process::geteuid().is_root() {
+            println!("skipped: needs root");
+            return;
+        }
+        let test = std::thread::spawn(|| {
+            crate::link::isolate_this_thread().expect("own network namespace");
+            let made = Command::new("ip").args(["link", "set", "lo", "up"]).status().expect("ip");
+            assert!(made.success());
+            let staying = 600_u16;
+            let at = |last: u16| Assigned {
+                interface: 1,
+                address: IpAddr::from([10, 2, last.to_be_bytes()[0], last.to_be_bytes()[1]]),
+                prefix: 32,
+            };
+            let changes: Vec<Change> = (1..=staying).map(|last| Change::Add(at(last))).collect();
+            assert!(change(&changes).expect("a conversation").iter().all(Result::is_ok));
+            // A narrower scope comes first in the list.
+            let lines =
+                |what: &str| (1..=40).map(|last| format!("addr {what} 10.1.0.{last}/32 dev lo scope host\n")).collect::<String>();
+            let passing = (lines("add") + &lines("del")).repeat(10);
+            let (stop, stopped) = std::sync::mpsc::channel::<()>();
+            // A thread begins in its maker's namespace.
+            let others = std::thread::spawn(move || {
+                while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+                    let mut ip = Command::new("ip").args(["-batch", "-"]).stdin(Stdio::piped()).spawn().expect("ip");
+                    ip.stdin.take().expect("a pipe").write_all(passing.as_bytes()).expect("written");
+                    assert!(ip.wait().expect("reaped").success());
+                }
+            });
+            let stays = |found: &Assigned| matches!(found.address, IpAddr::V4(address) if address.octets()[1] == 2);
+            for _ in 0..300 {
+                let count = list().expect("addresses").iter().filter(|found| stays(found)).count();
+                assert_eq!(count, usize::from(staying), "some that were there all the time are missing, or there twice");
+            }
+            drop(stop);
+            others.join().expect("the other thread");
         });
         test.join().expect("the thread's assertions");
     }
