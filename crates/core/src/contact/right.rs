@@ -15,8 +15,10 @@ const RETURN_INTERVALS: u32 = 3;
 /// one of them was lost, and silence is looked at once in an interval.
 const LAG_INTERVALS: u32 = 3;
 
-/// Intervals without an acknowledgement from which on it is asked which side may go on.
-const DOUBT_INTERVALS: u32 = 2;
+/// Eighths of an interval without an acknowledgement from which on it is asked which side may go on. Without any fault the newest one is
+/// up to two intervals and the way old, where both beat at the same moment: those would ask all the time. Half an interval later is
+/// too late in short time-outs: the answer comes after what is held was given up.
+const DOUBT_EIGHTHS: u32 = 17;
 
 /// Half intervals for which an acknowledgement makes its server a part of this side towards arbiters: without any fault the newest
 /// one is up to two intervals and the way old, and who is told one moment to be out is shut out by the record.
@@ -103,9 +105,9 @@ impl Contact {
         Ok(())
     }
 
-    /// Must the partition question be asked (rule R2): is anybody unacknowledged for two intervals and not proven gone?
+    /// Must the partition question be asked (rule R2): is anybody unacknowledged for longer than without a fault, and not proven gone?
     pub fn is_doubtful(&self, now: Time) -> bool {
-        let limit = self.timing.interval * DOUBT_INTERVALS;
+        let limit = self.timing.interval * DOUBT_EIGHTHS / 8;
         self.others().any(|server| !self.is_gone(server) && !self.answers(now, server, limit))
     }
 
@@ -155,7 +157,7 @@ impl Contact {
                     peer.sign + peer.timeout(timing.timeout),
                     until,
                     until + timing.arbiter,
-                    acked + timing.interval * DOUBT_INTERVALS,
+                    acked + timing.interval * DOUBT_EIGHTHS / 8,
                     acked + timing.interval * PART_HALVES / 2,
                 ]
             })
