@@ -12,6 +12,7 @@ mod ground;
 mod idle;
 mod moves;
 mod restart;
+mod stalls;
 mod start;
 
 use anyhow::Result;
