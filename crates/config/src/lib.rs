@@ -17,9 +17,9 @@ pub mod value;
 
 pub use advice::advise;
 pub use configuration::{
-    Bmc, Configuration, Device, DeviceKind, Etcd, FailureSwitches, FinalScript, ForcedStop, ForcedStopMethod, Group, GroupKind,
+    Bmc, Configuration, Device, DeviceKind, FailureSwitches, FinalScript, ForcedStop, ForcedStopMethod, Group, GroupKind,
     Heartbeat, HeartbeatKind, Monitor, MonitorKind, Partition, PartitionKind, Password, Pingnp, RecoveryTarget, Resource,
-    ResourceKind, Role, Server, ServerGroup, Witness, holds_password,
+    ResourceKind, Role, Server, ServerGroup, holds_password,
 };
 pub use difference::{Change, Changes, diff};
 pub use document::{Document, ReadError, SetError};

@@ -464,12 +464,11 @@ fn majorities_can_be_had(configuration: &Configuration, problems: &mut Vec<Probl
     let majority = partitions.iter().find(|partition| partition.kind == PartitionKind::Majonp);
     if let Some(majority) = majority
         && configuration.servers.len() == 2
-        && !partitions.iter().any(|partition| partition.kind.is_arbiter())
     {
         problems.push(Problem::new(
             format!("/root/networkpartition/majonp@{}", majority.name),
             "two servers have no majority: when either is lost the other stops too",
-            "use a witness, an etcd, a shared disk or ping instead, or add one of the first three for exactly half",
+            "use ping instead",
         ));
     }
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::configuration::{Cluster, Partition, PartitionKind};
+use crate::configuration::Cluster;
 
 /// All times of the sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,26 +42,14 @@ const PROFILES: &[(Duration, u32, u32, Duration, Duration)] = &[
     (Duration::MAX, 67, 33, ms(30_000), ms(5000)),
 ];
 
-/// How long an arbiter may take, where one is asked: its record is read and swapped, by way of a disk in the slower ones.
-fn arbiter_time(partitions: &[Partition]) -> Duration {
-    let times = partitions.iter().map(|partition| match &partition.kind {
-        PartitionKind::Pingnp(_) | PartitionKind::Majonp => Duration::ZERO,
-        PartitionKind::Httpnp(_) => ms(200),
-        PartitionKind::Disknp | PartitionKind::Etcdnp(_) => ms(500),
-    });
-    times.max().unwrap_or_default()
-}
-
-/// The times in force for a cluster with these partition resolutions.
-pub fn delays(cluster: &Cluster, partitions: &[Partition]) -> Delays {
+/// The times in force.
+pub fn delays(cluster: &Cluster) -> Delays {
     let timeout = cluster.heartbeat_timeout;
     let interval = cluster.heartbeat_interval;
     let row = PROFILES.iter().find(|row| timeout <= row.0).expect("the last row fits everything");
     let right_timeout = timeout * row.1 / 100;
-    // The answer must be there before T_s, so that neither side of a cut is ahead of the other; what an arbiter takes beyond
-    // that is in the takeover delay.
+    // The answer must be there before T_s, so that neither side of a cut is ahead of the other.
     let arbiter = timeout.saturating_sub(right_timeout).saturating_sub(interval).min(Duration::from_secs(3));
-    let arbiter = arbiter.max(arbiter_time(partitions));
     // A lost frame or a slow path must not stop the feeding, and the soft stop must be over before the watchdog bites.
     let steady = (interval * HOLD_INTERVALS).min(right_timeout);
     let soft_stop = (row.3 / 4).min(Duration::from_secs(5));
@@ -106,7 +94,7 @@ mod tests {
             (90_000, 3000, 60_300, 38_300, 30_000, 0, 0),
         ];
         for (timeout, interval, right, hold, watchdog, addresses, data) in table {
-            let delays = delays(&cluster(timeout, interval), &[]);
+            let delays = delays(&cluster(timeout, interval));
             assert_eq!(delays.right_timeout, ms(right), "T_x of {timeout}");
             assert_eq!(delays.watchdog_hold, ms(hold), "K of {timeout}");
             assert_eq!(delays.watchdog, ms(watchdog), "W of {timeout}");

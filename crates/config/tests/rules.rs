@@ -16,6 +16,7 @@ fn problems(text: &str) -> Vec<Problem> {
 const NO_LAN: &str = "<lankhb name=\"lankhb1\">\n\t\t\t<priority>0</priority>\n\t\t\t<device>0</device>\n\t\t</lankhb>\n\t\t<lankhb name=\"lankhb2\">\n\t\t\t<priority>1</priority>\n\t\t\t<device>1</device>\n\t\t</lankhb>";
 const PING: &str = "<grp id=\"0\">\n\t\t\t\t<list id=\"0\">\n\t\t\t\t\t<ip>192.168.0.254</ip>\n\t\t\t\t</list>\n\t\t\t</grp>";
 const RESOLUTION: &str = "<pingnp name=\"pingnp1\">\n\t\t\t<priority>0</priority>\n\t\t\t<device>10200</device>\n\t\t\t<grp id=\"0\">\n\t\t\t\t<list id=\"0\">\n\t\t\t\t\t<ip>192.168.0.254</ip>\n\t\t\t\t</list>\n\t\t\t</grp>\n\t\t</pingnp>";
+const MAJORITY: &str = "<majonp name=\"majonp1\">\n\t\t\t<priority>0</priority>\n\t\t\t<device>10200</device>\n\t\t</majonp>";
 const CYCLE: &str = "<disk name=\"disk1\">\n<depend name=\"exec1\"/>";
 const IPW: &str = "<ipw name=\"ipw1\"/>\n\t</monitor>";
 const BAD_IPW: &str = "<ipw name=\"ipw1\"><parameters><list id=\"0\"><ip>10.0.0</ip></list></parameters></ipw>\n\t</monitor>";
@@ -90,6 +91,7 @@ const TABLE: &[(&str, &str, &str, &str, &str, &str)] = &[
     ("devices_are_used_once", "<device>/dev/sdb2</device>", "<device>/dev/sdb1</device>", "disk1", "/dev/sdb1 is used by diskhb1 too", "its own device"),
     ("devices_are_used_once", "<device>/dev/sdb2</device>", "<device>/dev/sdb2</device><rawdevice>/dev/raw/raw1</rawdevice>", "diskw1", "/dev/raw/raw1 is used by disk1 too", "its own device"),
     ("partitions_have_targets", PING, "", "/root/networkpartition/pingnp@pingnp1", "no address to ask", "add a device that always answers"),
+    ("majorities_can_be_had", RESOLUTION, MAJORITY, "/root/networkpartition/majonp@majonp1", "two servers have no majority", "use ping instead"),
     ("shared_disks_need_a_resolution", RESOLUTION, "", "/root/networkpartition", "several servers write to the same disk", "add a ping resolution"),
     ("forced_stop_reaches_every_server", "<mainstay>", "<mainstay><forcestop><use>1</use></forcestop>", "/root/server@server2/mainstay/bmc/address", "this one has no BMC", "give the address of its BMC"),
     ("forced_stop_reaches_every_server", "<mainstay>", "<mainstay><forcestop><use>1</use><type>script</type></forcestop>", "/root/server@server1/mainstay/bmc/address", "this one has no BMC", "give the address of its BMC"),

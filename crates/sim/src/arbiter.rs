@@ -49,6 +49,9 @@ impl World {
         match decision {
             Decision::Stands { age } => self.reply(host, life, ask.number, Answer::Yes, age),
             Decision::Denied { answer, .. } => self.reply(host, life, ask.number, answer, Duration::ZERO),
+            Decision::Write(_, answer) if self.is_planted(Planted::RecordIsNotWritten) => {
+                self.reply(host, life, ask.number, answer, Duration::ZERO);
+            }
             Decision::Write(record, answer) => {
                 let way = self.rng.below(self.interval() / 2 + 1);
                 self.after(way, Happening::Swap { host, life, ask, version, record, answer });
@@ -61,7 +64,7 @@ impl World {
         if self.network.arbiter_cuts[host] > 0 {
             return self.reply(host, life, ask.number, Answer::Wait, Duration::ZERO);
         }
-        if version != self.store.version && !self.is_planted(Planted::SwapIgnoresVersion) {
+        if version != self.store.version {
             return self.question(host, life, ask);
         }
         self.store.record = Some(record);

@@ -31,8 +31,8 @@ pub enum Planted {
     BootForgetsAbsent,
     /// R2: the first Yes holds for ever.
     OneYesIsEnough,
-    /// R9: the arbiter takes every write, whatever was written since its writer looked.
-    SwapIgnoresVersion,
+    /// R9: the arbiter says Yes and does not remember it.
+    RecordIsNotWritten,
     /// R3: a frame that arrives counts as acknowledging everything.
     HearingIsEnough,
     /// R4: a promise withholds no acknowledgement.
@@ -68,7 +68,7 @@ pub const PLANTS: &[Planted] = &[
     Planted::RightNeverEnds,
     Planted::AbsentIsGone,
     Planted::OneYesIsEnough,
-    Planted::SwapIgnoresVersion,
+    Planted::RecordIsNotWritten,
     Planted::HearingIsEnough,
     Planted::RestartOwnsNothing,
     Planted::PauseIsSilence,

@@ -12,7 +12,7 @@ pub use cluster::{Cluster, FailureSwitches};
 pub use forced_stop::{Bmc, ForcedStop, ForcedStopMethod, Password, holds_password};
 pub use group::{Group, GroupKind, ServerGroup};
 pub use monitor::{Monitor, MonitorCommon, MonitorKind, Preaction, RecoveryTarget};
-pub use paths::{Etcd, Heartbeat, HeartbeatKind, Partition, PartitionKind, Pingnp, Role, Witness};
+pub use paths::{Heartbeat, HeartbeatKind, Partition, PartitionKind, Pingnp, Role};
 pub use resource::{FinalScript, Resource, ResourceKind};
 pub use server::{Device, DeviceKind, Server};
 

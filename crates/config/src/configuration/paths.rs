@@ -102,12 +102,6 @@ pub enum PartitionKind {
     Pingnp(Pingnp),
     /// By the number of servers in contact: nothing is asked.
     Majonp,
-    /// By a record in slots of a shared partition; each server names it in its device.
-    Disknp,
-    /// By a witness.
-    Httpnp(Witness),
-    /// By a record in an etcd.
-    Etcdnp(Etcd),
 }
 
 impl PartitionKind {
@@ -116,20 +110,12 @@ impl PartitionKind {
         match self {
             PartitionKind::Pingnp(_) => "pingnp",
             PartitionKind::Majonp => "majonp",
-            PartitionKind::Disknp => "disknp",
-            PartitionKind::Httpnp(_) => "httpnp",
-            PartitionKind::Etcdnp(_) => "etcdnp",
         }
     }
 
     /// Does its Yes exclude a Yes of another side?
     pub fn is_sound(&self) -> bool {
         !matches!(self, PartitionKind::Pingnp(_))
-    }
-
-    /// Is a record kept somewhere, which has to be reached within the arbiter's bound?
-    pub fn is_arbiter(&self) -> bool {
-        matches!(self, PartitionKind::Disknp | PartitionKind::Httpnp(_) | PartitionKind::Etcdnp(_))
     }
 }
 
@@ -144,34 +130,6 @@ pub struct Pingnp {
     pub timeout: Duration,
     /// Tries.
     pub retry: u32,
-}
-
-/// A witness.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Witness {
-    /// Name or address.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-    /// Wait for an answer.
-    pub timeout: Duration,
-}
-
-/// An etcd.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Etcd {
-    /// URLs of its members, asked in this order.
-    pub endpoints: Vec<String>,
-    /// Before the names of our keys.
-    pub prefix: String,
-    /// Wait for an answer.
-    pub timeout: Duration,
-    /// File of the authority's certificate; empty: none.
-    pub ca: String,
-    /// File of the own certificate; empty: none.
-    pub cert: String,
-    /// File of the own key; empty: none.
-    pub key: String,
 }
 
 pub(super) fn read_heartbeats(root: &Element, problems: &mut Vec<Problem>) -> Vec<Heartbeat> {

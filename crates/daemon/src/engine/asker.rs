@@ -189,7 +189,6 @@ fn method(kind: &PartitionKind, timing: &Timing) -> Option<(Box<dyn Method>, Dur
             Some((Box::new(Ping { groups, limit }), pingnp.interval))
         }
         PartitionKind::Majonp => None,
-        PartitionKind::Disknp | PartitionKind::Httpnp(_) | PartitionKind::Etcdnp(_) => None,
     }
 }
 
