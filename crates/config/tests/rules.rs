@@ -47,7 +47,7 @@ const TABLE: &[(&str, &str, &str, &str, &str, &str)] = &[
     ("names_are_words", "<group name=\"failover1\">", "<group name=\"fail over\">", "/root/group@fail over", "is no name", "without blanks"),
     ("names_are_words", "<group name=\"failover1\">", "<group name=\"../failover\">", "/root/group@../failover", "is no name", "and slashes"),
     ("names_are_words", "<miiw name=\"miiw1\">", "<miiw name=\"-x\">", "/root/monitor@-x", "is no name", "do not begin with -"),
-    ("timeout_holds_several_intervals", "<interval>100</interval>", "<interval>334</interval>", "/root/cluster/heartbeat/timeout", "1000 ms is less than 3 intervals of 334 ms", "raise the time-out or lower"),
+    ("timeout_holds_several_intervals", "<interval>100</interval>", "<interval>334</interval>", "/root/cluster/heartbeat/timeout", "1000 ms is less than 5 intervals of 334 ms", "raise the time-out or lower"),
     ("at_least_one_lan_heartbeat", NO_LAN, "", "/root/heartbeat", "no LAN heartbeat", "add a lanhb or lankhb"),
     ("heartbeat_devices_exist", "<device>300</device>", "<device>301</device>", "/root/heartbeat/diskhb@diskhb1", "device 301 is configured on 0 servers", "at least two servers"),
     ("heartbeat_devices_exist", "<info>10.0.0.2</info>", "<info>10.0.0.256</info>", "/root/server@server2/device@1/info", "\"10.0.0.256\" is not an address", "give the address of that LAN"),
