@@ -114,6 +114,8 @@ struct Engine {
     keeper: keeper::Keeper,
     /// What operators ordered for monitors.
     ordered: ordered::Ordered,
+    /// When the core was last told something: what was due by then it has seen.
+    stepped: Time,
 }
 
 /// Run the engine under its parent.
@@ -218,6 +220,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
         refused: refused::Refused::default(),
         keeper,
         ordered: ordered::Ordered::default(),
+        stepped: now(),
     };
     Ok(engine.turn(&queue))
 }
@@ -249,8 +252,7 @@ impl Engine {
                 std::thread::sleep(REST);
                 waited = now();
             }
-            let at = now();
-            let wait = self.cluster.next_deadline(at).since(at);
+            let wait = self.cluster.next_deadline(self.stepped).since(now());
             let first = match queue.try_recv() {
                 Ok(input) => Some(input),
                 Err(_) => {
@@ -274,7 +276,10 @@ impl Engine {
             }
             self.count_dropped();
             self.keep_files();
-            ended = self.step(Event::Deadline);
+            // The core looks at everything at each event; only what became due after the last one is left.
+            if self.cluster.next_deadline(self.stepped) <= now() {
+                ended = self.step(Event::Deadline);
+            }
             self.addresses.tell(&self.cluster);
             self.feed.turn(self.cluster.may_feed_watchdog(now()));
         }
@@ -391,8 +396,9 @@ impl Engine {
     }
 
     fn step(&mut self, event: Event) -> Option<u8> {
-        let actions = self.cluster.handle(now(), event);
-        self.gate.renew(self.cluster.serves_until(now()));
+        self.stepped = now();
+        let actions = self.cluster.handle(self.stepped, event);
+        self.gate.renew(self.cluster.serves_until(self.stepped));
         let ends = actions.iter().any(|action| matches!(action, Action::Exit { .. } | Action::EndServer { .. }));
         let mut ended = None;
         for action in actions {

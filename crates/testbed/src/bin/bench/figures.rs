@@ -58,7 +58,7 @@ const FIGURES: &[Figure] = &[
     Figure { peer: Some(("keepalived-1s", "P7keepalived")), ..figure("P7", "MB", "15") },
     Figure { peer: Some(("keepalived-1s", "P7keepalivedcpu")), ..figure("P7cpu", "%", "0.5") },
     // Changes of the address's owner and servers taken for dead, under load.
-    Figure { peer: Some((KEEPALIVED, "P9keepalived")), ..figure("P9", "alarms", "0") },
+    Figure { peer: Some((KEEPALIVED, "P9keepalived")), floor: Some("P9stalls"), ..figure("P9", "alarms", "0") },
     // Longest time without a frame on the interconnect while 80 addresses move, beyond the interval.
     Figure { less: Less::Constant(crate::moves::INTERVAL_MS), ..figure("P10", "ms", "100") },
     // How long that move took, from the command to its answer.

@@ -13,6 +13,7 @@ mod ground;
 mod idle;
 mod moves;
 mod restart;
+mod stalls;
 mod start;
 
 use anyhow::Result;
