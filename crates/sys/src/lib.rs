@@ -20,6 +20,7 @@ pub mod paths;
 pub mod power;
 pub mod process;
 pub mod realtime;
+pub mod resolution;
 pub mod scsi;
 pub mod serial;
 pub mod shortage;
