@@ -3,6 +3,7 @@
 use crate::action::{Action, Alert, SyncWaitEnd};
 use crate::cluster::Cluster;
 use crate::ids::{GroupId, ServerId, ServerSet};
+use crate::local::LocalGroup;
 use crate::message::{Message, Phase, Report};
 use crate::time::Time;
 
@@ -51,19 +52,21 @@ impl Cluster {
 
     /// Make my own report new when anything changed; true when it did.
     pub(crate) fn refresh_report(&mut self, now: Time) -> bool {
-        let groups = self.plan.group_ids().map(|group| self.executor.group(group).report()).collect();
         let monitors = self.monitors.report();
         let (resolutions, watchdog, gated) = (self.shown_resolutions(now), self.watchdog, self.gated);
         let stoppable = self.stoppable();
-        let mine = &mut self.reports[self.identity.me.index()];
+        let groups = || self.plan.group_ids().map(|group| self.executor.group(group));
+        let mine = &self.reports[self.identity.me.index()];
         let switches = watchdog == mine.watchdog && gated == mine.gated;
         let shown = resolutions == mine.resolutions && switches && stoppable == mine.stoppable;
-        let same = mine.groups == groups && mine.monitors == monitors && shown;
-        if mine.version != 0 && same {
+        let told = mine.version != 0 && groups().zip(&mine.groups).all(|(group, report)| group.is_told_by(report));
+        if told && mine.monitors == monitors && shown {
             return false;
         }
         let (incarnation, version) = (self.identity.incarnation, mine.version + 1);
-        *mine = Report { incarnation, version, groups, monitors, resolutions, watchdog, stoppable, gated };
+        let groups = groups().map(LocalGroup::report).collect();
+        self.reports[self.identity.me.index()] =
+            Report { incarnation, version, groups, monitors, resolutions, watchdog, stoppable, gated };
         true
     }
 

@@ -57,6 +57,8 @@ const FIGURES: &[Figure] = &[
     // All daemons of one of two idle servers, 100 ms heartbeats, 20 monitors. The web server is not there yet.
     Figure { peer: Some(("keepalived-1s", "P7keepalived")), ..figure("P7", "MB", "15") },
     Figure { peer: Some(("keepalived-1s", "P7keepalivedcpu")), ..figure("P7cpu", "%", "0.5") },
+    // One of 32 servers lost: the decision for each of its share of 1 000 groups of three resources.
+    figure("P8", "ms", "5"),
     // Changes of the address's owner and servers taken for dead, under load.
     Figure { peer: Some((KEEPALIVED, "P9keepalived")), floor: Some("P9stalls"), ..figure("P9", "alarms", "0") },
     // Longest time without a frame on the interconnect while 80 addresses move, beyond the interval.

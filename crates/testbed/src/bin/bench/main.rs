@@ -5,6 +5,7 @@
 
 mod alarms;
 mod conf;
+mod decision;
 mod failover;
 mod figures;
 mod files;
@@ -92,6 +93,9 @@ fn measure(arguments: &Arguments, figures: &mut Figures) -> Result<()> {
         }
         if arguments.wants(&["P10f", "P10fm"]) {
             moves::of_file_systems(figures)?;
+        }
+        if arguments.wants(&["P8"]) {
+            decision::measure(figures)?;
         }
         if arguments.wants(&["P11"]) {
             files::stopped(figures)?;
