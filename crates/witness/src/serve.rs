@@ -33,6 +33,7 @@ const STACK: usize = 256 * 1024;
 
 /// Answer clusters until the program is ended.
 pub fn run(state: &Path, listen: Option<&str>) -> Result<(), Failure> {
+    clp_sys::signals::survive_file_size_limit().map_err(|cause| Failure::new(cause.to_string()))?;
     let store = Store::open(state).map_err(|cause| Failure::new(format!("{}: {cause}", state.display())))?;
     let count = store.count().map_err(|cause| Failure::new(format!("{} cannot be read: {cause}", state.display())))?;
     let witness = Arc::new(Witness::new(store, u64::from_be_bytes(crate::setup::random()?)));

@@ -48,6 +48,7 @@ fn a_hundred_thousand_changed_requests_write_nothing() {
     let mut client = witness.client(&key);
     assert_eq!(client.write(0, 1), Answer::Swapped);
     let mut noise = Noise(0x1234_5678_9abc_def0);
+    let begun = Instant::now();
     let (mut good, mut round) = (Vec::new(), 0);
     while round < INPUTS {
         if round % 1000 == 0 {
@@ -63,9 +64,9 @@ fn a_hundred_thousand_changed_requests_write_nothing() {
         round += 1;
     }
     is_well(&witness, &key, 1);
-    let said = witness.said();
-    assert!(said.lines().count() < 200, "{} lines for {INPUTS} refusals", said.lines().count());
-    assert!(said.contains("more of this kind"), "{said}");
+    let most = 3 + begun.elapsed().as_secs() / 10;
+    let lines = witness.said().lines().count();
+    assert!(lines as u64 <= most, "{lines} lines for {INPUTS} refusals in {:?}", begun.elapsed());
 }
 
 #[test]
