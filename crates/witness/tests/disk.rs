@@ -4,7 +4,7 @@
 mod ground;
 
 use clp_protocol::witness::Answer;
-use ground::{Ground, Witness, key, run};
+use ground::{Ground, key, run};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -41,7 +41,7 @@ fn on_a_full_disk_records_are_written_and_no_cluster_is_added() {
         return;
     };
     let c = ground.add("c");
-    let mut witness = Witness::start_as(ground::program(), &ground.state());
+    let mut witness = ground.start();
     assert_eq!(witness.client(&c).write(0, 1), Answer::Swapped);
     small.fill();
     for number in 2..20 {
@@ -58,7 +58,7 @@ fn on_a_full_disk_records_are_written_and_no_cluster_is_added() {
     });
     assert_eq!(left.count(), 1, "nothing half made is left behind");
     witness.kill();
-    let witness = Witness::start_as(ground::program(), &ground.state());
+    let witness = ground.start();
     assert_eq!(witness.client(&c).read().0.count, 19);
     drop(witness);
 }
@@ -67,7 +67,7 @@ fn on_a_full_disk_records_are_written_and_no_cluster_is_added() {
 fn a_disk_that_takes_no_write_is_told_and_the_record_stands() {
     let ground = Ground::new();
     let c = ground.add("c");
-    let witness = Witness::start_as(ground::program(), &ground.state());
+    let witness = ground.start();
     for number in [1, 2] {
         assert_eq!(witness.client(&c).write(0, number), Answer::Swapped);
     }

@@ -5,7 +5,7 @@
 mod ground;
 
 use clp_protocol::witness::{self, Answer, Request, SWAP_WITHIN};
-use ground::{Ground, SOON, key, record, run};
+use ground::{Ground, key, record, run};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -184,7 +184,7 @@ fn a_cluster_s_line_opens_what_its_servers_seal() {
     let conf = "<?xml version=\"1.0\" encoding=\"ASCII\"?>\n<root><cluster><name>my cluster</name></cluster></root>\n";
     std::fs::write(root.join("etc/clp.conf"), conf).unwrap();
     let line = |arguments: &[&str]| {
-        let output = ground::program().args(arguments).env("CLP_ROOT", &root).output().unwrap();
+        let output = ground::program().stdout(std::process::Stdio::piped()).args(arguments).env("CLP_ROOT", &root).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
     };
@@ -197,6 +197,4 @@ fn a_cluster_s_line_opens_what_its_servers_seal() {
     assert_eq!(run(&["--add", file.to_str().unwrap(), "--state", state.to_str().unwrap()]).0, 0);
     let witness = ground.start();
     assert_eq!(witness.client(&key("my cluster")).write(0, 1), Answer::Swapped);
-    let begun = Instant::now();
-    assert!(begun.elapsed() < SOON);
 }

@@ -31,7 +31,7 @@ pub struct Witness {
 impl Witness {
     /// At an address. `memory`: the file that remembers which record is trusted.
     pub fn new(address: SocketAddr, key: Key, memory: PathBuf) -> Witness {
-        Witness { address, key, line: None, ticket: None, memory: Memory { path: memory, trusted: None, newest: None } }
+        Witness { address, key, line: None, ticket: None, memory: Memory { path: memory, trusted: None, newest: None, wrote: false } }
     }
 
     /// Ask; `again`: once more on a new connection when the kept one is of no use.
@@ -86,7 +86,10 @@ impl Register for Witness {
         let ticket = self.ticket.take().ok_or("its record was not read before")?;
         let swap = Request::Swap { version: *version, ticket, record: record.clone() };
         match self.ask(&swap, until, false).map_err(|cause| format!("whether its record was written is not known: {cause}"))? {
-            Answer::Swapped => Ok(true),
+            Answer::Swapped => {
+                self.memory.wrote(*version);
+                Ok(true)
+            }
             Answer::Other => Ok(false),
             Answer::Late => Err("it was started anew or is slow; its record was not written".into()),
             Answer::Failed { reason, .. } => Err(reason),
@@ -154,23 +157,31 @@ struct Memory {
     path: PathBuf,
     /// By this life, and whether the file says the same.
     trusted: Option<([u8; 16], bool)>,
-    /// The newest version that was seen.
+    /// The newest version that was read.
     newest: Option<Version>,
+    /// This life replaced it.
+    wrote: bool,
 }
 
 impl Memory {
     fn check(&mut self, version: Version) -> Result<(), String> {
         self.trust(version.record)?;
-        if let Some(newest) = self.newest.filter(|newest| newest.record == version.record)
-            && (version.count < newest.count || (version.count == newest.count && version.tag != newest.tag))
-        {
-            return Err(format!(
-                "its record went back from write {} to {}: an old copy of its state was put back; on the witness remove the cluster, then add it",
-                newest.count, version.count
-            ));
+        if let Some(newest) = self.newest.filter(|newest| newest.record == version.record) {
+            let least = newest.count + u64::from(self.wrote);
+            if version.count < least || (version.count == newest.count && version.tag != newest.tag) {
+                return Err(format!(
+                    "its record went back from write {least} to {}: an old copy of its state was put back; on the witness remove the cluster, then add it",
+                    version.count
+                ));
+            }
         }
-        self.newest = Some(version);
+        (self.newest, self.wrote) = (Some(version), false);
         Ok(())
+    }
+
+    /// The version was replaced by another one of this server.
+    fn wrote(&mut self, version: Version) {
+        (self.newest, self.wrote) = (Some(version), true);
     }
 
     fn trust(&mut self, record: [u8; 16]) -> Result<(), String> {
@@ -226,7 +237,7 @@ mod tests {
     }
 
     fn memory(path: PathBuf) -> Memory {
-        Memory { path, trusted: None, newest: None }
+        Memory { path, trusted: None, newest: None, wrote: false }
     }
 
     #[test]
@@ -255,6 +266,9 @@ mod tests {
         assert!(memory.check(version(1, 4, 44)).expect_err("old").contains("from write 5 to 4"));
         assert!(memory.check(version(1, 5, 56)).is_err(), "the same number of another write");
         assert_eq!(memory.check(version(1, 6, 66)), Ok(()));
+        memory.wrote(version(1, 6, 66));
+        assert!(memory.check(version(1, 6, 66)).expect_err("its own write is gone").contains("from write 7 to 6"));
+        assert_eq!(memory.check(version(1, 7, 77)), Ok(()));
     }
 
     #[test]
@@ -268,7 +282,7 @@ mod tests {
         // Not a directory is not the same as not there: then nothing is believed.
         assert!(refused.is_err(), "{refused:?}");
         let folder = directory.path().join("folder");
-        let mut memory = Memory { path: folder.join("httpnp1"), trusted: Some(([1; 16], false)), newest: None };
+        let mut memory = Memory { path: folder.join("httpnp1"), trusted: Some(([1; 16], false)), newest: None, wrote: false };
         assert!(memory.check(version(2, 0, 0)).is_err());
         assert_eq!(memory.check(version(1, 0, 0)), Ok(()));
         assert!(folder.join("httpnp1").exists(), "it is tried again");

@@ -19,13 +19,13 @@ pub const SOON: Duration = Duration::from_secs(20);
 /// The program.
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_clpwitness"));
-    command.stdin(Stdio::null());
+    command.stdin(Stdio::null()).stdout(Stdio::null());
     command
 }
 
 /// Runs the program to its end; its exit code, what it printed, and what it complained of.
 pub fn run(arguments: &[&str]) -> (i32, String, String) {
-    let output = program().args(arguments).output().unwrap();
+    let output = program().args(arguments).stdout(Stdio::piped()).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
 }
@@ -72,14 +72,15 @@ pub struct Witness {
 
 impl Witness {
     pub fn start(state: &Path) -> Witness {
-        Witness::start_as(program(), state)
+        Witness::start_at("127.0.0.1:0".parse().unwrap(), state)
     }
 
-    /// Started by this command, to which the usual arguments are added.
-    pub fn start_as(mut command: Command, state: &Path) -> Witness {
+    /// At an address; port 0: one that is free.
+    pub fn start_at(address: SocketAddr, state: &Path) -> Witness {
         let log = state.with_extension("log");
         let file = std::fs::File::create(&log).unwrap();
-        let child = command.args(["--listen", "127.0.0.1:0", "--state"]).arg(state).stderr(file).spawn().unwrap();
+        let address = address.to_string();
+        let child = program().args(["--listen", &address, "--state"]).arg(state).stderr(file).spawn().unwrap();
         let mut witness = Witness { child, address: ([127, 0, 0, 1], 0).into(), log };
         let begun = Instant::now();
         while witness.address.port() == 0 {
