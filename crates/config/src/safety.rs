@@ -111,8 +111,7 @@ mod tests {
     fn an_arbiter_that_needs_longer_lengthens_the_takeover_delay() {
         use crate::configuration::{Httpnp, PartitionKind};
         let witness = Httpnp { host: "10.0.0.9".into(), port: 1, interval: ms(1000) };
-        let partition =
-            Partition { name: "httpnp1".into(), kind: PartitionKind::Httpnp(witness), priority: 0, device: 10_700 };
+        let partition = Partition { name: "httpnp1".into(), kind: PartitionKind::Httpnp(witness), priority: 0, device: 10_700 };
         for (timeout, interval, arbiter, addresses) in [(50, 10, 200, 190), (1000, 100, 300, 0), (5000, 500, 1500, 0)] {
             let delays = delays(&cluster(timeout, interval), std::slice::from_ref(&partition));
             assert_eq!((delays.arbiter, delays.takeover_addresses), (ms(arbiter), ms(addresses)), "{timeout}");

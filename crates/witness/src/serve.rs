@@ -103,8 +103,8 @@ impl Seat {
         all.fetch_add(1, Ordering::Relaxed);
         cluster.connections.fetch_add(1, Ordering::Relaxed);
         let seat = Seat { all: all.clone(), cluster: cluster.clone() };
-        let fits = seat.all.load(Ordering::Relaxed) <= KNOWN_MAX
-            && seat.cluster.connections.load(Ordering::Relaxed) <= OF_A_CLUSTER_MAX;
+        let fits =
+            seat.all.load(Ordering::Relaxed) <= KNOWN_MAX && seat.cluster.connections.load(Ordering::Relaxed) <= OF_A_CLUSTER_MAX;
         fits.then_some(seat)
     }
 }

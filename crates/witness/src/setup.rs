@@ -46,10 +46,10 @@ pub fn key(cluster: Option<&str>, from: Option<&str>) -> Result<(), Failure> {
 fn configured_name(root: &Root) -> Result<String, Failure> {
     let path = root.conf();
     let other = "give the cluster's name with --cluster";
-    let bytes = std::fs::read(&path)
-        .map_err(|cause| Failure::new(format!("{} cannot be read: {cause}; {other}", path.display())))?;
-    let document = clp_config::Document::read(&bytes)
-        .map_err(|cause| Failure::new(format!("{}: {cause}; {other}", path.display())))?;
+    let bytes =
+        std::fs::read(&path).map_err(|cause| Failure::new(format!("{} cannot be read: {cause}; {other}", path.display())))?;
+    let document =
+        clp_config::Document::read(&bytes).map_err(|cause| Failure::new(format!("{}: {cause}; {other}", path.display())))?;
     let name = document.root().text_at("cluster/name").filter(|name| !name.is_empty());
     name.ok_or_else(|| Failure::new(format!("{} names no cluster; {other}", path.display())))
 }
@@ -171,7 +171,10 @@ pub fn list(directory: &Path, json: bool) -> Result<(), Failure> {
         let runs_out = if cluster.runs_out { ", until it is not renewed" } else { "" };
         screen::line(&format!("    may go on: {}{runs_out}", named(members)));
         let by = cluster.by.map_or(String::new(), |by| format!(" by server {by}"));
-        screen::line(&format!("    writes: {}, the last one{by} at {}; record {}", cluster.writes, cluster.written, cluster.record));
+        screen::line(&format!(
+            "    writes: {}, the last one{by} at {}; record {}",
+            cluster.writes, cluster.written, cluster.record
+        ));
     }
     Ok(())
 }
@@ -184,7 +187,11 @@ pub fn remove(directory: &Path, given: &str) -> Result<(), Failure> {
     let (path, cluster) = match found.as_slice() {
         [] => return Err(Failure::new(format!("there is no cluster {given}; clpwitness --list shows them"))),
         [one] => one,
-        _ => return Err(Failure::new(format!("several clusters are called {given}; give the number of one from clpwitness --list"))),
+        _ => {
+            return Err(Failure::new(format!(
+                "several clusters are called {given}; give the number of one from clpwitness --list"
+            )));
+        }
     };
     let gone = std::fs::remove_file(path).and_then(|()| std::fs::File::open(directory)?.sync_all());
     gone.map_err(|cause| Failure::new(format!("{} cannot be removed: {cause}", path.display())))?;
@@ -219,7 +226,9 @@ mod tests {
         let key = Key::derive(&[7; 32], "my cluster");
         let text = line(&key, "my cluster").expect("a name");
         assert_eq!(of_line(&format!("{text}\n")), Some((key.clone(), "my cluster".to_string())));
-        for wrong in ["", "clpwitness-1", &text[1..], &text.replace(" my", ""), &text.replacen("clpwitness-1 ", "clpwitness-1 0", 1)] {
+        for wrong in
+            ["", "clpwitness-1", &text[1..], &text.replace(" my", ""), &text.replacen("clpwitness-1 ", "clpwitness-1 0", 1)]
+        {
             let found = of_line(wrong);
             assert!(found.is_none() || found != Some((key.clone(), "my cluster".into())), "{wrong}");
         }

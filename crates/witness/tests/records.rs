@@ -184,7 +184,8 @@ fn a_cluster_s_line_opens_what_its_servers_seal() {
     let conf = "<?xml version=\"1.0\" encoding=\"ASCII\"?>\n<root><cluster><name>my cluster</name></cluster></root>\n";
     std::fs::write(root.join("etc/clp.conf"), conf).unwrap();
     let line = |arguments: &[&str]| {
-        let output = ground::program().stdout(std::process::Stdio::piped()).args(arguments).env("CLP_ROOT", &root).output().unwrap();
+        let output =
+            ground::program().stdout(std::process::Stdio::piped()).args(arguments).env("CLP_ROOT", &root).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
     };

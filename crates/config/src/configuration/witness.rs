@@ -66,12 +66,7 @@ mod tests {
             comment: String::new(),
             survive: false,
             bmc: None,
-            devices: vec![Device {
-                id: 10_700,
-                kind: DeviceKind::Other("http".into()),
-                info: "1".into(),
-                extend: extend.into(),
-            }],
+            devices: vec![Device { id: 10_700, kind: DeviceKind::Other("http".into()), info: "1".into(), extend: extend.into() }],
         };
         let table = [
             ("", Ok("10.0.0.9:29020")),

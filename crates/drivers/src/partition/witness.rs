@@ -31,7 +31,13 @@ pub struct Witness {
 impl Witness {
     /// At an address. `memory`: the file that remembers which record is trusted.
     pub fn new(address: SocketAddr, key: Key, memory: PathBuf) -> Witness {
-        Witness { address, key, line: None, ticket: None, memory: Memory { path: memory, trusted: None, newest: None, wrote: false } }
+        Witness {
+            address,
+            key,
+            line: None,
+            ticket: None,
+            memory: Memory { path: memory, trusted: None, newest: None, wrote: false },
+        }
     }
 
     /// Ask; `again`: once more on a new connection when the kept one is of no use.
