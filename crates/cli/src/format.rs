@@ -59,6 +59,7 @@ pub fn kind_title(kind: &str) -> &str {
         "comhb" => "COM Heartbeat",
         "pingnp" => "ping resolution",
         "majonp" => "majority resolution",
+        "httpnp" => "http resolution",
         "ipmi" => "forced stop by IPMI",
         "script" => "forced stop by script",
         other => other,

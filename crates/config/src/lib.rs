@@ -18,8 +18,8 @@ pub mod value;
 pub use advice::advise;
 pub use configuration::{
     Bmc, Configuration, Device, DeviceKind, FailureSwitches, FinalScript, ForcedStop, ForcedStopMethod, Group, GroupKind,
-    Heartbeat, HeartbeatKind, Monitor, MonitorKind, PROOFS, Partition, PartitionKind, Password, Pingnp, RecoveryTarget, Resource,
-    ResourceKind, Role, Server, ServerGroup, holds_password,
+    Heartbeat, HeartbeatKind, Httpnp, Monitor, MonitorKind, PROOFS, Partition, PartitionKind, Password, Pingnp, RecoveryTarget,
+    Resource, ResourceKind, Role, Server, ServerGroup, holds_password,
 };
 pub use difference::{Change, Changes, diff};
 pub use document::{Document, ReadError, SetError};

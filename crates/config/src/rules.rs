@@ -8,10 +8,12 @@ use crate::problem::Problem;
 
 mod forced_stop;
 mod groups;
+mod witness;
 use forced_stop::{bmcs_are_told_apart, forced_stop_reaches_every_server};
 use groups::{
     groups_wait_for_others_without_cycle, overrides_name_servers, scripts_before_final_actions_are_named, server_groups_exist,
 };
+use witness::witnesses_have_addresses;
 
 /// Greatest number of servers (guide chapter 1).
 const SERVERS_MAX: usize = 32;
@@ -53,6 +55,7 @@ rules! {
     devices_are_used_once,
     partitions_have_targets,
     majorities_can_be_had,
+    witnesses_have_addresses,
     shared_disks_need_a_resolution,
     stall_limits_are_numbers,
     forced_stop_reaches_every_server,
@@ -459,16 +462,17 @@ fn partitions_have_targets(configuration: &Configuration, problems: &mut Vec<Pro
     }
 }
 
-/// One of two servers is never more than half of them.
+/// One of two servers is never more than half of them; of exactly half an arbiter decides.
 fn majorities_can_be_had(configuration: &Configuration, problems: &mut Vec<Problem>) {
     let majority = configuration.partitions.iter().find(|partition| partition.kind == PartitionKind::Majonp);
     if let Some(majority) = majority
         && configuration.servers.len() == 2
+        && !configuration.partitions.iter().any(|partition| partition.kind.is_arbiter())
     {
         problems.push(Problem::new(
             format!("/root/networkpartition/majonp@{}", majority.name),
             "two servers have no majority: when either is lost the other stops too",
-            "use ping instead",
+            "use ping instead, or add a witness (httpnp)",
         ));
     }
 }
@@ -482,7 +486,7 @@ fn shared_disks_need_a_resolution(configuration: &Configuration, problems: &mut 
         problems.push(Problem::new(
             "/root/networkpartition",
             "groups have shared disks and there is no network partition resolution: when all heartbeat paths are cut, several servers write to the same disk",
-            "add a ping resolution; who wants to go without sets mainstay/networkpartition/none to 1",
+            "add a ping resolution or a witness; who wants to go without sets mainstay/networkpartition/none to 1",
         ));
     }
 }

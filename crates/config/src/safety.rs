@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::configuration::Cluster;
+use crate::configuration::{Cluster, Partition};
 
 /// All times of the sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,13 +48,16 @@ const PROFILES: &[(Duration, u32, u32, Duration, Duration)] = &[
 ];
 
 /// The times in force.
-pub fn delays(cluster: &Cluster) -> Delays {
+pub fn delays(cluster: &Cluster, partitions: &[Partition]) -> Delays {
     let timeout = cluster.heartbeat_timeout;
     let interval = cluster.heartbeat_interval;
     let row = PROFILES.iter().find(|row| timeout <= row.0).expect("the last row fits everything");
     let right_timeout = timeout * row.1 / 100;
     // The answer must be there before T_s, so that neither side of a cut is ahead of the other.
     let arbiter = timeout.saturating_sub(right_timeout).saturating_sub(interval).min(Duration::from_secs(3));
+    // Where an arbiter cannot answer as fast, both sides wait for it, and D grows by as much.
+    let answer_min = partitions.iter().filter_map(|partition| partition.kind.answer_min()).max();
+    let arbiter = arbiter.max(answer_min.unwrap_or_default());
     // Not before a frame that is one interval late; and half of Q before everything is given up, so that a short pause ends without
     // harm.
     let gate = interval.min(arbiter / 2);
@@ -102,7 +105,7 @@ mod tests {
             (90_000, 3000, 60_300, 1500, 38_300, 30_000, 0, 0),
         ];
         for (timeout, interval, right, gate, hold, watchdog, addresses, data) in table {
-            let delays = delays(&cluster(timeout, interval));
+            let delays = delays(&cluster(timeout, interval), &[]);
             assert_eq!(delays.right_timeout, ms(right), "T_x of {timeout}");
             assert_eq!(delays.gate, ms(gate), "G of {timeout}");
             assert_eq!(delays.watchdog_hold, ms(hold), "K of {timeout}");
@@ -110,6 +113,21 @@ mod tests {
             assert_eq!(delays.takeover_addresses, ms(addresses), "D addresses of {timeout}");
             let difference = delays.takeover_data.abs_diff(ms(data));
             assert!(difference <= ms(10), "D data of {timeout}: {:?}", delays.takeover_data);
+        }
+    }
+
+    #[test]
+    fn an_arbiter_that_needs_longer_lengthens_the_takeover_delay() {
+        use crate::configuration::{Httpnp, PartitionKind};
+        let witness = Httpnp { host: "10.0.0.9".into(), port: 1, interval: ms(1000) };
+        let partition = Partition { name: "httpnp1".into(), kind: PartitionKind::Httpnp(witness), priority: 0, device: 10_700 };
+        for (timeout, interval, arbiter, gate) in [(50, 10, 200, 10), (1000, 100, 300, 100), (5000, 500, 1500, 500)] {
+            let delays = delays(&cluster(timeout, interval), std::slice::from_ref(&partition));
+            assert_eq!((delays.arbiter, delays.gate), (ms(arbiter), ms(gate)), "{timeout}");
+            // The sum: T_s + D is not less than what the other side needs; addresses wait for its gate alone.
+            let bound = delays.right_timeout + ms(interval) + delays.arbiter;
+            assert!(ms(timeout) + delays.takeover_data >= bound, "{timeout}");
+            assert!(ms(timeout) + delays.takeover_addresses >= delays.right_timeout + delays.gate + GATE_GRAIN, "{timeout}");
         }
     }
 }

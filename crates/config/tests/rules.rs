@@ -17,6 +17,8 @@ const NO_LAN: &str = "<lankhb name=\"lankhb1\">\n\t\t\t<priority>0</priority>\n\
 const PING: &str = "<grp id=\"0\">\n\t\t\t\t<list id=\"0\">\n\t\t\t\t\t<ip>192.168.0.254</ip>\n\t\t\t\t</list>\n\t\t\t</grp>";
 const RESOLUTION: &str = "<pingnp name=\"pingnp1\">\n\t\t\t<priority>0</priority>\n\t\t\t<device>10200</device>\n\t\t\t<grp id=\"0\">\n\t\t\t\t<list id=\"0\">\n\t\t\t\t\t<ip>192.168.0.254</ip>\n\t\t\t\t</list>\n\t\t\t</grp>\n\t\t</pingnp>";
 const MAJORITY: &str = "<majonp name=\"majonp1\">\n\t\t\t<priority>0</priority>\n\t\t\t<device>10200</device>\n\t\t</majonp>";
+const WITNESS: &str = "<httpnp name=\"httpnp1\"><priority>0</priority><device>10200</device><host>witness</host></httpnp>";
+const UNASKED: &str = "<httpnp name=\"httpnp1\"><priority>0</priority><device>10700</device><host>10.0.0.9</host></httpnp>";
 const CYCLE: &str = "<disk name=\"disk1\">\n<depend name=\"exec1\"/>";
 const IPW: &str = "<ipw name=\"ipw1\"/>\n\t</monitor>";
 const BAD_IPW: &str = "<ipw name=\"ipw1\"><parameters><list id=\"0\"><ip>10.0.0</ip></list></parameters></ipw>\n\t</monitor>";
@@ -93,6 +95,8 @@ const TABLE: &[(&str, &str, &str, &str, &str, &str)] = &[
     ("partitions_have_targets", PING, "", "/root/networkpartition/pingnp@pingnp1", "no address to ask", "add a device that always answers"),
     ("majorities_can_be_had", RESOLUTION, MAJORITY, "/root/networkpartition/majonp@majonp1", "two servers have no majority", "use ping instead"),
     ("shared_disks_need_a_resolution", RESOLUTION, "", "/root/networkpartition", "several servers write to the same disk", "add a ping resolution"),
+    ("witnesses_have_addresses", RESOLUTION, WITNESS, "/root/networkpartition/httpnp@httpnp1/host", "\"witness\" is not an address of the witness for server1", "give the IPv4 or IPv6 address"),
+    ("witnesses_have_addresses", RESOLUTION, UNASKED, "/root/networkpartition/httpnp@httpnp1", "server1 does not ask this witness", "the device 10700 with the value 1"),
     ("forced_stop_reaches_every_server", "<mainstay>", "<mainstay><forcestop><use>1</use></forcestop>", "/root/server@server2/mainstay/bmc/address", "this one has no BMC", "give the address of its BMC"),
     ("forced_stop_reaches_every_server", "<mainstay>", "<mainstay><forcestop><use>1</use><type>script</type></forcestop>", "/root/server@server1/mainstay/bmc/address", "this one has no BMC", "give the address of its BMC"),
     ("forced_stop_reaches_every_server", "<mainstay>", "<mainstay><forcestop><use>1</use><type>script</type><path>../x.sh</path></forcestop>", "/root/mainstay/forcestop/path", "neither an absolute path nor a bare name", "below scripts/"),

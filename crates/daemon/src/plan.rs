@@ -13,7 +13,7 @@ use clp_core::verdict::MethodKind;
 
 /// The plan of a configuration whose references were checked.
 pub fn plan(configuration: &Configuration) -> Plan {
-    let delays = safety::delays(&configuration.cluster);
+    let delays = safety::delays(&configuration.cluster, &configuration.partitions);
     let servers: Vec<String> = configuration.servers.iter().map(|server| server.name.clone()).collect();
     let server_id = |name: &String| servers.iter().position(|server| server == name).map(ServerId::at);
     let resource_id = |name: &String| configuration.resources.iter().position(|r| r.name == *name).map(ResourceId::at);
@@ -165,6 +165,7 @@ fn method(kind: &PartitionKind) -> MethodKind {
     match kind {
         PartitionKind::Pingnp(_) => MethodKind::Ping,
         PartitionKind::Majonp => MethodKind::Majority,
+        PartitionKind::Httpnp(_) => MethodKind::Arbiter,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::options::{FileSystem, Net};
 const COM_DEVICE: u32 = 200;
 const DISK_DEVICE: u32 = 300;
 const PING_DEVICE: u32 = 10_200;
+const HTTP_DEVICE: u32 = 10_700;
 
 /// A heartbeat path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,6 +152,8 @@ pub struct ClusterConf {
     heartbeats: Vec<Heartbeat>,
     pings: Vec<Ping>,
     is_by_majority: bool,
+    /// Address of a witness, and more elements.
+    witness: Option<(String, String)>,
     groups: Vec<Group>,
     monitors: Vec<(String, String)>,
     monitor_scripts: Vec<(String, String)>,
@@ -166,6 +169,7 @@ impl ClusterConf {
             heartbeats: Vec::new(),
             pings: Vec::new(),
             is_by_majority: false,
+            witness: None,
             groups: Vec::new(),
             monitors: Vec::new(),
             monitor_scripts: Vec::new(),
@@ -219,6 +223,12 @@ impl ClusterConf {
     /// Resolution by majority.
     pub fn majority(mut self) -> ClusterConf {
         self.is_by_majority = true;
+        self
+    }
+
+    /// Resolution by the witness at an address, with more elements.
+    pub fn witness(mut self, host: &str, elements: &str) -> ClusterConf {
+        self.witness = Some((host.to_string(), elements.to_string()));
         self
     }
 
@@ -302,6 +312,9 @@ impl ClusterConf {
             let used = ping.servers.is_empty() || ping.servers.contains(&number);
             device(id, "ping", if used { "1" } else { "0" }, "");
         }
+        if self.witness.is_some() {
+            device(HTTP_DEVICE, "http", "1", "");
+        }
         text + "\t</server>\n"
     }
 
@@ -331,7 +344,7 @@ impl ClusterConf {
     }
 
     fn resolutions(&self) -> String {
-        let kinds = [("pingnp", !self.pings.is_empty()), ("majonp", self.is_by_majority)];
+        let kinds = [("pingnp", !self.pings.is_empty()), ("majonp", self.is_by_majority), ("httpnp", self.witness.is_some())];
         let kinds: String =
             kinds.iter().filter(|(_, used)| *used).map(|(kind, _)| format!("\t\t<types name=\"{kind}\"/>\n")).collect();
         if kinds.is_empty() {
@@ -358,6 +371,12 @@ impl ClusterConf {
             let device = PING_DEVICE as usize + index;
             text += &format!(
                 "\t\t<majonp name=\"majonp1\">\n\t\t\t<priority>{index}</priority>\n\t\t\t<device>{device}</device>\n\t\t</majonp>\n"
+            );
+        }
+        if let Some((host, elements)) = &self.witness {
+            let index = self.pings.len() + usize::from(self.is_by_majority);
+            text += &format!(
+                "\t\t<httpnp name=\"httpnp1\">\n\t\t\t<priority>{index}</priority>\n\t\t\t<device>{HTTP_DEVICE}</device>\n\t\t\t<host>{host}</host>\n\t\t\t{elements}\n\t\t</httpnp>\n"
             );
         }
         text + "\t</networkpartition>\n"

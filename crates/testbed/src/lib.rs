@@ -34,6 +34,7 @@ pub mod tools;
 pub mod tree;
 pub mod watchdog;
 pub mod wires;
+pub mod witness;
 
 pub use control::{Phase, PowerCut, ServerStatus};
 pub use lab::{Lab, LabState, Output};

@@ -7,6 +7,7 @@ mod monitor;
 mod paths;
 mod resource;
 mod server;
+mod witness;
 
 pub use cluster::{Cluster, FailureSwitches};
 pub use forced_stop::{Bmc, ForcedStop, ForcedStopMethod, Password, holds_password};
@@ -15,6 +16,7 @@ pub use monitor::{Monitor, MonitorCommon, MonitorKind, Preaction, RecoveryTarget
 pub use paths::{Heartbeat, HeartbeatKind, Partition, PartitionKind, Pingnp, Role};
 pub use resource::{FinalScript, Resource, ResourceKind};
 pub use server::{Device, DeviceKind, Server};
+pub use witness::Httpnp;
 
 use std::net::IpAddr;
 

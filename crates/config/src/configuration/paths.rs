@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::witness::{Httpnp, read_witness};
 use super::{NOT_YET, instances, key, number};
 use crate::document::Element;
 use crate::problem::Problem;
@@ -102,6 +103,8 @@ pub enum PartitionKind {
     Pingnp(Pingnp),
     /// By the number of servers in contact: nothing is asked.
     Majonp,
+    /// By a witness.
+    Httpnp(Httpnp),
 }
 
 impl PartitionKind {
@@ -110,6 +113,20 @@ impl PartitionKind {
         match self {
             PartitionKind::Pingnp(_) => "pingnp",
             PartitionKind::Majonp => "majonp",
+            PartitionKind::Httpnp(_) => "httpnp",
+        }
+    }
+
+    /// Is it a record elsewhere that one side at a time can hold?
+    pub fn is_arbiter(&self) -> bool {
+        self.answer_min().is_some()
+    }
+
+    /// Shortest time that a question to an arbiter may take; None: it is none.
+    pub fn answer_min(&self) -> Option<Duration> {
+        match self {
+            PartitionKind::Pingnp(_) | PartitionKind::Majonp => None,
+            PartitionKind::Httpnp(_) => Some(Httpnp::ANSWER_MIN),
         }
     }
 }
@@ -158,6 +175,7 @@ pub(super) fn read_partitions(root: &Element, problems: &mut Vec<Problem>) -> Ve
         let kind = match element.tag.as_str() {
             "pingnp" => PartitionKind::Pingnp(read_ping(element, &at, problems)),
             "majonp" => PartitionKind::Majonp,
+            "httpnp" => PartitionKind::Httpnp(read_witness(element, &at, problems)),
             other => {
                 problems.push(Problem::new(at, format!("partition resolution type {other}"), NOT_YET));
                 continue;

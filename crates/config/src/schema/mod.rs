@@ -22,6 +22,7 @@ pub const SECTIONS: &[(&str, &[Param])] = &[
     ("resource/TYPE@NAME", common::ResourceCommon::PARAMS),
     ("monitor/TYPE@NAME", common::MonitorCommon::PARAMS),
     ("networkpartition/pingnp@NAME", partition::PingTimes::PARAMS),
+    ("networkpartition/httpnp@NAME", partition::Witness::PARAMS),
     ("resource/exec@NAME", resources::exec::Exec::PARAMS),
     ("resource/disk@NAME", resources::disk::Disk::PARAMS),
     ("resource/fip@NAME", resources::fip::Fip::PARAMS),

@@ -4,15 +4,18 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use clp_config::{Configuration, Partition, PartitionKind};
+use clp_config::{Partition, PartitionKind};
 use clp_core::arbiter::{Answer, Ask};
 use clp_core::event::Event;
 use clp_core::ids::ServerId;
 use clp_core::plan::Timing;
 use clp_drivers::partition::ping::Ping;
-use clp_drivers::partition::{Method, Question, Reply};
+use clp_drivers::partition::witness::Witness;
+use clp_drivers::partition::{Keeper, Method, Question, Reply};
+use clp_protocol::witness::Key;
 
 use super::Input;
+use crate::setup::Loaded;
 
 /// What the gathering thread is told.
 enum Told {
@@ -28,11 +31,12 @@ pub struct Asker {
 
 impl Asker {
     /// None when this server has nobody to ask.
-    pub fn start(configuration: &Configuration, me: ServerId, timing: &Timing, inputs: Sender<Input>) -> Option<Asker> {
+    pub fn start(loaded: &Loaded, me: ServerId, timing: &Timing, trust: &[u8; 32], inputs: Sender<Input>) -> Option<Asker> {
+        let configuration = &loaded.configuration;
         let server = &configuration.servers[me.index()];
         let (told, heard) = channel::<Told>();
         let begin = |(index, partition): (usize, &Partition)| {
-            let (method, interval) = method(&partition.kind, timing).filter(|_| server.resolves_by(partition))?;
+            let (method, interval) = method(partition, loaded, me, timing, trust).filter(|_| server.resolves_by(partition))?;
             Some(Asked { questions: begin(index, method, interval, timing.arbiter, told.clone()), busy: false, seen: None })
         };
         let methods: Vec<Option<Asked>> = configuration.partitions.iter().enumerate().map(begin).collect();
@@ -180,8 +184,15 @@ fn method_limit(limit: Duration) -> Duration {
 }
 
 /// What asks this way, and how long it rests between two looks; None: nothing needs to be asked.
-fn method(kind: &PartitionKind, timing: &Timing) -> Option<(Box<dyn Method>, Duration)> {
-    match kind {
+fn method(
+    partition: &Partition,
+    loaded: &Loaded,
+    me: ServerId,
+    timing: &Timing,
+    trust: &[u8; 32],
+) -> Option<(Box<dyn Method>, Duration)> {
+    let configuration = &loaded.configuration;
+    match &partition.kind {
         PartitionKind::Pingnp(pingnp) => {
             let groups = pingnp.groups.iter().map(|group| group.iter().filter_map(|ip| ip.parse().ok()).collect()).collect();
             // All its tries, and no longer than the safety sum allows.
@@ -189,6 +200,14 @@ fn method(kind: &PartitionKind, timing: &Timing) -> Option<(Box<dyn Method>, Dur
             Some((Box::new(Ping { groups, limit }), pingnp.interval))
         }
         PartitionKind::Majonp => None,
+        PartitionKind::Httpnp(witness) => {
+            // The configuration's check found an address for every server that asks.
+            let address = witness.address(&configuration.servers[me.index()], partition.device).ok()?;
+            let key = Key::derive(trust, &configuration.cluster.name);
+            let register = Witness::new(address, key, loaded.root.witnessed(&partition.name));
+            let servers = configuration.servers.iter().map(|server| server.name.clone()).collect();
+            Some((Box::new(Keeper::new(register, servers)), witness.interval))
+        }
     }
 }
 

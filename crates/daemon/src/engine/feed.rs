@@ -37,7 +37,7 @@ fn micros() -> u64 {
 impl Feed {
     /// Start the thread; without a device it says so and does nothing.
     pub fn start(root: &clp_sys::paths::Root, configuration: &Configuration, inputs: Sender<Input>) -> Feed {
-        let delays = safety::delays(&configuration.cluster);
+        let delays = safety::delays(&configuration.cluster, &configuration.partitions);
         let shared = Arc::new(Shared {
             turns: AtomicU64::new(0),
             allowed: AtomicBool::new(false),

@@ -182,7 +182,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
     }
     let feed = feed::Feed::start(&root, &loaded.configuration, inputs.clone());
     let work = work::Workers::start(loaded.clone(), me, inputs.clone());
-    let asker = asker::Asker::start(&loaded.configuration, me, &plan.timing, inputs.clone());
+    let asker = asker::Asker::start(&loaded, me, &plan.timing, &trust, inputs.clone());
     let forced_stops = forced_stop::ForcedStops::start(&loaded, me, &inputs);
     let search = search::Search::start(&loaded.configuration, me, &plan.timing, inputs.clone());
     let addresses = addresses::Addresses::start(&loaded, me, inputs.clone());

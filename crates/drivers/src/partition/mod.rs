@@ -3,12 +3,13 @@
 
 mod keeper;
 pub mod ping;
+pub mod witness;
 
 use std::time::{Duration, Instant};
 
 use clp_core::arbiter::{Answer, Ask};
 
-pub use keeper::{Keeper, Register};
+pub use keeper::{Keeper, Register, Seen};
 
 /// A question under way.
 #[derive(Debug, Clone)]
