@@ -11,11 +11,16 @@ fuzz_target!(|bytes: &[u8]| {
     match datagram::read_body(*kind, body) {
         Ok(datagram::Datagram::Frame(frame)) => {
             let written = datagram::frame_body(&frame);
-            assert!(datagram::read_body(datagram::KIND_FRAME, &written).is_ok_and(|again| again == datagram::Datagram::Frame(frame)));
+            assert!(
+                datagram::read_body(datagram::KIND_FRAME, &written).is_ok_and(|again| again == datagram::Datagram::Frame(frame))
+            );
         }
         Ok(datagram::Datagram::Message(message)) => {
             let written = datagram::message_body(&message);
-            assert!(datagram::read_body(datagram::KIND_MESSAGE, &written).is_ok_and(|again| again == datagram::Datagram::Message(message)));
+            assert!(
+                datagram::read_body(datagram::KIND_MESSAGE, &written)
+                    .is_ok_and(|again| again == datagram::Datagram::Message(message))
+            );
         }
         Err(_) => {}
     }

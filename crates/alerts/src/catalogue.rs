@@ -66,6 +66,7 @@ mod activation;
 mod groups;
 mod monitors;
 mod orders;
+mod proofs;
 mod restarts;
 mod servers;
 mod service;
@@ -80,6 +81,7 @@ impl Alert {
             Alert::examples_of_groups(),
             Alert::examples_of_monitors(),
             Alert::examples_of_orders(),
+            Alert::examples_of_proofs(),
             Alert::examples_of_restarts(),
         ];
         lists.concat()

@@ -58,6 +58,10 @@ pub fn kind_title(kind: &str) -> &str {
         "diskhb" => "DISK Heartbeat",
         "comhb" => "COM Heartbeat",
         "pingnp" => "ping resolution",
+        "majonp" => "majority resolution",
+        "httpnp" => "http resolution",
+        "ipmi" => "forced stop by IPMI",
+        "script" => "forced stop by script",
         other => other,
     }
 }
@@ -73,6 +77,10 @@ pub fn listing(status: &ClusterStatus, widths: Widths, local: bool) -> String {
         text.push_str(&row(indent, &dotted(&server.name, widths.outer), &server.status, &server.comment));
         for path in &server.paths {
             text.push_str(&row("      ", &padded(&path.name, widths.inner), &path.status, kind_title(&path.kind)));
+        }
+        // What is as it should be is no line: scripts know the others.
+        if server.gate.starts_with("ungated") {
+            text.push_str(&row("      ", &padded("address gate", widths.inner), "ungated", "floating addresses outlast a hang"));
         }
     }
     text.push_str("  <group>\n");

@@ -10,7 +10,7 @@ pub mod help;
 pub mod manual;
 pub mod parse;
 mod properties;
-mod screen;
+pub mod screen;
 mod waiting;
 
 use std::process::ExitCode;
@@ -49,7 +49,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Name and version of the product.
-fn version(name: &str) -> String {
+pub fn version(name: &str) -> String {
     format!("{name} (Mainstay) {}", env!("CARGO_PKG_VERSION"))
 }
 

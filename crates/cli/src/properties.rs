@@ -10,7 +10,7 @@ use clp_config::schema::SECTIONS;
 use clp_config::schema::monitors::common_defaults;
 use clp_config::value::Param;
 use clp_config::{Configuration, Document};
-use clp_protocol::control::{PathStatistics, PathStatus};
+use clp_protocol::control::{ClusterStatus, PathStatistics, PathStatus};
 
 use crate::format::{bottom, kind_title, plain, title};
 
@@ -91,8 +91,26 @@ struct Object {
     properties: Vec<(String, String)>,
 }
 
-/// The listing of these kinds, of one object if it is named; `detail` shows every parameter. `measured`: this server's heartbeat
-/// paths as its engine sees them, none when it does not run.
+/// What this server's engine sees; nothing when it does not run.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Its own heartbeat paths.
+    pub paths: Vec<PathStatus>,
+    /// Of servers by name: are floating addresses there behind the kernel's gate?
+    pub gates: Vec<(String, String)>,
+}
+
+impl Seen {
+    /// In a status view.
+    pub fn of(status: ClusterStatus) -> Seen {
+        let gates = status.servers.iter().filter(|server| !server.gate.is_empty());
+        let gates = gates.map(|server| (server.name.clone(), server.gate.clone())).collect();
+        let own = status.servers.into_iter().find(|server| server.name == status.local);
+        Seen { paths: own.map(|server| server.paths).unwrap_or_default(), gates }
+    }
+}
+
+/// The listing of these kinds, of one object if it is named; `detail` shows every parameter, and what was seen of it.
 ///
 /// # Errors
 /// No object has the name: the names that exist.
@@ -102,15 +120,21 @@ pub fn listing(
     kinds: &[Objects],
     name: Option<&str>,
     detail: bool,
-    measured: &[PathStatus],
+    seen: &Seen,
 ) -> Result<String, Vec<String>> {
     let mut text = title("CLUSTER INFORMATION", 23, 23);
     for kind in kinds {
         let mut objects = objects(document.root(), configuration, *kind, detail);
         if *kind == Objects::Heartbeats && detail {
             for object in &mut objects {
-                let path = measured.iter().filter(|path| path.name == object.name);
+                let path = seen.paths.iter().filter(|path| path.name == object.name);
                 object.properties.extend(path.flat_map(|path| path.statistics.iter().flat_map(of_measured)));
+            }
+        }
+        if *kind == Objects::Servers && detail {
+            for object in &mut objects {
+                let gate = seen.gates.iter().filter(|(server, _)| *server == object.name);
+                object.properties.extend(gate.map(|(_, words)| ("Address Gate".to_string(), words.clone())));
             }
         }
         if let Some(name) = name
@@ -173,22 +197,20 @@ fn objects(root: &Element, configuration: &Configuration, kind: Objects, detail:
         }
         Objects::Partitions => {
             let elements = instances(root, "networkpartition");
-            let described = configuration.partitions.iter().map(|p| (p.name.clone(), "pingnp", p.priority, p.device));
-            described
-                .map(|path| {
-                    let clp_config::PartitionKind::Pingnp(ping) = &configuration
-                        .partitions
-                        .iter()
-                        .find(|partition| partition.name == path.0)
-                        .expect("it was taken from the same list")
-                        .kind;
-                    let mut own: Vec<_> = ping.groups.iter().map(|group| ("Targets".into(), group.join(", "))).collect();
-                    if let Some(element) = elements.iter().find(|element| element.key.as_deref() == Some(&path.0)) {
-                        own.extend(parameters(element, "networkpartition/pingnp@NAME", &[], &[]));
+            let one = |partition: &clp_config::Partition| {
+                let word = partition.kind.word();
+                let mut own: Vec<_> = match &partition.kind {
+                    clp_config::PartitionKind::Pingnp(ping) => {
+                        ping.groups.iter().map(|group| ("Targets".into(), group.join(", "))).collect()
                     }
-                    of_path(configuration, path, own, detail)
-                })
-                .collect()
+                    _ => Vec::new(),
+                };
+                if let Some(element) = elements.iter().find(|element| element.key.as_deref() == Some(&partition.name)) {
+                    own.extend(parameters(element, &format!("networkpartition/{word}@NAME"), &[], &[]));
+                }
+                of_path(configuration, (partition.name.clone(), word, partition.priority, partition.device), own, detail)
+            };
+            configuration.partitions.iter().map(one).collect()
         }
         Objects::ServerGroups => configuration
             .server_groups
@@ -346,7 +368,7 @@ fn shown(param: &Param, value: &str) -> String {
         ("0 or 1", "0") => "Off".into(),
         ("0 or 1", "1") => "On".into(),
         ("seconds" | "milliseconds" | "minutes", number) => format!("{number} {}", param.unit),
-        (_, value) => value.to_string(),
+        (_, value) => param.shown(value).to_string(),
     }
 }
 

@@ -205,6 +205,11 @@ pub fn diff(old: &Document, new: &Document) -> Changes {
                     let value = |values: &BTreeMap<String, String>| values.get(place).cloned().or_else(|| default.clone());
                     let (old, new) = (value(one), value(other));
                     if old != new {
+                        let shown = |value: Option<String>| match declared(object, place) {
+                            Some(param) => value.map(|value| param.shown(&value).to_string()),
+                            None => value,
+                        };
+                        let (old, new) = (shown(old), shown(new));
                         add(format!("{path}/{place}"), What::Value { old, new }, apply);
                     }
                 }

@@ -6,15 +6,20 @@ use std::net::IpAddr;
 use crate::configuration::{Configuration, HeartbeatKind, MonitorKind, PartitionKind, RecoveryTarget, ResourceKind};
 use crate::problem::Problem;
 
+mod forced_stop;
 mod groups;
+mod witness;
+use forced_stop::{bmcs_are_told_apart, forced_stop_reaches_every_server};
 use groups::{
     groups_wait_for_others_without_cycle, overrides_name_servers, scripts_before_final_actions_are_named, server_groups_exist,
 };
+use witness::witnesses_have_addresses;
 
 /// Greatest number of servers (guide chapter 1).
 const SERVERS_MAX: usize = 32;
-/// The time-out must hold at least this many intervals, so that a lost frame is no lost server.
-const INTERVALS_MIN: u32 = 3;
+/// The time-out must hold at least this many intervals, so that a lost frame is no lost server: in the simulator 173 of 300 runs went
+/// wrong with three, 49 of 1 000 with four and 2 of 1 000 with five.
+const INTERVALS_MIN: u32 = 5;
 
 /// Longest name in bytes, as the commands' listings have room for.
 const NAME_MAX: usize = 31;
@@ -49,8 +54,12 @@ rules! {
     disks_are_complete,
     devices_are_used_once,
     partitions_have_targets,
+    majorities_can_be_had,
+    witnesses_have_addresses,
     shared_disks_need_a_resolution,
     stall_limits_are_numbers,
+    forced_stop_reaches_every_server,
+    bmcs_are_told_apart,
 }
 
 /// All rules.
@@ -444,11 +453,27 @@ fn devices_are_used_once(configuration: &Configuration, problems: &mut Vec<Probl
 
 fn partitions_have_targets(configuration: &Configuration, problems: &mut Vec<Problem>) {
     for partition in &configuration.partitions {
-        let PartitionKind::Pingnp(pingnp) = &partition.kind;
-        if pingnp.groups.is_empty() {
+        if let PartitionKind::Pingnp(pingnp) = &partition.kind
+            && pingnp.groups.is_empty()
+        {
             let path = format!("/root/networkpartition/pingnp@{}", partition.name);
             problems.push(Problem::new(path, "there is no address to ask", "add a device that always answers"));
         }
+    }
+}
+
+/// One of two servers is never more than half of them; of exactly half an arbiter decides.
+fn majorities_can_be_had(configuration: &Configuration, problems: &mut Vec<Problem>) {
+    let majority = configuration.partitions.iter().find(|partition| partition.kind == PartitionKind::Majonp);
+    if let Some(majority) = majority
+        && configuration.servers.len() == 2
+        && !configuration.partitions.iter().any(|partition| partition.kind.is_arbiter())
+    {
+        problems.push(Problem::new(
+            format!("/root/networkpartition/majonp@{}", majority.name),
+            "two servers have no majority: when either is lost the other stops too",
+            "use ping instead, or add a witness (httpnp)",
+        ));
     }
 }
 
@@ -461,7 +486,7 @@ fn shared_disks_need_a_resolution(configuration: &Configuration, problems: &mut 
         problems.push(Problem::new(
             "/root/networkpartition",
             "groups have shared disks and there is no network partition resolution: when all heartbeat paths are cut, several servers write to the same disk",
-            "add a ping resolution; who wants to go without sets mainstay/networkpartition/none to 1",
+            "add a ping resolution or a witness; who wants to go without sets mainstay/networkpartition/none to 1",
         ));
     }
 }

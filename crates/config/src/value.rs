@@ -71,6 +71,18 @@ pub struct Param {
     pub apply: Apply,
 }
 
+/// The unit of what is never shown.
+const SECRET: &str = "secret text";
+/// What is shown in its place.
+const HIDDEN: &str = "(hidden)";
+
+impl Param {
+    /// The value as it may be shown: a secret only as there or not.
+    pub fn shown<'a>(&self, value: &'a str) -> &'a str {
+        if self.unit == SECRET && !value.is_empty() { HIDDEN } else { value }
+    }
+}
+
 /// A unit: how a text becomes a value.
 pub trait Unit {
     /// The value in force.
@@ -150,6 +162,17 @@ impl Unit for Text {
             return Err(format!("it is {length} characters long, at most {} are possible", param.max));
         }
         Ok(text.to_string())
+    }
+}
+
+/// Text that is never shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Secret;
+impl Unit for Secret {
+    type Value = String;
+    const WORD: &'static str = SECRET;
+    fn read(text: &str, param: &Param) -> Result<String, String> {
+        Text::read(text, param)
     }
 }
 

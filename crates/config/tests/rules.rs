@@ -16,11 +16,25 @@ fn problems(text: &str) -> Vec<Problem> {
 const NO_LAN: &str = "<lankhb name=\"lankhb1\">\n\t\t\t<priority>0</priority>\n\t\t\t<device>0</device>\n\t\t</lankhb>\n\t\t<lankhb name=\"lankhb2\">\n\t\t\t<priority>1</priority>\n\t\t\t<device>1</device>\n\t\t</lankhb>";
 const PING: &str = "<grp id=\"0\">\n\t\t\t\t<list id=\"0\">\n\t\t\t\t\t<ip>192.168.0.254</ip>\n\t\t\t\t</list>\n\t\t\t</grp>";
 const RESOLUTION: &str = "<pingnp name=\"pingnp1\">\n\t\t\t<priority>0</priority>\n\t\t\t<device>10200</device>\n\t\t\t<grp id=\"0\">\n\t\t\t\t<list id=\"0\">\n\t\t\t\t\t<ip>192.168.0.254</ip>\n\t\t\t\t</list>\n\t\t\t</grp>\n\t\t</pingnp>";
+const MAJORITY: &str = "<majonp name=\"majonp1\">\n\t\t\t<priority>0</priority>\n\t\t\t<device>10200</device>\n\t\t</majonp>";
+const WITNESS: &str = "<httpnp name=\"httpnp1\"><priority>0</priority><device>10200</device><host>witness</host></httpnp>";
+const UNASKED: &str = "<httpnp name=\"httpnp1\"><priority>0</priority><device>10700</device><host>10.0.0.9</host></httpnp>";
 const CYCLE: &str = "<disk name=\"disk1\">\n<depend name=\"exec1\"/>";
 const IPW: &str = "<ipw name=\"ipw1\"/>\n\t</monitor>";
 const BAD_IPW: &str = "<ipw name=\"ipw1\"><parameters><list id=\"0\"><ip>10.0.0</ip></list></parameters></ipw>\n\t</monitor>";
 const PIDW: &str = "<pidw name=\"pidw1\"><target>exec1</target></pidw>\n\t</monitor>";
 const THIRD: &str = "<server name=\"server3\"><priority>2</priority><device id=\"200\"><type>com</type><info>/dev/ttyS0</info></device></server>\n\t<heartbeat>";
+const SERVER1: &str = "<server name=\"server1\">";
+const BMC_LOOPBACK: &str =
+    "<server name=\"server1\"><mainstay><bmc><address>127.0.0.1</address><password>x</password></bmc></mainstay>";
+const BMC_OF_SERVER2: &str =
+    "<server name=\"server1\"><mainstay><bmc><address>10.0.0.2</address><password>x</password></bmc></mainstay>";
+const BMC_FLOATING: &str =
+    "<server name=\"server1\"><mainstay><bmc><address>10.0.0.12</address><password>x</password></bmc></mainstay>";
+const BMC_NAME: &str = "<server name=\"server1\"><mainstay><bmc><address>bmc1</address><password>x</password></bmc></mainstay>";
+const BMC_OPEN: &str = "<server name=\"server1\"><mainstay><bmc><address>10.0.0.201</address><password>x</password><cipher>0</cipher></bmc></mainstay>";
+const BMC_WEAK: &str = "<server name=\"server1\"><mainstay><bmc><address>10.0.0.201</address><password>x</password><privilege>user</privilege></bmc></mainstay>";
+const BMC_BARE: &str = "<server name=\"server1\"><mainstay><bmc><address>10.0.0.201</address></bmc></mainstay>";
 const MIIW1: &str = "<miiw name=\"miiw1\">";
 
 /// Rule; what is replaced by what in the sample; place, cause and remedy that the problem must name.
@@ -35,7 +49,7 @@ const TABLE: &[(&str, &str, &str, &str, &str, &str)] = &[
     ("names_are_words", "<group name=\"failover1\">", "<group name=\"fail over\">", "/root/group@fail over", "is no name", "without blanks"),
     ("names_are_words", "<group name=\"failover1\">", "<group name=\"../failover\">", "/root/group@../failover", "is no name", "and slashes"),
     ("names_are_words", "<miiw name=\"miiw1\">", "<miiw name=\"-x\">", "/root/monitor@-x", "is no name", "do not begin with -"),
-    ("timeout_holds_several_intervals", "<interval>100</interval>", "<interval>334</interval>", "/root/cluster/heartbeat/timeout", "1000 ms is less than 3 intervals of 334 ms", "raise the time-out or lower"),
+    ("timeout_holds_several_intervals", "<interval>100</interval>", "<interval>334</interval>", "/root/cluster/heartbeat/timeout", "1000 ms is less than 5 intervals of 334 ms", "raise the time-out or lower"),
     ("at_least_one_lan_heartbeat", NO_LAN, "", "/root/heartbeat", "no LAN heartbeat", "add a lanhb or lankhb"),
     ("heartbeat_devices_exist", "<device>300</device>", "<device>301</device>", "/root/heartbeat/diskhb@diskhb1", "device 301 is configured on 0 servers", "at least two servers"),
     ("heartbeat_devices_exist", "<info>10.0.0.2</info>", "<info>10.0.0.256</info>", "/root/server@server2/device@1/info", "\"10.0.0.256\" is not an address", "give the address of that LAN"),
@@ -79,7 +93,21 @@ const TABLE: &[(&str, &str, &str, &str, &str, &str)] = &[
     ("devices_are_used_once", "<device>/dev/sdb2</device>", "<device>/dev/sdb1</device>", "disk1", "/dev/sdb1 is used by diskhb1 too", "its own device"),
     ("devices_are_used_once", "<device>/dev/sdb2</device>", "<device>/dev/sdb2</device><rawdevice>/dev/raw/raw1</rawdevice>", "diskw1", "/dev/raw/raw1 is used by disk1 too", "its own device"),
     ("partitions_have_targets", PING, "", "/root/networkpartition/pingnp@pingnp1", "no address to ask", "add a device that always answers"),
+    ("majorities_can_be_had", RESOLUTION, MAJORITY, "/root/networkpartition/majonp@majonp1", "two servers have no majority", "use ping instead"),
     ("shared_disks_need_a_resolution", RESOLUTION, "", "/root/networkpartition", "several servers write to the same disk", "add a ping resolution"),
+    ("witnesses_have_addresses", RESOLUTION, WITNESS, "/root/networkpartition/httpnp@httpnp1/host", "\"witness\" is not an address of the witness for server1", "give the IPv4 or IPv6 address"),
+    ("witnesses_have_addresses", RESOLUTION, UNASKED, "/root/networkpartition/httpnp@httpnp1", "server1 does not ask this witness", "the device 10700 with the value 1"),
+    ("forced_stop_reaches_every_server", "<mainstay>", "<mainstay><forcestop><use>1</use></forcestop>", "/root/server@server2/mainstay/bmc/address", "this one has no BMC", "give the address of its BMC"),
+    ("forced_stop_reaches_every_server", "<mainstay>", "<mainstay><forcestop><use>1</use><type>script</type></forcestop>", "/root/server@server1/mainstay/bmc/address", "this one has no BMC", "give the address of its BMC"),
+    ("forced_stop_reaches_every_server", "<mainstay>", "<mainstay><forcestop><use>1</use><type>script</type><path>../x.sh</path></forcestop>", "/root/mainstay/forcestop/path", "neither an absolute path nor a bare name", "below scripts/"),
+    ("forced_stop_reaches_every_server", "<mainstay>", "<mainstay><forcestop><use>1</use><type>wish</type></forcestop>", "/root/mainstay/forcestop/type", "forced stop by \"wish\"", "ipmi and script"),
+    ("bmcs_are_told_apart", SERVER1, BMC_LOOPBACK, "/root/server@server1/mainstay/bmc/address", "127.0.0.1 is the address of no BMC", "at which the other servers reach it"),
+    ("bmcs_are_told_apart", SERVER1, BMC_OF_SERVER2, "/root/server@server1/mainstay/bmc/address", "10.0.0.2 is an address of server2 itself", "of the BMC"),
+    ("bmcs_are_told_apart", SERVER1, BMC_FLOATING, "/root/server@server1/mainstay/bmc/address", "10.0.0.12 is a floating address", "of the BMC"),
+    ("bmcs_are_told_apart", SERVER1, BMC_NAME, "/root/server@server1/mainstay/bmc/address", "\"bmc1\" is not an address", "name server"),
+    ("bmcs_are_told_apart", SERVER1, BMC_OPEN, "/root/server@server1/mainstay/bmc/cipher", "cipher suite \"0\"", "choose 17"),
+    ("bmcs_are_told_apart", SERVER1, BMC_WEAK, "/root/server@server1/mainstay/bmc/privilege", "privilege \"user\"", "choose operator"),
+    ("bmcs_are_told_apart", SERVER1, BMC_BARE, "/root/server@server1/mainstay/bmc/passwordfile", "there is no password", "name the file"),
     ("stall_limits_are_numbers", "<disk name=\"disk1\">", "<disk name=\"disk1\"><act><timeout>soon</timeout></act>", "/root/resource/disk@disk1/act/timeout", "\"soon\" is not a number", "give seconds"),
     ("stall_limits_are_numbers", "<disk name=\"disk1\">", "<disk name=\"disk1\"><deact><timeout>0</timeout></deact>", "/root/resource/disk@disk1/deact/timeout", "\"0\" is not a number", "give seconds"),
 ];
@@ -101,6 +129,41 @@ fn a_broken_rule_names_object_cause_and_remedy() {
         assert!(sample().contains(old), "{rule}: the sample has no {old}");
         check(&sample().replacen(old, new, 1), rule, place, cause, remedy);
     }
+}
+
+const BOTH_BMCS: [(&str, &str); 2] = [
+    (
+        SERVER1,
+        "<server name=\"server1\"><mainstay><bmc><address>10.0.0.201</address><user>cluster</user><passwordfile>/etc/bmc</passwordfile></bmc></mainstay>",
+    ),
+    (
+        "<server name=\"server2\">",
+        "<server name=\"server2\"><mainstay><bmc><address>10.0.0.202</address><password>tops3cret</password></bmc></mainstay>",
+    ),
+];
+
+#[test]
+fn two_servers_never_share_a_bmc_and_a_password_is_never_shown() {
+    let [one, two] = BOTH_BMCS;
+    let used = ("<mainstay>", "<mainstay><forcestop><use>1</use></forcestop>");
+    // The cluster's own element, not those of the servers.
+    let text = sample().replacen(used.0, used.1, 1).replacen(one.0, one.1, 1).replacen(two.0, two.1, 1);
+    assert_eq!(problems(&text), []);
+    let same = text.replacen("10.0.0.202", "10.0.0.201", 1);
+    check(
+        &same,
+        "bmcs_are_told_apart",
+        "/root/server@server2/mainstay/bmc/address",
+        "is the BMC of server1 too",
+        "each server its own",
+    );
+    let read = |text: &str| Document::read(text.as_bytes()).expect("well-formed");
+    let configuration = Configuration::from_document(&read(&text)).unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert!(!format!("{configuration:?}").contains("tops3cret"), "a log would hold the password");
+    let changed = clp_config::diff(&read(&text), &read(&text.replacen("tops3cret", "0ther", 1)));
+    let words: Vec<String> = changed.list.iter().map(ToString::to_string).collect();
+    assert_eq!(words, ["/root/server@server2/mainstay/bmc/password: \"(hidden)\" -> \"(hidden)\" (upload only)"]);
+    assert!(clp_config::holds_password(&read(&text)) && !clp_config::holds_password(&read(&sample())));
 }
 
 #[test]
@@ -188,7 +251,7 @@ fn every_declared_bound_is_kept_by_the_reader() {
                 );
             };
             let is_taken = |value: String| assert_eq!(bounds(&path, &value), [""; 0], "{path} = {value}");
-            if param.unit == "text" {
+            if matches!(param.unit, "text" | "secret text") {
                 let length = usize::try_from(param.max).expect("small");
                 is_taken("1".repeat(length));
                 is_refused("1".repeat(length + 1), "characters long");

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use crate::arbiter::Ask;
 use crate::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
 use crate::message::{Answer, Factor, Frame, Letter, Origin};
 use crate::plan::{AfterStop, FinalAction};
+use crate::proof::Proof;
 use crate::recovery::{MonitorOrder, Step};
 use crate::relocating::Relocation;
 use crate::restarting::Restarted;
@@ -16,10 +18,15 @@ pub enum Action {
     Beat(Frame),
     /// Send a message to one server on its best LAN path.
     Send(Letter),
-    /// Ask the partition resolution; answer with [`crate::event::Event::Verdict`].
+    /// Ask the partition resolutions, one question after the other; answer with [`crate::event::Event::Verdict`].
     AskPartition {
-        /// Number of the question.
-        ask: u64,
+        /// The question, as arbiters need it.
+        ask: Ask,
+    },
+    /// Switch this server off and read back that it is; answer with [`crate::event::Event::ForcedStop`].
+    ForceStop {
+        /// Which.
+        server: ServerId,
     },
     /// Look by other means than heartbeats whether this server lives: does its kernel answer for its own addresses? Answer with
     /// [`crate::event::Event::Searched`] within an interval.
@@ -91,6 +98,12 @@ pub enum Action {
     RememberReboots {
         /// So many.
         count: u32,
+    },
+    /// Keep for the next start of this server, before anything that follows is done: who runs while it says farewell. The next
+    /// life gets it as [`crate::cluster::Identity::ran`].
+    RememberRan {
+        /// Which servers.
+        servers: ServerSet,
     },
     /// End this server at once; nothing is stopped before. Nothing follows in this life: when the means does not work, the
     /// shell treats that as the death of the engine.
@@ -236,6 +249,16 @@ pub enum Alert {
     RelocationFailed { group: GroupId, kind: Relocation, reason: String },
     /// A group that should run must wait; `nowhere` when no server can take it.
     GroupStranded { group: GroupId, reason: String, nowhere: bool },
+    /// A lost server is to be switched off before its groups are taken over.
+    StopForced { server: ServerId },
+    /// It was: its power was read back off.
+    StopProven { server: ServerId, how: String },
+    /// It could not be.
+    StopUnproven { server: ServerId, reason: String },
+    /// If a server were lost now, the best proof of its death would be weaker than the group accepts.
+    ProofShort { group: GroupId, best: Proof, least: Proof },
+    /// It would do again.
+    ProofEnough { group: GroupId },
     /// A group was found active on two servers.
     DoubleOwner { group: GroupId, first: ServerId, second: ServerId },
     /// An activation failed; `again` when it is tried once more here.

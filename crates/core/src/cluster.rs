@@ -11,7 +11,8 @@ use crate::elsewhere::Elsewhere;
 use crate::event::{Event, WorkError};
 use crate::finals::Finals;
 use crate::fits::Limits;
-use crate::ids::{GroupId, ResourceId, ServerId};
+use crate::forcing::Forced;
+use crate::ids::{GroupId, ResourceId, ServerId, ServerSet};
 use crate::leaving::Leaving;
 use crate::local::{Ended, Executor};
 use crate::message::{Document, Factor, Frame, Intent, Letter, Message, Mode, Origin, Phase, Report, ResourceState};
@@ -20,6 +21,7 @@ use crate::partition::Partition;
 use crate::plan::{AfterStop, Plan};
 use crate::ratio::Extending;
 use crate::recovery::Monitors;
+use crate::resolving::Resolving;
 use crate::restarting::Restarted;
 use crate::single::Single;
 use crate::telling::SyncWait;
@@ -52,6 +54,8 @@ pub struct Identity {
     pub ratio: u32,
     /// How many final actions have ended this server ([`Action::RememberReboots`]).
     pub reboots: u32,
+    /// Servers that ran when this one said farewell in its last life ([`Action::RememberRan`]).
+    pub ran: ServerSet,
 }
 
 /// The decisions of one server.
@@ -62,6 +66,10 @@ pub struct Cluster {
     pub(crate) start: Time,
     pub(crate) contact: Contact,
     pub(crate) partition: Partition,
+    pub(crate) resolving: Resolving,
+    pub(crate) forced: Vec<Forced>,
+    /// Groups whose takeover could not be proven well enough now, as was told.
+    pub(crate) proof_short: Vec<bool>,
     pub(crate) views: Views,
     pub(crate) reports: Vec<Report>,
     /// My own last look at the partition resolutions.
@@ -81,7 +89,7 @@ pub struct Cluster {
     pub(crate) leaving: Option<Leaving>,
     pub(crate) emergency: bool,
     pub(crate) exited: bool,
-    /// Since when all groups are verified in this life.
+    /// Since when all groups are verified in this life and the watchdog may be opened.
     pub(crate) clear_since: Option<Time>,
     pub(crate) causes: Vec<Vec<(Time, String)>>,
     pub(crate) phases: Vec<Phase>,
@@ -92,6 +100,11 @@ pub struct Cluster {
     /// Since when a server is alive and no LAN reaches it, and whether that was told.
     pub(crate) unreached: Vec<Option<(Time, bool)>>,
     suspended_kept: bool,
+    ran_kept: ServerSet,
+    /// A watchdog works here.
+    pub(crate) watchdog: bool,
+    /// Floating addresses here are behind the kernel's gate.
+    pub(crate) gated: bool,
     pub(crate) extending: Extending,
     /// When this engine ran last.
     ran: Time,
@@ -107,7 +120,10 @@ impl Cluster {
         let servers = plan.servers.len();
         let mut cluster = Cluster {
             contact: Contact::new(&identity, servers, now, plan.timing),
-            partition: Partition::new(plan.partition, &plan.timing),
+            partition: Partition::new(&plan.partition, servers, &plan.timing),
+            resolving: Resolving::default(),
+            forced: vec![Forced::default(); servers],
+            proof_short: vec![false; plan.groups.len()],
             views: Views::new(now),
             reports: vec![Report::default(); servers],
             resolutions: Vec::new(),
@@ -142,6 +158,9 @@ impl Cluster {
             sync_wait: SyncWait::Untold,
             unreached: vec![None; servers],
             suspended_kept: identity.suspended,
+            ran_kept: identity.ran,
+            watchdog: false,
+            gated: false,
             extending: Extending::new(identity.ratio, now),
             ran: now,
             next_beat: now,
@@ -155,7 +174,7 @@ impl Cluster {
         let mut out = Vec::new();
         cluster.executor.verify_all(&cluster.plan, &mut out);
         cluster.out = out;
-        cluster.refresh_report();
+        cluster.refresh_report(now);
         cluster
     }
 
@@ -170,9 +189,13 @@ impl Cluster {
             Event::Frame { from, path, lan, frame } => self.frame(now, from, path, lan, &frame),
             Event::ForeignFrame { from } => self.contact.hear_foreign(now, from),
             Event::Message { from, letter } => self.message(now, from, letter),
-            Event::Verdict { ask, yes, reason } => self.partition.answer(now, ask, yes, reason),
+            Event::Verdict { ask, answers, age, reason } => self.verdict(now, ask, &answers, age, reason),
+            Event::ForcedStop { server, result } => self.forced_stop(now, server, result),
+            Event::ForcedStopSeen { works } => self.forced_stop_seen(&works),
+            Event::GateSeen { works } => self.gated = works,
+            Event::WatchdogSeen { works } => self.watchdog = works,
             Event::Searched { server, sign } => self.contact.searched(now, server, sign),
-            Event::PartitionSeen { reachable } => self.resolutions = reachable,
+            Event::PartitionSeen { reachable } => self.partition_seen(now, reachable),
             Event::ResourceDone { op, resource, result } => self.resource_done(now, op, resource, result),
             Event::ResourceOccupied { op, resource, reason } => self.resource_occupied(now, op, resource, &reason),
             Event::MonitorResult { monitor, failure } => self.monitor_result(now, monitor, failure),
@@ -194,6 +217,10 @@ impl Cluster {
         let suspended = self.document.suspended || !self.document.unsure.is_empty();
         if std::mem::replace(&mut self.suspended_kept, suspended) != suspended {
             out.insert(0, Action::Remember { suspended });
+        }
+        let ran = self.contact.ran();
+        if std::mem::replace(&mut self.ran_kept, ran) != ran {
+            out.insert(0, Action::RememberRan { servers: ran });
         }
         out
     }
@@ -228,19 +255,26 @@ impl Cluster {
         !self.executor.holds_anything() || (covered && !self.emergency)
     }
 
+    /// Until when the kernel's gate lets this server's floating addresses be served if nothing more is heard; None: it is closed.
+    /// Earlier than the moment at which they are given up, so that a pause in between ends without any harm.
+    pub fn serves_until(&self, now: Time) -> Option<Time> {
+        if self.emergency || self.exited {
+            return None;
+        }
+        if self.is_at_rest() { Some(self.contact.serves_at_most(now)) } else { self.contact.serves_until(now, &self.partition) }
+    }
+
     /// Everything that follows from the present state, whatever the event was.
     fn settle(&mut self, now: Time) {
         self.follow_ratio(now);
-        if self.contact.is_doubtful(now)
-            && let Some(ask) = self.partition.ask(now)
-        {
-            self.out.push(Action::AskPartition { ask });
-        }
+        self.follow_dead(now);
+        self.follow_ran();
+        self.resolve(now);
         for server in self.contact.to_search(now) {
             self.out.push(Action::Search { server });
         }
         let unverified = self.plan.group_ids().any(|group| self.executor.phase(group) == Phase::Possible);
-        if self.clear_since.is_none() && !unverified {
+        if self.clear_since.is_none() && !unverified && self.may_feed_watchdog(now) {
             self.clear_since = Some(now);
         }
         self.yield_right(now);
@@ -248,6 +282,8 @@ impl Cluster {
         self.follow_document(now);
         self.forget_given_up();
         self.govern(now);
+        self.force_stops(now);
+        self.watch_proof();
         self.release_stops(now);
         self.watch_commands(now);
         self.watch_resource_orders(now);
@@ -260,7 +296,7 @@ impl Cluster {
         self.watch_paths(now);
         self.watch_failed(now);
         self.watch_elsewhere(now);
-        if self.refresh_report() {
+        if self.refresh_report(now) {
             self.spread_report(now, true);
         }
         if now >= self.next_beat {

@@ -44,14 +44,24 @@ pub struct Peer {
     /// When any path did.
     pub heard: Option<Time>,
     /// When a frame came that no other path had brought before: the silence that a verdict may cover begins here. A copy that
-    /// was under way for longer says nothing newer.
+    /// was under way for longer says nothing newer, nor does a farewell.
     news: Option<Time>,
     /// When a LAN path did.
     pub heard_lan: Option<Time>,
     /// Newest sign, direct or told by others; my own start at first (rule R1: a server that boots counts the absent as seen then).
     pub sign: Time,
-    /// Send time of my newest frame that it acknowledged.
+    /// Send time of my newest frame that it acknowledged; a server that comes back is given time to do so.
     pub acked: Option<Time>,
+    /// The same, of true acknowledgements alone.
+    answered: Option<Time>,
+    /// What stands for one while a life that has just begun could not acknowledge yet: its beginning, since it waits for T_s from then.
+    welcomed: Option<Time>,
+    /// The same, of those that came over a LAN: the only ones that count as a vote (rule R7).
+    voted: Option<Time>,
+    /// Proven off (its power was read back off) and not heard since.
+    off: bool,
+    /// It ran when this server said farewell in its last life, and nothing of it is known since.
+    ran: bool,
     pub(crate) patience: Patience,
     returned: Option<Return>,
     /// It acknowledged me in its present life.
@@ -64,6 +74,13 @@ pub struct Peer {
     row_pace: Pace,
     /// Acknowledgements it last gave, to carry for others.
     acks: Vec<Ack>,
+}
+
+impl Peer {
+    /// Its newest true acknowledgement, or what stands for one.
+    pub(crate) fn answered(&self) -> Option<Time> {
+        self.answered.max(self.welcomed)
+    }
 }
 
 /// The end of a server's last silence.
@@ -104,6 +121,8 @@ pub struct Contact {
     sent: VecDeque<(u64, Time)>,
     /// Whom my promises let me acknowledge; everybody before the first promise (rule R4).
     acknowledged: ServerSet,
+    /// For whom my farewell counts.
+    farewell_to: ServerSet,
 }
 
 impl Contact {
@@ -125,6 +144,11 @@ impl Contact {
             heard_lan: None,
             sign: now,
             acked: None,
+            answered: None,
+            welcomed: None,
+            voted: None,
+            off: false,
+            ran: false,
             patience: Patience::new(identity.ratio),
             returned: None,
             acquainted: false,
@@ -136,18 +160,23 @@ impl Contact {
             row_pace: Pace::new(now),
             acks: Vec::new(),
         };
+        let mut peers = vec![peer; servers];
+        for (index, peer) in peers.iter_mut().enumerate() {
+            peer.ran = identity.ran.has(ServerId::at(index));
+        }
         Contact {
             me,
             incarnation,
             boot,
             start: now,
             timing,
-            peers: vec![peer; servers],
+            peers,
             seq: 0,
             ratio: 1,
             ratio_from: 1,
             sent: VecDeque::new(),
             acknowledged: ServerSet::all(servers),
+            farewell_to: ServerSet::EMPTY,
         }
     }
 
@@ -213,12 +242,20 @@ impl Contact {
             let copied = peer.news.map(|at| at - behind);
             if lan {
                 peer.heard_lan = peer.heard_lan.max(copied);
+                let (me, life) = (self.me, self.incarnation);
+                for ack in frame.acks.iter().filter(|ack| ack.server == me && ack.incarnation == life) {
+                    self.voted_by(from, ack.seq);
+                }
             }
             return Some(heard);
         }
         // A server that comes back after a covered silence may not act while it hears me; it gets one T_x to acknowledge
         // me, so that its return does not cost me the right that I held without it. The same for a new life.
         let was_absent = peer.heard.is_none_or(|at| now.since(at) >= peer.timeout(timeout));
+        if covered && heard.new_life {
+            let begun = self.timing.interval * u32::try_from(frame.seq).unwrap_or(u32::MAX).min(1 << 16);
+            peer.welcomed = peer.welcomed.max(Some(now - begun));
+        }
         if covered && (was_absent || heard.new_life) {
             peer.acked = Some(peer.acked.map_or(now, |at| at.max(now)));
         }
@@ -233,10 +270,16 @@ impl Contact {
         if heard.new_life || now.since(silent_since) >= silence {
             peer.returned = Some(Return { silent_since, at: now, acquainted: peer.acquainted });
         }
-        peer.news = Some(now);
+        // Who says farewell holds nothing and will not act again in this life, so it is no longer waited for, whoever the farewell
+        // counts for.
+        if heard.new_life || frame.mode != Mode::Left {
+            peer.news = Some(now);
+        }
+        peer.off = false;
         peer.search = Search::default();
-        // A farewell counts when it names my life: one of before, said again by somebody, is none (its server may be back).
-        let to_me = frame.acks.iter().any(|ack| ack.server == self.me && ack.incarnation == self.incarnation);
+        // A farewell counts when it is said to my life: one of before, said again by somebody, is none (its server may be back).
+        let to_me = frame.farewell_to.has(self.me)
+            && frame.acks.iter().any(|ack| ack.server == self.me && ack.incarnation == self.incarnation);
         let mode = if frame.mode == Mode::Left && !to_me { Mode::Leaving } else { frame.mode };
         heard.mode_changed = peer.mode != mode;
         peer.mode = mode;
@@ -247,11 +290,11 @@ impl Contact {
         let (me, life) = (self.me, self.incarnation);
         for ack in frame.acks.iter().filter(|ack| ack.server == me && ack.incarnation == life) {
             self.peers[from.index()].report_acked = ack.report;
-            self.acknowledged_by(from, ack.seq, true);
+            self.acknowledged_by(from, ack.seq, true, lan);
         }
         for carried in frame.carried.iter().filter(|c| c.of == me && c.incarnation == life) {
             if carried.by.index() < self.peers.len() && carried.by != me {
-                self.acknowledged_by(carried.by, carried.seq, false);
+                self.acknowledged_by(carried.by, carried.seq, false, lan);
             }
         }
         for row in &frame.rows {
@@ -298,16 +341,33 @@ impl Contact {
             .collect()
     }
 
-    fn acknowledged_by(&mut self, server: ServerId, seq: u64, direct: bool) {
+    /// When my frame of this number was sent, while that is still of use.
+    fn sent_at(&self, seq: u64) -> Option<Time> {
+        self.sent.iter().rev().find(|(number, _)| *number == seq).map(|(_, at)| *at)
+    }
+
+    fn acknowledged_by(&mut self, server: ServerId, seq: u64, direct: bool, lan: bool) {
         if seq == 0 || seq > self.seq {
             return;
         }
-        let sent = self.sent.iter().rev().find(|(number, _)| *number == seq).map(|(_, at)| *at);
+        let sent = self.sent_at(seq);
         let peer = &mut self.peers[server.index()];
         peer.patience.saw(seq, sent, direct);
-        let Some(sent) = sent else { return };
-        peer.acquainted = true;
-        peer.acked = Some(peer.acked.map_or(sent, |at| at.max(sent)));
+        if sent.is_some() {
+            peer.acquainted = true;
+            peer.acked = peer.acked.max(sent);
+            peer.answered = peer.answered.max(sent);
+        }
+        if lan {
+            self.voted_by(server, seq);
+        }
+    }
+
+    /// Its acknowledgement came over a LAN, be it as a copy of what another path brought before.
+    fn voted_by(&mut self, server: ServerId, seq: u64) {
+        let sent = self.sent_at(seq);
+        let peer = &mut self.peers[server.index()];
+        peer.voted = peer.voted.max(sent);
     }
 
     fn take_row(&mut self, now: Time, row: Row) {
@@ -375,7 +435,13 @@ impl Contact {
             report,
             generation,
             ratio: self.ratio,
+            farewell_to: if mode == Mode::Left { self.farewell_to } else { ServerSet::EMPTY },
         }
+    }
+
+    /// For whom the farewell counts that is said from now on.
+    pub(crate) fn say_farewell_to(&mut self, servers: ServerSet) {
+        self.farewell_to = servers;
     }
 
     /// Acknowledgements worth carrying: between servers that I hear and that do not hear each other.
@@ -442,6 +508,32 @@ impl Contact {
     pub fn is_left(&self, server: ServerId) -> bool {
         let peer = self.peer(server);
         peer.incarnation != 0 && peer.mode == Mode::Left
+    }
+
+    /// Does it hold nothing of what it ran: it said farewell, or its power was read back off?
+    pub fn is_gone(&self, server: ServerId) -> bool {
+        self.is_left(server) || self.peer(server).off
+    }
+
+    /// Was its power read back off?
+    pub fn is_off(&self, server: ServerId) -> bool {
+        self.peer(server).off
+    }
+
+    /// Its power was read back off, after it was asked at `asked`; false when it was heard since, so that it proves nothing.
+    pub fn stopped(&mut self, server: ServerId, asked: Time) -> bool {
+        let Some(peer) = self.peers.get_mut(server.index()) else { return false };
+        peer.off = peer.news.is_none_or(|news| news < asked);
+        peer.off
+    }
+
+    /// Another server proved that this life of it is off. What was heard since, or is newer, counts more.
+    pub fn told_off(&mut self, now: Time, server: ServerId, life: u64) {
+        let timeout = self.timing.timeout;
+        if let Some(peer) = self.peers.get_mut(server.index()).filter(|_| server != self.me) {
+            let silent = peer.news.is_none_or(|news| now.since(news) >= timeout);
+            peer.off |= silent && peer.incarnation <= life;
+        }
     }
 
     /// This server did not run for `gap`: others did not get older by that, since nobody listened. What they acknowledged

@@ -1,6 +1,4 @@
-//! An operator's word for a server that may not know that a suspension is over, and never comes back to hear of it.
-//!
-//! It counts for that alone: silence, takeover delay and the partition resolution are asked as for any server that vanished.
+//! An operator's word that a lost server is switched off: proof of its death, as if its power had been read back off.
 
 use crate::action::{Action, Alert};
 use crate::cluster::Cluster;
@@ -22,13 +20,14 @@ impl Cluster {
         if let Some(sign) = self.contact.sign_of_life(now, server) {
             return Err(refused(format!("{name} is not switched off: it lives ({sign})"), format!("power {name} off")));
         }
-        if !self.document.unsure.has(server) {
+        if !self.document.unsure.has(server) && self.contact.is_gone(server) {
             return Err(refused(
-                format!("nothing waits for {name}: it does not hold a group since a suspension"),
+                format!("nothing waits for {name}: it is known to hold nothing"),
                 "see clpstat --why GROUP for what a group waits for",
             ));
         }
         self.document.unsure.remove(server);
+        self.proven_off(now, server, now);
         for group in self.plan.group_ids() {
             self.cause(now, group, format!("an operator states that {name} is switched off: it is not waited for any more"));
         }

@@ -1,5 +1,8 @@
 //! Everything that can happen to a cluster, as the core hears of it.
 
+use std::time::Duration;
+
+use crate::arbiter::Answer;
 use crate::ids::{MonitorId, ResourceId, ServerId};
 use crate::message::{Command, Frame, Letter};
 use crate::plan::AfterStop;
@@ -68,14 +71,38 @@ pub enum Event {
         /// What it says, and to whom.
         letter: Letter,
     },
-    /// The partition resolution answered the question with this number.
+    /// The partition resolutions answered the question with this number.
     Verdict {
         /// Number of the [`crate::action::Action::AskPartition`].
         ask: u64,
-        /// This side may go on.
-        yes: bool,
+        /// What each said, in the order of the plan; None: this server does not use it, or nobody needs to be asked.
+        answers: Vec<Option<Answer>>,
+        /// So long before the question was put each Yes was true at the latest.
+        age: Duration,
         /// What was measured.
         reason: String,
+    },
+    /// The [`crate::action::Action::ForceStop`] of a server ended.
+    ForcedStop {
+        /// Of which.
+        server: ServerId,
+        /// How its power was read back off; or why that is not certain.
+        result: Result<String, String>,
+    },
+    /// Would a forced stop of each server work, as far as was looked? None: not looked at yet, or this server itself.
+    ForcedStopSeen {
+        /// By server.
+        works: Vec<Option<bool>>,
+    },
+    /// Floating addresses of this server are behind the kernel's gate from now on, or no longer; not before it was told.
+    GateSeen {
+        /// They are.
+        works: bool,
+    },
+    /// The watchdog of this server works from now on, or there is none.
+    WatchdogSeen {
+        /// It would end this server.
+        works: bool,
     },
     /// A look of this server at the targets of its partition resolutions ended, in the order of the configuration; shown only.
     PartitionSeen {

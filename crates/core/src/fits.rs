@@ -109,6 +109,7 @@ impl Limits<'_> {
             && document.stopping.is_none_or(|then| !then.is_abrupt())
             && self.set(document.unsure)
             && self.set(document.unaware)
+            && self.members(&document.dead)
             && document.extension.as_ref().is_none_or(|extension| is_extension(extension.ratio, extension.left))
     }
 

@@ -114,6 +114,9 @@ impl Cluster {
     }
 
     pub(crate) fn finish_leaving(&mut self, now: Time) {
+        if self.leaving.is_none() {
+            return;
+        }
         let interval = self.plan.timing.interval;
         let off = !self.executor.holds_anything();
         let stuck = self.plan.group_ids().any(|group| self.executor.phase(group) == Phase::OfflineFailure);
@@ -144,10 +147,13 @@ impl Cluster {
         if !off || (leaving.all && untold && leaving.farewell_since.is_none()) {
             return;
         }
+        let begins = leaving.farewell_since.is_none();
         let since = *leaving.farewell_since.get_or_insert(now);
-        if since == now {
+        if begins {
             self.next_beat = now;
+            self.resolve_farewell(now);
         }
+        let Some(leaving) = &mut self.leaving else { return };
         let said = now.since(since) >= interval * FAREWELL_INTERVALS;
         // Others that stop too are waited for, but not one that cannot, or that goes on because the stop never reached it.
         let patient = now.since(since) < self.plan.timing.timeout * 2;

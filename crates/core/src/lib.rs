@@ -5,6 +5,7 @@
 //! [`cluster::Cluster`]. Start reading at `event.rs` and `action.rs`; the rules are those of `docs/safety.md` (R0-R12).
 
 pub mod action;
+pub mod arbiter;
 pub mod cluster;
 pub mod command;
 pub mod contact;
@@ -15,6 +16,7 @@ pub mod event;
 mod failing;
 pub mod finals;
 pub mod fits;
+mod forcing;
 mod goals;
 mod govern;
 pub mod ids;
@@ -31,14 +33,17 @@ pub mod patience;
 pub mod placement;
 mod placing;
 pub mod plan;
+pub mod proof;
 pub mod ratio;
 pub mod recovery;
 pub mod relocating;
+mod resolving;
 pub mod restarting;
 pub mod single;
 pub mod status;
 mod suspending;
 mod telling;
 pub mod time;
+pub mod verdict;
 pub mod view;
 mod waits;

@@ -478,4 +478,15 @@ impl LocalGroup {
             given_up: self.given_up,
         }
     }
+
+    /// Is this what [`LocalGroup::report`] says? Asked after every event of every group, so nothing is copied for it.
+    pub fn is_told_by(&self, report: &GroupReport) -> bool {
+        let GroupReport { phase, resources, order, refused, failed, wanted_away, final_done, given_up } = report;
+        *phase == self.phase()
+            && resources.iter().eq(self.resources.iter().map(|resource| &resource.state))
+            && (*order, *final_done, *given_up) == (self.order, self.final_done, self.given_up)
+            && *refused == self.refused
+            && *failed == self.failed
+            && *wanted_away == self.wanted_away
+    }
 }

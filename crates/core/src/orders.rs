@@ -16,8 +16,8 @@ use crate::waits::Waiting;
 
 /// Intervals after which a refused start is tried again.
 const REFUSED_INTERVALS: u32 = 5;
-/// Intervals between the verification of everything and the first start in a life: meanwhile the watchdog is opened, which
-/// is not done before the right is proven while anything may be left (rule R5).
+/// Intervals for the opening of the watchdog before the first start in a life. They begin when everything is verified and it may be
+/// opened: while anything may be left, not before the right is proven (rule R5).
 const CLEAR_INTERVALS: u32 = 2;
 
 #[derive(Debug, Clone)]
@@ -129,7 +129,7 @@ impl Cluster {
             Order { epoch: self.views.epoch(), incarnation: to.incarnation, serial: self.orders.serial, group, kind, why };
         if to.server == self.identity.me {
             self.carry_out(now, order);
-            self.refresh_report();
+            self.refresh_report(now);
             if let Some(reason) = self.executor.group(group).refused.clone() {
                 self.orders.not_before[group.index()] = now + self.plan.timing.interval * REFUSED_INTERVALS;
                 self.cause(now, group, format!("not started here: {reason}"));

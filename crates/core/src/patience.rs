@@ -71,6 +71,12 @@ impl Peer {
     pub(crate) fn acknowledged_until(&self, limit: Duration, start: Option<Time>) -> Option<Time> {
         self.acked.or(start).map(|at| at + limit).max(self.patience.until(limit))
     }
+
+    /// The same of what it truly acknowledged. The time that a server is given to acknowledge when it comes back is nothing that it
+    /// relies upon itself: it may not hear this one.
+    pub(crate) fn answered_until(&self, limit: Duration) -> Option<Time> {
+        self.answered().map(|at| at + limit).max(self.patience.until(limit))
+    }
 }
 
 impl Contact {

@@ -98,7 +98,8 @@ impl Cluster {
         };
         intent.after_failure = after_failure;
         let why = match (lost, reborn) {
-            (Some(lost), _) => format!("failover: {} is gone", self.plan.server(lost)),
+            (Some(lost), _) if self.contact.is_left(lost) => format!("failover: {} is gone", self.plan.server(lost)),
+            (Some(lost), _) => format!("failover: {} is gone ({})", self.plan.server(lost), self.proof_words(lost)),
             (None, Some(reborn)) => {
                 format!("{} rebooted within the time-out and runs nothing of before", self.plan.server(reborn))
             }
@@ -216,7 +217,7 @@ impl Cluster {
         }
         for server in self.contact.others() {
             let peer = self.contact.peer(server);
-            if self.views.has(self.member(server)) || self.contact.is_left(server) {
+            if self.views.has(self.member(server)) || self.contact.is_gone(server) {
                 continue;
             }
             let name = self.plan.server(server);
@@ -233,13 +234,16 @@ impl Cluster {
                 );
                 return Err(NotYet::Until(now + self.plan.timing.interval, words));
             }
+            if let Some(words) = self.lacks_proof(group, server) {
+                return Err(NotYet::Else(words));
+            }
             let needed = self.silence_needed(group, server, sign.is_some());
             let silent = now.since(peer.sign);
             if silent < needed {
                 let words = format!("waiting until {name} has been silent for {} ms", needed.as_millis());
                 return Err(NotYet::Until(peer.sign + needed, words));
             }
-            if !self.partition.held(now, peer.sign + peer.timeout(self.plan.timing.timeout), needed) {
+            if !self.partition.held(now, server, peer.sign + peer.timeout(self.plan.timing.timeout), needed) {
                 let words =
                     format!("{name} is silent and the partition resolution has not said Yes for {} ms", needed.as_millis());
                 return Err(NotYet::Until(now + self.plan.timing.interval, words));
@@ -248,10 +252,12 @@ impl Cluster {
         Ok(())
     }
 
-    /// A server that shows that it lives gets the time in which its watchdog would reset it.
+    /// A server that shows that it lives gets the time in which its watchdog would reset it, and so does one whose addresses no gate
+    /// silences when it hangs.
     fn silence_needed(&self, group: GroupId, server: ServerId, lives: bool) -> Duration {
         let delay = self.plan.takeover_delay(group);
         let timeout = self.contact.peer(server).timeout(self.plan.timing.timeout);
-        timeout + if lives { delay.max(self.plan.timing.takeover_data) } else { delay }
+        let timed = lives || !self.reports[server.index()].gated;
+        timeout + if timed { delay.max(self.plan.timing.takeover_data) } else { delay }
     }
 }

@@ -5,6 +5,8 @@
 use std::time::Duration;
 
 use crate::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
+use crate::proof::Proof;
+use crate::verdict::MethodKind;
 
 /// Everything a cluster was configured to be.
 #[derive(Debug, Clone)]
@@ -13,8 +15,10 @@ pub struct Plan {
     pub servers: Vec<String>,
     /// The times of the safety sum.
     pub timing: Timing,
-    /// How the question "may my side go on" is answered.
-    pub partition: PartitionMethod,
+    /// How the question "may my side go on" is answered, by priority; none: always Yes.
+    pub partition: Vec<MethodKind>,
+    /// Lost servers are switched off before anything of them is taken over.
+    pub forced_stop: bool,
     /// What a server does after it gave up its groups because its side may not go on.
     pub partition_action: AfterStop,
     /// Groups in the order of the file.
@@ -66,21 +70,36 @@ pub struct Timing {
     pub arbiter: Duration,
     /// K: age of the last acknowledgement after which an uncovered server no longer feeds its watchdog.
     pub watchdog_hold: Duration,
-    /// D for groups without shared data.
+    /// G: after the right of an acknowledgement has run out, addresses behind the kernel's gate are served for so long. At most Q.
+    pub gate: Duration,
+    /// D for groups without shared data, while the lost server's addresses are behind its kernel's gate; `takeover_data` else.
     pub takeover_addresses: Duration,
     /// D for groups with shared data and no proof of death.
     pub takeover_data: Duration,
+    /// W + r: from the last feeding of a watchdog to the end of the reset.
+    pub reset: Duration,
     /// How long starting servers wait for each other.
     pub sync_wait: Duration,
 }
 
-/// How the partition question is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PartitionMethod {
-    /// Always Yes: both sides go on.
-    None,
-    /// The shell asks and answers with [`crate::event::Event::Verdict`].
-    Asked,
+impl Timing {
+    /// How long a Yes is good for a start, from the moment at which it was asked: an answer takes up to Q and the next question
+    /// follows within two intervals.
+    pub fn answer_valid(&self) -> Duration {
+        self.arbiter + self.interval * 2
+    }
+
+    /// How long an acknowledgement, or a Yes from the moment at which it was asked, keeps what is held.
+    pub fn keeps(&self) -> Duration {
+        self.right_timeout + self.arbiter
+    }
+
+    /// How long an arbiter's record of another side must have stood unchanged until its writers are quiet: the validity of a Yes,
+    /// the right that an acknowledgement gives and then keeps (one may be under way), the evaluation, and the watchdog.
+    pub fn lease(&self) -> Duration {
+        let bound = self.answer_valid() + self.right_timeout + self.keeps() + self.interval * 3 + self.reset;
+        bound + bound / 50
+    }
 }
 
 /// What follows when the cluster service stops on a server.
@@ -216,6 +235,8 @@ pub struct GroupPlan {
     pub life_forbids: bool,
     /// Holds data that two servers could write.
     pub shared_data: bool,
+    /// The weakest proof of a lost server's death upon which it is taken over; None: what is usual ([`Plan::least_proof`]).
+    pub min_proof: Option<Proof>,
     /// Its resources.
     pub resources: Vec<ResourceId>,
     /// Groups that it waits for.
@@ -372,6 +393,19 @@ impl Plan {
     /// All servers.
     pub fn server_ids(&self) -> impl Iterator<Item = ServerId> + use<> {
         (0..self.servers.len()).map(ServerId::at)
+    }
+
+    /// The weakest proof of death upon which the group is taken over. Unless it says so itself: the strongest that is configured
+    /// where it holds data, any where it does not.
+    pub fn least_proof(&self, group: GroupId) -> Proof {
+        let planned = self.group(group);
+        let usual = || match () {
+            () if self.forced_stop => Proof::Stopped,
+            () if !planned.shared_data || self.partition.is_empty() => Proof::None,
+            () if self.partition.iter().any(|method| method.is_sound()) => Proof::Arbiter,
+            () => Proof::Timed,
+        };
+        planned.min_proof.unwrap_or_else(usual)
     }
 
     /// D of the group: its takeover delay.

@@ -51,6 +51,17 @@ impl Cluster {
         self.reports[server.index()].resolutions.get(index).copied().flatten()
     }
 
+    /// Could that server switch the others off at its last look? None: not known yet.
+    pub fn stops_others(&self, server: ServerId) -> Option<bool> {
+        let seen = self.reports[server.index()].stoppable.iter().flatten();
+        seen.copied().reduce(|one, other| one && other)
+    }
+
+    /// Are that server's floating addresses behind its kernel's gate, as it reported? False while nothing is known.
+    pub fn is_gated(&self, server: ServerId) -> bool {
+        self.reports[server.index()].gated
+    }
+
     /// One server.
     pub fn server_view(&self, now: Time, server: ServerId) -> ServerView {
         let me = server == self.identity.me;

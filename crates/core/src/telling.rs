@@ -3,6 +3,7 @@
 use crate::action::{Action, Alert, SyncWaitEnd};
 use crate::cluster::Cluster;
 use crate::ids::{GroupId, ServerId, ServerSet};
+use crate::local::LocalGroup;
 use crate::message::{Message, Phase, Report};
 use crate::time::Time;
 
@@ -41,6 +42,7 @@ impl Cluster {
         let fits = report.groups.len() == self.plan.groups.len()
             && report.monitors.len() == self.plan.monitors.len()
             && report.resolutions.len() <= RESOLUTIONS_MAX
+            && report.stoppable.len() <= self.plan.servers.len()
             && report.groups.iter().zip(&self.plan.groups).all(|(r, plan)| r.resources.len() == plan.resources.len());
         let newer = (report.incarnation, report.version) > (held.incarnation, held.version);
         if fits && newer && report.incarnation == self.contact.peer(from).incarnation {
@@ -49,16 +51,22 @@ impl Cluster {
     }
 
     /// Make my own report new when anything changed; true when it did.
-    pub(crate) fn refresh_report(&mut self) -> bool {
-        let groups = self.plan.group_ids().map(|group| self.executor.group(group).report()).collect();
+    pub(crate) fn refresh_report(&mut self, now: Time) -> bool {
         let monitors = self.monitors.report();
-        let mine = &mut self.reports[self.identity.me.index()];
-        let same = mine.groups == groups && mine.monitors == monitors && mine.resolutions == self.resolutions;
-        if mine.version != 0 && same {
+        let (resolutions, watchdog, gated) = (self.shown_resolutions(now), self.watchdog, self.gated);
+        let stoppable = self.stoppable();
+        let groups = || self.plan.group_ids().map(|group| self.executor.group(group));
+        let mine = &self.reports[self.identity.me.index()];
+        let switches = watchdog == mine.watchdog && gated == mine.gated;
+        let shown = resolutions == mine.resolutions && switches && stoppable == mine.stoppable;
+        let told = mine.version != 0 && groups().zip(&mine.groups).all(|(group, report)| group.is_told_by(report));
+        if told && mine.monitors == monitors && shown {
             return false;
         }
-        let resolutions = self.resolutions.clone();
-        *mine = Report { incarnation: self.identity.incarnation, version: mine.version + 1, groups, monitors, resolutions };
+        let (incarnation, version) = (self.identity.incarnation, mine.version + 1);
+        let groups = groups().map(LocalGroup::report).collect();
+        self.reports[self.identity.me.index()] =
+            Report { incarnation, version, groups, monitors, resolutions, watchdog, stoppable, gated };
         true
     }
 

@@ -346,7 +346,7 @@ impl Cluster {
             self.views.forming = None;
             self.promise(epoch, members);
         }
-        self.refresh_report();
+        self.refresh_report(now);
         let message = Message::Promise {
             epoch,
             report: self.reports[self.identity.me.index()].clone(),

@@ -109,7 +109,7 @@ impl World {
                         false => self.give(server, done),
                     }
                 }
-                Action::AskPartition { ask } => self.give(server, Event::Verdict { ask, yes: true, reason: "yes".into() }),
+                Action::AskPartition { ask } => self.give(server, ground::verdict(ask.number, true, "yes")),
                 Action::Search { server: lost } => self.give(server, Event::Searched { server: lost, sign: None }),
                 Action::Answer { answer, .. } => self.answers.push(answer),
                 Action::Emergency { .. } => self.give(server, Event::EmergencyDone),

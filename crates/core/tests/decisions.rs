@@ -9,6 +9,7 @@ use clp_core::ids::{GroupId, ServerId};
 use clp_core::message::{Answer, Command, Phase};
 use clp_core::plan::{AfterStop, Plan};
 use clp_core::time::Time;
+use clp_core::verdict::MethodKind;
 
 mod ground;
 
@@ -297,7 +298,13 @@ fn a_stop_of_all_that_failed_somewhere_does_not_stop_a_server_that_starts_later(
 
 /// Freezes the owner of the group while its kernel answers; when the other server began to start the group after that.
 fn takeover_of_a_frozen_owner(plan: &Plan, answers_for: Duration) -> Option<Duration> {
+    takeover_behind_a_gate(plan, answers_for, true)
+}
+
+/// The same, where the owner's addresses are behind its kernel's gate or not.
+fn takeover_behind_a_gate(plan: &Plan, answers_for: Duration, gated: bool) -> Option<Duration> {
     let mut world = World::new(plan);
+    world.give(0, Event::GateSeen { works: gated });
     world.run_until(Time(10_000_000));
     assert_eq!((world.phase(0), world.phase(1)), (Phase::On, Phase::Off));
     let beats = world.log.iter().filter(|(_, server, action)| *server == 0 && matches!(action, Action::Beat(_)));
@@ -327,6 +334,43 @@ fn a_silent_server_that_lives_is_not_taken_over_until_it_no_longer_does() {
     plan.groups[0].life_forbids = false;
     assert_eq!(takeover_of_a_frozen_owner(&plan, ms(20_000)), Some(sum));
     assert_eq!(takeover_of_a_frozen_owner(&plan, ms(300)), Some(TIMING.timeout), "and none when it is silent");
+    assert_eq!(takeover_behind_a_gate(&plan, ms(300), false), Some(sum), "without a gate a hung one may answer until its reset");
+}
+
+#[test]
+fn addresses_are_served_until_the_right_and_the_gate_have_run_out_and_not_by_the_mere_start() {
+    let mut world = World::new(&plan(2, vec![]));
+    let serves = |world: &World| world.servers[0].as_ref().and_then(|server| server.serves_until(world.now));
+    assert_eq!(serves(&world), None, "nobody has acknowledged anything");
+    world.run_until(Time(10_000_000));
+    let until = serves(&world).expect("it is acknowledged");
+    let longest = world.now + TIMING.right_timeout + TIMING.gate;
+    assert!(until <= longest && until + TIMING.interval * 2 >= longest, "{until:?} at {:?}", world.now);
+    // The other one stands still and nothing is asked (no resolution: always Yes). The Yes comes before the gate closes.
+    world.servers[1] = None;
+    for _ in 0..60 {
+        world.run_until(world.now + ms(50));
+        assert!(serves(&world).is_some_and(|until| until > world.now && until <= world.now + TIMING.right_timeout + TIMING.gate));
+    }
+    assert_eq!(world.phase(0), Phase::On);
+}
+
+#[test]
+fn a_pause_that_is_longer_than_the_gate_and_shorter_than_the_right_costs_nothing_but_itself() {
+    let sound = Plan { partition: vec![MethodKind::Majority], ..plan(3, vec![]) };
+    let mut world = World::new(&sound);
+    world.run_until(Time(10_000_000));
+    let until = world.servers[0].as_ref().and_then(|server| server.serves_until(world.now)).expect("served");
+    let given_up = until + TIMING.arbiter - TIMING.gate;
+    world.pause(0, (until + ms(50)).since(world.now));
+    assert!(world.now < given_up);
+    let server = world.servers[0].as_ref().expect("it stood still");
+    assert_eq!(server.serves_until(world.now), None, "closed by the clock alone");
+    world.run_until(world.now + TIMING.interval * 3);
+    let server = world.servers[0].as_ref().expect("it runs");
+    assert!(server.serves_until(world.now).is_some(), "open again");
+    assert_eq!((world.phase(0), world.phase(1)), (Phase::On, Phase::Off));
+    assert!(!world.said(0, |action| matches!(action, Action::Emergency { .. })));
 }
 
 #[test]

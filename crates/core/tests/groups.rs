@@ -10,10 +10,10 @@ use clp_core::event::{Event, Failure};
 use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId};
 use clp_core::message::{Command, Phase};
 use clp_core::plan::{
-    AfterStop, FinalAction, MonitorPlan, PartitionMethod, Plan, RecoveryTarget, ResourcePlan, StartAfter, StopOccasions,
-    Switches, Waits,
+    AfterStop, FinalAction, MonitorPlan, Plan, RecoveryTarget, ResourcePlan, StartAfter, StopOccasions, Switches, Waits,
 };
 use clp_core::time::Time;
+use clp_core::verdict::MethodKind;
 
 mod ground;
 
@@ -38,7 +38,7 @@ fn plan() -> Plan {
     let monitor = MonitorPlan { failover_max: 0, action, ..ground::monitor("m0", RecoveryTarget::LocalServer) };
     let groups = vec![ground::group("first", &[0]), ground::group("second", &[1])];
     Plan {
-        partition: PartitionMethod::Asked,
+        partition: vec![MethodKind::Ping],
         monitors: vec![monitor],
         ..ground::plan(groups, vec![resource("r0", FIRST), resource("r1", SECOND)])
     }
@@ -64,9 +64,13 @@ struct World {
     /// Resources on which nothing ends, and those on which everything fails.
     slow: BTreeSet<ResourceId>,
     broken: BTreeSet<ResourceId>,
+    /// Left from a former life, and not to be stopped.
+    left: BTreeSet<ResourceId>,
     held: Vec<(usize, u64, ResourceId)>,
     /// Nobody hears the other, and the resolution says No to both.
     cut: bool,
+    /// Nobody hears the first, and the resolution says No to it.
+    mute: bool,
 }
 
 impl World {
@@ -76,8 +80,17 @@ impl World {
             let identity = Identity { boot: 7, reboots, ..ground::identity(me, 1) };
             Some(Cluster::new(plan.clone(), identity, Time(0)))
         };
-        let (slow, broken) = (BTreeSet::new(), BTreeSet::new());
-        World { now: Time(0), servers: vec![server(0), server(1)], log: Vec::new(), slow, broken, held: Vec::new(), cut: false }
+        World {
+            now: Time(0),
+            servers: vec![server(0), server(1)],
+            log: Vec::new(),
+            slow: BTreeSet::new(),
+            broken: BTreeSet::new(),
+            left: BTreeSet::new(),
+            held: Vec::new(),
+            cut: false,
+            mute: false,
+        }
     }
 
     fn give(&mut self, server: usize, event: Event) {
@@ -86,18 +99,19 @@ impl World {
             self.log.push((server, action.clone()));
             let from = ServerId::at(server);
             match action {
-                Action::Beat(_) | Action::Send(_) if self.cut => {}
+                Action::Beat(_) | Action::Send(_) if self.cut || (self.mute && server == 0) => {}
                 Action::Beat(frame) => self.give(1 - server, Event::Frame { from, path: 0, lan: true, frame }),
                 Action::Send(letter) => self.give(letter.to.server.index(), Event::Message { from, letter }),
                 Action::AskPartition { ask } => {
-                    self.give(server, Event::Verdict { ask, yes: !self.cut, reason: "asked".into() });
+                    self.give(server, ground::verdict(ask.number, !self.cut && (!self.mute || server != 0), "asked"));
                 }
                 Action::Resource { resource, work: Work::Detach, op } => self.end(server, op, resource),
                 Action::Resource { op, resource, work } if work != Work::Verify && self.slow.contains(&resource) => {
                     self.held.push((server, op, resource));
                 }
                 Action::Resource { op, resource, work: Work::Verify } => {
-                    self.give(server, Event::ResourceDone { op, resource, result: Ok(()) });
+                    let result = if self.left.contains(&resource) { Err("it is still there".into()) } else { Ok(()) };
+                    self.give(server, Event::ResourceDone { op, resource, result });
                 }
                 Action::Resource { op, resource, .. } => self.end(server, op, resource),
                 Action::Exit { .. } | Action::EndServer { .. } => self.servers[server] = None,
@@ -276,6 +290,28 @@ fn a_stop_that_waits_keeps_nobody_from_giving_up_what_it_lost_the_right_to() {
 }
 
 #[test]
+fn nothing_is_started_before_the_watchdog_had_the_time_to_be_opened() {
+    let mut plan = plan();
+    plan.resources[0].deactivate_action = FinalAction::StopResource;
+    let mut world = World::new(&plan, 0);
+    world.left.insert(ResourceId(0));
+    world.mute = true;
+    world.run(Duration::from_millis(600));
+    let may_feed = |world: &World| world.servers[0].as_ref().is_some_and(|server| server.may_feed_watchdog(world.now));
+    assert!(!may_feed(&world), "something is left there, and no right");
+    world.mute = false;
+    let started = |world: &World| world.did(|action| matches!(action, Action::Resource { work: Work::Activate { .. }, .. })) > 0;
+    let mut fed_since = None;
+    while !started(&world) {
+        assert!(world.now < Time(60_000_000), "{:?}", world.alerts());
+        world.run(Duration::from_millis(20));
+        fed_since = if may_feed(&world) { fed_since.or(Some(world.now)) } else { None };
+    }
+    let opened = fed_since.map(|since| world.now.since(since)).expect("it may be fed");
+    assert!(opened + Duration::from_millis(40) >= plan.timing.interval * 2, "{opened:?}");
+}
+
+#[test]
 fn nobody_moves_a_group_to_where_it_would_have_to_wait() {
     let mut world = World::new(&waiting(false), 0);
     world.run(seconds(5));
@@ -322,7 +358,7 @@ fn final_actions_are_withheld_where_nobody_else_runs_where_recovery_is_off_and_w
     let world = failing(
         |plan| {
             plan.restraints.survive = activation;
-            plan.partition = PartitionMethod::None;
+            plan.partition = Vec::new();
         },
         0,
         true,

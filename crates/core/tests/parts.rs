@@ -1,15 +1,18 @@
 //! Small parts of the core against tables and a naive twin.
 
 use clp_core::action::{Action, Work};
-use clp_core::contact::closure;
+use clp_core::arbiter::Answer;
+use clp_core::cluster::Identity;
+use clp_core::contact::{Contact, closure};
 use clp_core::event::Failure;
 use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
 use clp_core::local::Executor;
-use clp_core::message::{Factor, Origin, Phase};
+use clp_core::message::{Ack, Epoch, Factor, Frame, Mode, Origin, Phase};
 use clp_core::partition::Partition;
-use clp_core::plan::{AfterStop, FinalAction, MonitorPlan, OnTimeout, PartitionMethod, RecoveryTarget, ScriptBefore};
+use clp_core::plan::{AfterStop, FinalAction, MonitorPlan, OnTimeout, RecoveryTarget, ScriptBefore};
 use clp_core::recovery::{Monitors, Step};
 use clp_core::time::Time;
+use clp_core::verdict::MethodKind;
 
 mod ground;
 
@@ -62,23 +65,53 @@ fn closure_equals_the_naive_twin() {
 #[test]
 fn a_yes_is_dated_by_its_question_and_must_hold_without_a_break() {
     let at = |millis: u64| Time(millis * 1000);
-    let mut partition = Partition::new(PartitionMethod::Asked, &TIMING);
+    let mut partition = Partition::new(&[MethodKind::Ping], 2, &TIMING);
     let ask = partition.ask(at(1000)).expect("nothing is open");
     assert_eq!(partition.ask(at(1050)), None, "one question at a time");
-    partition.answer(at(1100), ask, true, "yes".into());
-    assert!(partition.covers(at(1100), at(999)), "asked after the last frame");
-    assert!(!partition.covers(at(1100), at(1000)), "asked before the last frame");
-    assert!(!partition.covers(at(1501), at(999)), "valid for the arbiter's bound and two intervals");
-    assert!(partition.held(at(1400), at(1000), ms(10_000)), "it was Yes at that moment already");
-    assert!(!partition.held(at(1400), at(900), ms(10_000)));
+    partition.answer(at(1100), ask, ServerSet::EMPTY, &[Some(Answer::Yes)], ms(0), "yes".into());
+    assert!(partition.covers(at(1100), ServerId::at(1), at(999)), "asked after the last frame");
+    assert!(!partition.covers(at(1100), ServerId::at(1), at(1000)), "asked before the last frame");
+    assert!(!partition.covers(at(1501), ServerId::at(1), at(999)), "valid for the arbiter's bound and two intervals");
+    assert!(partition.held(at(1400), ServerId::at(1), at(1000), ms(10_000)), "it was Yes at that moment already");
+    assert!(!partition.held(at(1400), ServerId::at(1), at(900), ms(10_000)));
     let ask = partition.ask(at(1400)).expect("the first was answered");
-    partition.answer(at(1450), ask, true, "yes".into());
-    assert!(partition.held(at(1500), at(0), ms(500)), "it has been Yes for the whole span");
+    partition.answer(at(1450), ask, ServerSet::EMPTY, &[Some(Answer::Yes)], ms(0), "yes".into());
+    assert!(partition.held(at(1500), ServerId::at(1), at(0), ms(500)), "it has been Yes for the whole span");
     let ask = partition.ask(at(1500)).expect("an interval passed");
-    partition.answer(at(1510), ask, false, "no".into());
-    assert!(!partition.covers(at(1510), at(0)) && !partition.held(at(1510), at(5000), ms(0)), "a No ends it at once");
-    partition.answer(at(1520), ask, true, "late".into());
-    assert!(!partition.covers(at(1520), at(0)), "a repeated answer changes nothing");
+    partition.answer(at(1510), ask, ServerSet::EMPTY, &[Some(Answer::No)], ms(0), "no".into());
+    assert!(
+        !partition.covers(at(1510), ServerId::at(1), at(0)) && !partition.held(at(1510), ServerId::at(1), at(5000), ms(0)),
+        "a No ends it at once"
+    );
+    partition.answer(at(1520), ask, ServerSet::EMPTY, &[Some(Answer::Yes)], ms(0), "late".into());
+    assert!(!partition.covers(at(1520), ServerId::at(1), at(0)), "a repeated answer changes nothing");
+}
+
+#[test]
+fn votes_keep_what_is_held_as_long_as_the_acknowledgements_that_they_are() {
+    let at = |millis: u64| Time(millis * 1000);
+    let lost = ServerId::at(2);
+    let mut partition = Partition::new(&[MethodKind::Majority], 3, &TIMING);
+    partition.follow(at(1000), vec![at(990)]);
+    assert!(partition.covers(at(1000), lost, at(900)));
+    let until = at(990) + TIMING.right_timeout + TIMING.arbiter;
+    let late = Time(until.0 + 1);
+    partition.follow(late, vec![at(990)]);
+    assert!(!partition.covers(late, lost, at(900)), "nothing is started by a vote of then");
+    assert!(partition.keeps(until, lost, at(900)) && !partition.keeps(late, lost, at(900)));
+}
+
+#[test]
+fn an_acknowledgement_is_a_vote_when_a_lan_brings_it_be_it_after_the_disk() {
+    let identity = Identity { paths: 2, ..ground::identity(0, 1) };
+    let mut contact = Contact::new(&identity, 2, Time(0), TIMING);
+    let mine = contact.frame(Time(1000), Mode::Running, Epoch::default(), Epoch::default(), 0, &[0, 0], 0);
+    let ack = Ack { server: ServerId(0), incarnation: 1, seq: mine.seq, report: 0 };
+    let frame = Frame { incarnation: 7, seq: 1, acks: vec![ack], ..Frame::default() };
+    assert!(contact.hear(Time(2000), ServerId(1), 1, false, &frame, false).is_some());
+    assert_eq!(contact.votes(), [], "the disk votes for nobody");
+    assert!(contact.hear(Time(2100), ServerId(1), 0, true, &frame, false).is_some());
+    assert_eq!(contact.votes(), [Time(1000)], "counted from when the acknowledged frame was sent");
 }
 
 #[test]

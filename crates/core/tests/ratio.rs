@@ -6,8 +6,9 @@ use clp_core::contact::Contact;
 use clp_core::ids::ServerId;
 use clp_core::message::{Epoch, Frame, Mode};
 use clp_core::partition::Partition;
-use clp_core::plan::{PartitionMethod, Timing};
+use clp_core::plan::Timing;
 use clp_core::time::Time;
+use clp_core::verdict::MethodKind;
 
 mod ground;
 
@@ -47,7 +48,7 @@ fn run(seed: u64, remembers: bool) -> Result<u32, String> {
     let mut dice = Dice(seed);
     let mut sides: Vec<Side> =
         (0..2).map(|me| Side { contact: start(me, 1, 1, Time(0)), life: 1, kept: 1, ordered: 1 }).collect();
-    let partition = Partition::new(PartitionMethod::Asked, &TIMING);
+    let partition = Partition::new(&[MethodKind::Ping], 2, &TIMING);
     let (mut open, mut waiting): ([bool; 2], [Vec<(u64, Frame)>; 2]) = ([true; 2], Default::default());
     let mut relied = 0;
     for tick in 0..6000u64 {

@@ -8,9 +8,10 @@ use clp_core::cluster::{Cluster, Identity};
 use clp_core::event::Event;
 use clp_core::ids::{GroupId, ResourceId, ServerId};
 use clp_core::message::{Answer, Command, Origin, Phase, ResourceState};
-use clp_core::plan::{GroupPlan, PartitionMethod, Plan};
+use clp_core::plan::{GroupPlan, Plan};
 use clp_core::single::ResourceOrder;
 use clp_core::time::Time;
+use clp_core::verdict::MethodKind;
 
 mod ground;
 
@@ -26,7 +27,7 @@ fn plan() -> Plan {
     let group = GroupPlan { shared_data: true, life_forbids: true, ..ground::group("failover1", &[0, 1, 2]) };
     let resource = |name: &str, depends: &[u16]| ground::resource(name, GROUP, depends);
     let resources = vec![resource("fip1", &[]), resource("disk1", &[]), resource("exec1", &[0, 1])];
-    Plan { partition: PartitionMethod::Asked, ..ground::plan(vec![group], resources) }
+    Plan { partition: vec![MethodKind::Ping], ..ground::plan(vec![group], resources) }
 }
 
 struct World {
@@ -68,9 +69,7 @@ impl World {
             match action {
                 Action::Beat(frame) => self.give(1 - server, Event::Frame { from, path: 0, lan: true, frame }),
                 Action::Send(letter) => self.give(letter.to.server.index(), Event::Message { from, letter }),
-                Action::AskPartition { ask } if !self.silent => {
-                    self.give(server, Event::Verdict { ask, yes: true, reason: "none".into() })
-                }
+                Action::AskPartition { ask } if !self.silent => self.give(server, ground::verdict(ask.number, true, "none")),
                 Action::Search { server: lost } => self.give(server, Event::Searched { server: lost, sign: None }),
                 Action::Resource { op, resource, work } => {
                     let activates = matches!(work, Work::Activate { .. });

@@ -8,10 +8,9 @@ use clp_core::cluster::{Cluster, Identity};
 use clp_core::event::{Event, Failure, WorkError};
 use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId};
 use clp_core::message::{Command, Factor, Letter, Message, Origin, Phase};
-use clp_core::plan::{
-    AfterStop, Elsewhere, FinalAction, GroupPlan, MonitorPlan, PartitionMethod, Plan, RecoveryTarget, ResourcePlan,
-};
+use clp_core::plan::{AfterStop, Elsewhere, FinalAction, GroupPlan, MonitorPlan, Plan, RecoveryTarget, ResourcePlan};
 use clp_core::time::Time;
+use clp_core::verdict::MethodKind;
 
 mod ground;
 
@@ -250,7 +249,7 @@ fn drivers_can_be_told_what_becomes_of_the_server() {
 #[test]
 fn an_emergency_that_cannot_be_verified_is_followed_by_its_action_without_a_farewell() {
     for (then, ends) in [(AfterStop::Shutdown, true), (AfterStop::Nothing, false)] {
-        let mut world = World::up(&Plan { partition: PartitionMethod::Asked, partition_action: then, ..plan() });
+        let mut world = World::up(&Plan { partition: vec![MethodKind::Ping], partition_action: then, ..plan() });
         world.servers[1] = None;
         world.run(Duration::from_secs(3));
         assert!(world.log.iter().any(|(_, action)| matches!(action, Action::Emergency { .. })), "it lost its right");

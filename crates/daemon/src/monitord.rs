@@ -25,6 +25,9 @@ const ENGINE_PATIENCE: Duration = Duration::from_secs(10);
 /// Between looks at whether the engine listens.
 const ENGINE_PAUSE: Duration = Duration::from_millis(20);
 
+/// How long a driver listens to the kernel before it is looked whether its monitor is to stop.
+const EVENT_WAIT: Duration = Duration::from_millis(500);
+
 /// How long probes may take to end what they left running before this process ends.
 const END_LIMIT: Duration = Duration::from_secs(8);
 
@@ -38,6 +41,8 @@ struct Stop {
 
 impl Stop {
     fn ring(&self) {
+        // Under the lock: whoever has looked and not yet begun to wait would miss the bell.
+        let _guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         self.set.store(true, Ordering::SeqCst);
         self.bell.notify_all();
     }
@@ -52,7 +57,7 @@ impl Stop {
         let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         while !self.is_set() {
             let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else { return };
-            guard = self.bell.wait_timeout(guard, left.min(Duration::from_millis(200))).unwrap_or_else(PoisonError::into_inner).0;
+            guard = self.bell.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
@@ -245,13 +250,40 @@ fn probe(loaded: &Loaded, index: usize, pid: Option<u32>, ratio: &AtomicU32, sto
             return;
         }
         // Where the kernel tells of a change the next check follows at once, else after the interval.
+        if !driver.hears_events() {
+            stop.pause(common.interval);
+            continue;
+        }
         let until = Instant::now() + common.interval;
         while !stop.is_set() {
             let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else { break };
-            let slice = left.min(Duration::from_millis(500));
-            if driver.wait_event(slice) {
+            if driver.wait_event(left.min(EVENT_WAIT)) {
                 break;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_pause_of_any_length_ends_with_its_stop() {
+        // Many, so that some stop between a thread's look and its wait.
+        for _ in 0..500 {
+            let stop = Arc::new(Stop::default());
+            let own = stop.clone();
+            let began = Instant::now();
+            let waiting = std::thread::spawn(move || own.pause(LONG));
+            stop.ring();
+            waiting.join().expect("it ends");
+            assert!(began.elapsed() < LONG, "it was not woken");
+        }
+        let began = Instant::now();
+        Stop::default().pause(Duration::from_millis(5));
+        assert!(began.elapsed() >= Duration::from_millis(5));
     }
 }

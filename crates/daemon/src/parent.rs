@@ -167,7 +167,9 @@ fn after_engine(loaded: &Loaded, code: Option<u8>, words: &str) -> ExitCode {
             let _ = clp_sys::shortage::keep_files();
             // What the engine held may still act: give it up before anything slower happens, the record included.
             // What failed is in the log by now, and what follows is the same.
-            let _ = setup::give_up(loaded);
+            if setup::give_up(loaded).is_ok() {
+                crate::engine::gate::take_away();
+            }
             let process_failure = setup::process_failure_action(&loaded.configuration);
             setup::write_alert(root, records_max, &Alert::process_died(ENGINE, words));
             setup::write_alert(root, records_max, &setup::process_failure_alert(process_failure));

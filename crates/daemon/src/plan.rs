@@ -1,15 +1,19 @@
 //! From a checked configuration to the plan that the core decides upon: names become positions, codes become actions.
 
-use clp_config::{Configuration, FailureSwitches, MonitorKind, RecoveryTarget as ConfiguredTarget, ResourceKind, safety};
+use clp_config::{
+    Configuration, FailureSwitches, MonitorKind, PartitionKind, RecoveryTarget as ConfiguredTarget, ResourceKind, safety,
+};
 use clp_core::ids::{GroupId, ResourceId, ServerId, ServerSet};
 use clp_core::plan::{
-    AfterStop, Elsewhere, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, PartitionMethod, Plan, RecoveryTarget,
-    ResourcePlan, Restraints, ScriptBefore, ServerGroup, StartAfter, StopOccasions, Switches, Timing, Waits,
+    AfterStop, Elsewhere, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, Plan, RecoveryTarget, ResourcePlan,
+    Restraints, ScriptBefore, ServerGroup, StartAfter, StopOccasions, Switches, Timing, Waits,
 };
+use clp_core::proof::Proof;
+use clp_core::verdict::MethodKind;
 
 /// The plan of a configuration whose references were checked.
 pub fn plan(configuration: &Configuration) -> Plan {
-    let delays = safety::delays(&configuration.cluster);
+    let delays = safety::delays(&configuration.cluster, &configuration.partitions);
     let servers: Vec<String> = configuration.servers.iter().map(|server| server.name.clone()).collect();
     let server_id = |name: &String| servers.iter().position(|server| server == name).map(ServerId::at);
     let resource_id = |name: &String| configuration.resources.iter().position(|r| r.name == *name).map(ResourceId::at);
@@ -33,6 +37,7 @@ pub fn plan(configuration: &Configuration) -> Plan {
                 },
                 life_forbids: group.life_forbids.unwrap_or_else(|| resources.iter().any(shares)),
                 shared_data: resources.iter().any(shares),
+                min_proof: group.min_proof.as_deref().and_then(Proof::parse),
                 resources,
                 waits: Waits {
                     start: group
@@ -127,11 +132,14 @@ pub fn plan(configuration: &Configuration) -> Plan {
             right_timeout: delays.right_timeout,
             arbiter: delays.arbiter,
             watchdog_hold: delays.watchdog_hold,
+            gate: delays.gate,
             takeover_addresses: delays.takeover_addresses,
             takeover_data: delays.takeover_data,
+            reset: delays.watchdog + delays.watchdog_grain,
             sync_wait: configuration.cluster.bootwait,
         },
-        partition: if configuration.partitions.is_empty() { PartitionMethod::None } else { PartitionMethod::Asked },
+        partition: configuration.partitions.iter().map(|partition| method(&partition.kind)).collect(),
+        forced_stop: configuration.forced_stop.is_some(),
         partition_action: after_partition(configuration.cluster.np_action),
         restraints: Restraints {
             survive: switches(configuration.cluster.survive),
@@ -150,6 +158,14 @@ pub fn plan(configuration: &Configuration) -> Plan {
         groups,
         resources,
         monitors,
+    }
+}
+
+fn method(kind: &PartitionKind) -> MethodKind {
+    match kind {
+        PartitionKind::Pingnp(_) => MethodKind::Ping,
+        PartitionKind::Majonp => MethodKind::Majority,
+        PartitionKind::Httpnp(_) => MethodKind::Arbiter,
     }
 }
 
@@ -202,6 +218,12 @@ mod tests {
     use clp_config::Document;
 
     use super::*;
+
+    #[test]
+    fn the_words_of_a_proof_are_those_of_the_decisions() {
+        let decided: Vec<&str> = Proof::ALL.iter().map(|proof| proof.word()).collect();
+        assert_eq!(clp_config::PROOFS.to_vec(), decided);
+    }
 
     #[test]
     fn server_groups_stand_in_the_order_of_the_group_and_not_of_the_file() {

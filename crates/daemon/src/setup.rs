@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clp_alerts::Alert;
 use clp_config::{Configuration, Document, Problem, Resource, ResourceKind};
-use clp_core::ids::ServerId;
+use clp_core::ids::{ServerId, ServerSet};
 use clp_core::plan::AfterStop;
 use clp_drivers::resources::{Context, driver};
 use clp_sys::paths::Root;
@@ -114,6 +114,19 @@ pub fn remember_suspended(root: &Root, suspended: bool) -> Result<(), String> {
         Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(format!("cannot remove {}: {cause}", path.display())),
         _ => Ok(()),
     }
+}
+
+/// Servers that ran when this one said farewell in its last life. Names that are not configured any more are left out.
+pub fn ran_before(root: &Root, configuration: &Configuration) -> ServerSet {
+    let text = std::fs::read_to_string(root.work().join("ran-at-farewell")).unwrap_or_default();
+    let position = |name: &str| configuration.servers.iter().position(|server| server.name == name).map(ServerId::at);
+    text.split_whitespace().filter_map(position).collect()
+}
+
+/// Keep them for the next start; they are on the disk when this returns.
+pub fn remember_ran(root: &Root, configuration: &Configuration, servers: ServerSet) -> Result<(), String> {
+    let names: Vec<&str> = servers.iter().map(|server| configuration.servers[server.index()].name.as_str()).collect();
+    keep(root, "ran-at-farewell", &format!("{}\n", names.join(" ")))
 }
 
 /// Write a small file of the work directory so that it is there whole, or as before, after a power failure.

@@ -4,6 +4,7 @@
 
 pub mod addresses;
 mod environment;
+pub mod forced_stop;
 pub mod heartbeats;
 pub mod monitors;
 pub mod partition;

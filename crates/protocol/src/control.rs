@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// Version of this API; raised when a field changes its meaning.
 pub const CONTROL_VERSION: u32 = 1;
+/// Under this name the forced stop stands among the paths of a server.
+pub const FORCED_STOP: &str = "forcestop";
 
 /// Longest request or reply line in bytes: a status of 32 servers and 1 000 groups fits many times.
 pub const CONTROL_LINE_MAX: usize = 8 * 1024 * 1024;
@@ -242,6 +244,10 @@ pub struct ServerStatus {
     pub note: String,
     /// Heartbeat and partition-resolution resources, heartbeats first, each by priority.
     pub paths: Vec<PathStatus>,
+    /// Of floating addresses there: `gated` (its kernel silences them when its right ends) or `ungated`, with the reason where that is
+    /// the server asked; empty where there are none or nothing is known.
+    #[serde(default)]
+    pub gate: String,
 }
 
 /// One heartbeat or partition-resolution resource of one server.
@@ -266,6 +272,22 @@ pub struct PathStatus {
     /// Of a LAN: `dedicated` when no group has an address there, else `backup`; empty for other paths.
     #[serde(default)]
     pub role: String,
+}
+
+impl PathStatus {
+    /// One that is no way between servers: without peers, statistics and role.
+    pub fn plain(name: &str, kind: &str, status: &str, note: String) -> PathStatus {
+        PathStatus {
+            name: name.into(),
+            kind: kind.into(),
+            status: status.into(),
+            peers: Vec::new(),
+            note,
+            refused: Vec::new(),
+            statistics: Vec::new(),
+            role: String::new(),
+        }
+    }
 }
 
 /// A heartbeat path from one server to the one asked, as measured there since its engine started.

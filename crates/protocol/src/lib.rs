@@ -5,3 +5,4 @@
 pub mod control;
 pub mod datagram;
 pub mod seal;
+pub mod witness;

@@ -10,10 +10,10 @@ use aws_lc_rs::rand::fill;
 
 const MAGIC: [u8; 4] = *b"MSHB";
 const VERSION: u8 = 1;
-const SALT: usize = 16;
+pub(crate) const SALT: usize = 16;
 /// Magic, version, kind, sender, one byte for later, salt, counter.
 const HEADER: usize = 4 + 4 + SALT + 8;
-const TAG: usize = 16;
+pub(crate) const TAG: usize = 16;
 /// Bytes by which sealing makes a body longer.
 pub const OVERHEAD: usize = HEADER + TAG;
 /// Counters behind the newest one that are still told apart.
@@ -52,19 +52,28 @@ impl KeyType for KeyLength {
 }
 
 fn derive(key: &[u8; 32], cluster: &str, sender: u8, salt: &[u8; SALT]) -> LessSafeKey {
-    let info: [&[u8]; 3] = [b"mainstay heartbeat", cluster.as_bytes(), &[sender]];
+    cipher(expand(key, salt, &[b"mainstay heartbeat", cluster.as_bytes(), &[sender]]))
+}
+
+/// A key out of a key, for one use that salt and info name.
+pub(crate) fn expand(key: &[u8; 32], salt: &[u8], info: &[&[u8]]) -> [u8; 32] {
     let mut bytes = [0u8; 32];
     Salt::new(HKDF_SHA256, salt)
         .extract(key)
-        .expand(&info, KeyLength)
+        .expand(info, KeyLength)
         .and_then(|okm| okm.fill(&mut bytes))
         .expect("32 bytes are within the bounds of HKDF");
-    let unbound = UnboundKey::new(&CHACHA20_POLY1305, &bytes).expect("the key has the cipher's length");
-    zeroize::Zeroize::zeroize(&mut bytes);
+    bytes
+}
+
+/// What seals and opens with a key.
+pub(crate) fn cipher(mut key: [u8; 32]) -> LessSafeKey {
+    let unbound = UnboundKey::new(&CHACHA20_POLY1305, &key).expect("the key has the cipher's length");
+    zeroize::Zeroize::zeroize(&mut key);
     LessSafeKey::new(unbound)
 }
 
-fn nonce(counter: u64) -> Nonce {
+pub(crate) fn nonce(counter: u64) -> Nonce {
     let mut bytes = [0u8; NONCE_LEN];
     bytes[NONCE_LEN - 8..].copy_from_slice(&counter.to_be_bytes());
     Nonce::assume_unique_for_key(bytes)

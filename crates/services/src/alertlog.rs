@@ -96,7 +96,7 @@ pub fn append(path: &Path, alert: &Alert, time: &str, host: &str, records_max: u
     let mut last = last_index(&mut file)?;
     let first = first_index(&mut file)?;
     let full = match (first, last) {
-        (Some(first), Some(last)) => last.saturating_sub(first) + 1 >= (records_max / 2).max(1),
+        (Some(first), Some(last)) => last.saturating_sub(first).saturating_add(1) >= (records_max / 2).max(1),
         _ => false,
     };
     // Without the lock another writer may be at it: a file that is too long once is better than one that is lost.
@@ -108,7 +108,9 @@ pub fn append(path: &Path, alert: &Alert, time: &str, host: &str, records_max: u
     if last.is_none() {
         last = File::open(older(path)).and_then(|mut older| last_index(&mut older)).unwrap_or(None);
     }
-    let line = clp_alerts::record_line(last.unwrap_or(0) + 1, alert, time, host);
+    // Behind the last number there is, which only somebody else can have written, the numbers begin anew.
+    let next = last.and_then(|last| last.checked_add(1)).unwrap_or(1);
+    let line = clp_alerts::record_line(next, alert, time, host);
     // One write: a crash leaves the whole line or a beginning of it.
     file.write_all(format!("{torn}{line}\n").as_bytes())
 }

@@ -6,7 +6,7 @@
 pub mod alertlog;
 mod ask;
 pub mod client;
-mod door;
+pub mod door;
 mod hold;
 mod remote;
 pub mod request;

@@ -5,9 +5,9 @@
 //! `scripts` are links through it. The generation before stays as a backup. What was put there by hand becomes a generation
 //! of its own before the switch (see `adopt`), so that the switch itself is always that one rename.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -213,7 +213,13 @@ fn write_all(target: &Path, files: &[StagedFile]) -> Result<(), String> {
     for file in files {
         let path = target.join(&file.path);
         let bytes = unhex(&file.hex).ok_or_else(|| format!("{} arrived broken", file.path))?;
-        let mode = if file.executable { 0o755 } else { 0o644 };
+        let is_secret = file.path == "clp.conf"
+            && clp_config::Document::read(&bytes).is_ok_and(|document| clp_config::holds_password(&document));
+        let mode = match (file.executable, is_secret) {
+            (_, true) => 0o600,
+            (true, false) => 0o755,
+            (false, false) => 0o644,
+        };
         write(&path, &bytes, mode).map_err(|cause| format!("cannot write {}: {cause}", path.display()))?;
     }
     sync_tree(target).map_err(|cause| format!("cannot write {}: {cause}", target.display()))
@@ -223,8 +229,8 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
-    // New: two files of one name would be one file and two checksums.
-    let mut out = File::create_new(path)?;
+    // New: two files of one name would be one file and two checksums. Nobody else reads it before it has its mode.
+    let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     out.write_all(bytes)?;
     out.set_permissions(fs::Permissions::from_mode(mode))?;
     out.sync_all()

@@ -8,6 +8,7 @@ use clp_core::ids::ResourceId;
 use clp_core::message::{Command, Letter, Message};
 use clp_core::single::ResourceOrder;
 
+use crate::plant::Planted;
 use crate::world::{Happening, World};
 
 impl World {
@@ -20,7 +21,20 @@ impl World {
         for action in actions {
             self.act(host, action);
         }
+        self.renew_lease(host);
         self.schedule(host);
+    }
+
+    /// What the engine's loop tells its kernel's gate after every event.
+    fn renew_lease(&mut self, host: usize) {
+        let now = self.hosts[host].clock(self.now);
+        let Some(engine) = &self.hosts[host].engine else { return };
+        let until = engine.serves_until(now).map_or(0, |until| self.hosts[host].real(until));
+        let until = if self.is_planted(Planted::GateStaysOpen) { u64::MAX } else { until };
+        let was = std::mem::replace(&mut self.hosts[host].lease, until);
+        if was <= self.now && self.now < until {
+            self.truth_changed();
+        }
     }
 
     pub(crate) fn schedule(&mut self, host: usize) {
@@ -61,7 +75,10 @@ impl World {
                     }
                 }
             }
-            Action::AskPartition { ask } => {
+            Action::AskPartition { mut ask } => {
+                if self.is_planted(Planted::NoTakeoverDelay) {
+                    ask.lease = self.options.plan.timing.interval;
+                }
                 let way = self.rng.below(self.interval() / 4 + 1);
                 self.after(way, Happening::Question { host, life, ask });
             }
@@ -87,6 +104,9 @@ impl World {
             }
             Action::Monitor { monitor, run } => self.monitor(host, monitor, run),
             Action::Remember { suspended } => self.remember(host, suspended),
+            Action::RememberRan { servers } => self.hosts[host].ran = servers,
+            // No plan of a run has it.
+            Action::ForceStop { .. } => {}
             Action::KeepRatio { ratio } => {
                 let way = self.below(host, self.interval() * 2);
                 self.after(way, Happening::RatioKept { host, life, ratio });

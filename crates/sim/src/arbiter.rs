@@ -1,65 +1,98 @@
-//! The partition resolution of the world: ping target, majority, or a witness with a lease (rule R9).
+//! What answers the partition question in the world: a ping target, or a store that keeps an arbiter's record by compare-and-swap.
+//! Votes need nobody. A question first reads the record and then swaps it, each on its way for a while.
 
+use std::time::Duration;
+
+use clp_core::arbiter::{Answer, Ask, Decision, Record, Watch, decide};
+use clp_core::event::Event;
 use clp_core::ids::ServerId;
+use clp_core::verdict::MethodKind;
 
-use crate::host::Host;
-use crate::options::Arbiter;
 use crate::plant::Planted;
 use crate::world::{Happening, World};
 
+/// The store: a record and the number of its write.
+#[derive(Debug, Default)]
+pub struct Store {
+    record: Option<Record>,
+    version: u64,
+    /// What each server saw, by its own clock.
+    watches: Vec<Watch<u64>>,
+}
+
+impl Store {
+    /// Empty.
+    pub fn new(servers: usize) -> Self {
+        Store { watches: vec![Watch::default(); servers], ..Store::default() }
+    }
+}
+
 impl World {
-    pub(crate) fn question(&mut self, host: usize, life: u64, ask: u64) {
-        if !self.alive(host, life) || self.network.arbiter_cuts[host] > 0 {
+    /// A question reaches what answers it, or does not.
+    pub(crate) fn question(&mut self, host: usize, life: u64, ask: Ask) {
+        let arbiter = self.options.plan.partition.contains(&MethodKind::Arbiter);
+        if self.network.arbiter_cuts[host] > 0 || !self.hosts[host].powered {
             // A target that does not answer is a No after a while; the question's time limit is Q.
             let wait = self.options.plan.timing.arbiter.as_micros() as u64 * 3 / 4;
-            self.after(wait, Happening::Verdict { host, life, ask, yes: false });
+            let answer = if arbiter { Answer::Wait } else { Answer::No };
+            self.after(wait, Happening::Verdict { host, life, ask: ask.number, answer, age: Duration::ZERO });
             return;
         }
-        let acts: Vec<bool> = self.hosts.iter().map(Host::acts).collect();
-        // Rule R9: the arbiter holds the committed view, so whoever said farewell and returns behind a cut is not in it.
-        let hosts = 0..self.hosts.len();
-        let mut part = self.network.part(host, &acts, true);
-        let works = !self.network.is_bad(self.interval());
-        if !works {
-            // Too much is lost or late for any two to count as being in contact.
-            part.fill(false);
-            part[host] = true;
+        if !arbiter {
+            return self.reply(host, life, ask.number, Answer::Yes, Duration::ZERO);
         }
-        let excluded = hosts.clone().any(|x| !part[x] && hosts.clone().any(|of| part[of] && self.excludes[x][of]));
-        self.say(|| format!("question {ask} of s{host}: part {part:?}, excluded {excluded}"));
-        let yes = match self.options.arbiter {
-            Arbiter::Majority | Arbiter::Witness if excluded => false,
-            Arbiter::None | Arbiter::Ping => true,
-            Arbiter::Majority => part.iter().filter(|in_it| **in_it).count() * 2 > self.hosts.len(),
-            Arbiter::Witness => {
-                let timing = &self.options.plan.timing;
-                let valid = timing.arbiter + timing.interval * 2;
-                let stopped = timing.interval * 3 + timing.right_timeout * 2;
-                let mut held = (valid + stopped).as_micros() as u64 + self.options.watchdog + self.options.watchdog_grain;
-                if self.options.planted == Some(Planted::NoTakeoverDelay) {
-                    held = self.interval();
-                }
-                let holder = self.lease.as_ref().is_none_or(|(members, until)| members[host] || *until < self.now);
-                if holder {
-                    self.lease = Some((part, self.now + held + held / 50));
-                }
-                holder
+        let now = Duration::from_micros(self.hosts[host].clock(self.now).0);
+        let version = self.store.version;
+        let standing = self.store.watches[host].see(version, now);
+        let decision = decide(self.store.record.as_ref(), standing, &ask);
+        self.say(|| format!("s{host} asks {ask:?} of {:?}, {standing:?}: {decision:?}", self.store.record));
+        match decision {
+            Decision::Stands { age } => self.reply(host, life, ask.number, Answer::Yes, age),
+            Decision::Denied { answer, .. } => self.reply(host, life, ask.number, answer, Duration::ZERO),
+            Decision::Write(_, answer) if self.is_planted(Planted::RecordIsNotWritten) => {
+                self.reply(host, life, ask.number, answer, Duration::ZERO);
             }
-        };
-        if !yes {
+            Decision::Write(record, answer) => {
+                let way = self.rng.below(self.interval() / 2 + 1);
+                self.after(way, Happening::Swap { host, life, ask, version, record, answer });
+            }
+        }
+    }
+
+    /// The write reaches the store, perhaps after its server died.
+    pub(crate) fn swap(&mut self, host: usize, life: u64, ask: Ask, version: u64, record: Record, answer: Answer) {
+        if self.network.arbiter_cuts[host] > 0 {
+            return self.reply(host, life, ask.number, Answer::Wait, Duration::ZERO);
+        }
+        if version != self.store.version {
+            return self.question(host, life, ask);
+        }
+        self.store.record = Some(record);
+        self.store.version += 1;
+        self.reply(host, life, ask.number, answer, Duration::ZERO);
+    }
+
+    fn reply(&mut self, host: usize, life: u64, ask: u64, answer: Answer, age: Duration) {
+        if answer != Answer::Yes {
             self.note_upset(host);
         }
         let way = self.rng.below(self.interval() / 4 + 1);
-        self.after(way, Happening::Verdict { host, life, ask, yes });
+        self.after(way, Happening::Verdict { host, life, ask, answer, age });
     }
 
-    pub(crate) fn record_view(&mut self, host: usize) {
-        for of in 0..self.hosts.len() {
-            let left = self.relies_on_farewell(host, of);
-            let now = self.hosts[host].clock(self.now);
-            let engine = self.hosts[host].engine.as_ref();
-            let apart = engine.is_some_and(|engine| !engine.server_view(now, ServerId::at(of)).member);
-            self.excludes[host][of] = apart && (left || self.excludes[host][of]);
+    /// An answer arrives.
+    pub(crate) fn answered(&mut self, host: usize, life: u64, ask: u64, answer: Answer, age: Duration) {
+        if !self.alive(host, life) {
+            return;
         }
+        let answer = self.distort_verdict(host, life, answer);
+        let kinds = self.options.plan.partition.iter();
+        let answers = kinds.map(|kind| (*kind != MethodKind::Majority).then_some(answer)).collect();
+        self.handle(host, Event::Verdict { ask, answers, age, reason: format!("the arbiter said {answer:?}") });
+    }
+
+    /// Does this server rely on the farewell of another one?
+    pub(crate) fn relies_on_farewell(&self, host: usize, of: usize) -> bool {
+        self.hosts[host].engine.as_ref().is_some_and(|engine| engine.has_left(ServerId::at(of)))
     }
 }

@@ -6,9 +6,9 @@ use std::panic::AssertUnwindSafe;
 use crate::Outcome;
 use crate::fault::Planned;
 use crate::options::Options;
-use crate::weather::Weather;
 use crate::plant::Planted;
 use crate::violation::Violation;
+use crate::weather::Weather;
 use crate::world::World;
 
 /// A run, and how it came from its seed.

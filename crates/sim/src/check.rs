@@ -26,7 +26,6 @@ pub struct Checker {
     pub stage_until: u64,
     pub(crate) upsets: Upsets,
     pub(crate) waits: Waits,
-    double_since: Vec<Option<u64>>,
     /// The second copy came while the method allows it; it stays until servers can deal with it.
     double_excused: Vec<bool>,
     /// For each pair: when it could last run both copies, as the method allows.
@@ -45,7 +44,6 @@ impl Checker {
         Checker {
             upsets: Upsets::new(servers),
             waits: Waits::new(options),
-            double_since: vec![None; options.plan.groups.len()],
             double_excused: vec![false; options.plan.groups.len()],
             excused: vec![None; servers * servers],
             apart: vec![None; servers * servers],
@@ -112,10 +110,6 @@ impl World {
         }
     }
 
-    pub(crate) fn relies_on_farewell(&self, host: usize, of: usize) -> bool {
-        self.hosts[host].engine.as_ref().is_some_and(|engine| engine.has_left(ServerId::at(of)))
-    }
-
     /// May both copies run, by what the method of this run promises?
     fn is_excused(&self, a: usize, b: usize) -> bool {
         if self.options.is_sound() {
@@ -132,28 +126,25 @@ impl World {
     pub(crate) fn truth_changed(&mut self) {
         self.note_whole();
         for group in self.options.plan.group_ids() {
-            let owners: Vec<usize> = (0..self.hosts.len()).filter(|host| self.owns(*host, group)).collect();
+            let owners: Vec<usize> = (0..self.hosts.len()).filter(|host| self.serves(*host, group)).collect();
             let owners = self.without_overdue(owners);
             let [first, second, ..] = owners.as_slice() else {
-                self.checker.double_since[group.index()] = None;
                 self.checker.double_excused[group.index()] = false;
                 continue;
             };
             let (first, second) = (*first, *second);
-            let since = *self.checker.double_since[group.index()].get_or_insert(self.now);
             if self.checker.double_excused[group.index()] || self.is_excused(first, second) {
                 self.checker.double_excused[group.index()] = true;
                 continue;
             }
-            let timing = &self.options.plan.timing;
-            let strict = self.options.plan.group(group).shared_data || timing.takeover_addresses >= timing.takeover_data;
-            // Addresses without the kernel's gate are soft: the watchdog's bound ends a second owner.
-            let soft = if strict { 0 } else { timing.takeover_data.as_micros() as u64 };
-            if self.now - since >= soft.max(1) || (strict && since == self.now) {
-                let kind = if strict { "" } else { " longer than the watchdog's bound" };
-                self.violation(format!("single-owner: g{} is active on s{first} and s{second}{kind}", group.0));
-            }
+            self.violation(format!("single-owner: g{} is active on s{first} and s{second}", group.0));
         }
+    }
+
+    /// Does this server write the group's data, or answer for its address? What else of a group without data may act longer.
+    fn serves(&self, host: usize, group: GroupId) -> bool {
+        let gated = self.options.gated[host] && !self.options.plan.group(group).shared_data;
+        self.owns(host, group) && (!gated || self.now < self.hosts[host].lease)
     }
 
     pub(crate) fn owns(&self, host: usize, group: GroupId) -> bool {

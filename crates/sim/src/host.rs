@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use clp_core::cluster::Cluster;
+use clp_core::ids::ServerSet;
 use clp_core::message::Frame;
 use clp_core::time::Time;
 
@@ -45,6 +46,8 @@ pub struct Host {
     pub work: Vec<u64>,
     /// When the watchdog resets, once it is open.
     pub watchdog: Option<u64>,
+    /// Until when its kernel's gate lets addresses be served, real time.
+    pub lease: u64,
     /// Running monitors, with the number of their start.
     pub monitors: Vec<Option<u64>>,
     /// What was read last on each disk path.
@@ -59,6 +62,8 @@ pub struct Host {
     pub ratio: u32,
     /// How many final actions ended it, as its disk remembers.
     pub reboots: u32,
+    /// Who ran when it left, as its disk remembers.
+    pub ran: ServerSet,
     /// When the last pause began.
     pub paused_at: u64,
     /// Time that its clock did not count; none but with a planted mistake.
@@ -106,6 +111,7 @@ impl Host {
             active: vec![false; resources],
             work: vec![0; resources],
             watchdog: None,
+            lease: 0,
             monitors: vec![None; monitors],
             looks: vec![Look { at: None, seen: vec![None; servers] }; paths],
             generation: 1,
@@ -113,6 +119,7 @@ impl Host {
             suspended: false,
             ratio: 1,
             reboots: 0,
+            ran: ServerSet::EMPTY,
             paused_at: 0,
             stood: 0,
             base,

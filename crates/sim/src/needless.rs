@@ -5,6 +5,9 @@
 //! has just started, a resolution that said No or could not be reached. Another server's death or pause is no excuse: a Yes
 //! covers its silence.
 
+use clp_core::verdict::MethodKind;
+
+use crate::host::Host;
 use crate::world::World;
 
 /// When something last happened that may cost a server its right.
@@ -15,12 +18,14 @@ pub struct Upsets {
     cables_bad: bool,
     /// To this server alone: a pause, a start, a No.
     own: Vec<u64>,
+    /// It is not with more than half of the servers, where that decides.
+    outvoted: Vec<bool>,
 }
 
 impl Upsets {
     /// Nothing happened yet.
     pub fn new(servers: usize) -> Self {
-        Upsets { own: vec![0; servers], ..Upsets::default() }
+        Upsets { own: vec![0; servers], outvoted: vec![false; servers], ..Upsets::default() }
     }
 }
 
@@ -31,6 +36,17 @@ impl World {
         let was = std::mem::replace(&mut self.checker.upsets.cables_bad, bad);
         if bad || was {
             self.checker.upsets.cables = Some(self.now);
+        }
+        if self.options.plan.partition.contains(&MethodKind::Majority) {
+            let acts: Vec<bool> = self.hosts.iter().map(Host::acts).collect();
+            for host in 0..self.hosts.len() {
+                let part = self.network.part(host, &acts, true);
+                let outvoted = part.iter().filter(|in_it| **in_it).count() * 2 <= self.hosts.len();
+                let was = std::mem::replace(&mut self.checker.upsets.outvoted[host], outvoted);
+                if outvoted || was {
+                    self.note_upset(host);
+                }
+            }
         }
     }
 
@@ -61,6 +77,6 @@ impl World {
         let upsets = &self.checker.upsets;
         let recent = |at: u64| self.now - at < memory;
         let rough = self.options.loss > 0 || self.options.delay * 4 > self.interval();
-        rough || upsets.cables_bad || upsets.cables.is_some_and(recent) || recent(upsets.own[host])
+        rough || upsets.outvoted[host] || upsets.cables_bad || upsets.cables.is_some_and(recent) || recent(upsets.own[host])
     }
 }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
 use clp_core::plan::{
-    AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, PartitionMethod, Plan, RecoveryTarget, ResourcePlan, Restraints,
-    Switches, Timing, Waits,
+    AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, Plan, RecoveryTarget, ResourcePlan, Restraints, Switches, Timing,
+    Waits,
 };
+use clp_core::verdict::MethodKind;
 
 use crate::plant::Planted;
 use crate::rng::Rng;
@@ -20,13 +21,28 @@ pub enum Arbiter {
     Ping,
     /// Yes for the part with more than half of the configured servers.
     Majority,
-    /// Yes for the part that asked first, as long as its lease lasts.
+    /// Yes for the part that asked first, as long as it keeps the record.
     Witness,
+    /// Majority, and a witness for exactly half.
+    Tie,
+}
+
+impl Arbiter {
+    /// What the cores are told.
+    fn methods(self) -> Vec<MethodKind> {
+        match self {
+            Arbiter::None => Vec::new(),
+            Arbiter::Ping => vec![MethodKind::Ping],
+            Arbiter::Majority => vec![MethodKind::Majority],
+            Arbiter::Witness => vec![MethodKind::Arbiter],
+            Arbiter::Tie => vec![MethodKind::Majority, MethodKind::Arbiter],
+        }
+    }
 }
 
 impl Arbiter {
     /// All of them.
-    pub const ALL: &[Arbiter] = &[Arbiter::None, Arbiter::Ping, Arbiter::Majority, Arbiter::Witness];
+    pub const ALL: &[Arbiter] = &[Arbiter::None, Arbiter::Ping, Arbiter::Majority, Arbiter::Witness, Arbiter::Tie];
 }
 
 /// Kinds of faults that a run may have.
@@ -140,6 +156,8 @@ pub struct Options {
     pub monitor_fails: u64,
     /// Length of the phase with faults.
     pub faulty: u64,
+    /// Whose kernel has an address gate.
+    pub gated: Vec<bool>,
     /// Length of the wait after healing.
     pub quiet: u64,
     /// Something wrong on purpose.
@@ -166,13 +184,16 @@ impl Options {
         let (h, ts, tx, k, w, r) =
             (profile.0 * 1000, profile.1 * 1000, profile.2 * 1000, profile.3 * 1000, profile.4 * 1000, profile.5 * 1000);
         let arbiter = if servers == 2 {
-            rng.pick(&[Arbiter::None, Arbiter::Ping, Arbiter::Ping, Arbiter::Witness, Arbiter::Witness])
+            rng.pick(&[Arbiter::None, Arbiter::Ping, Arbiter::Ping, Arbiter::Witness, Arbiter::Witness, Arbiter::Tie])
         } else {
-            rng.pick(&[Arbiter::Ping, Arbiter::Witness, Arbiter::Majority, Arbiter::Majority])
+            rng.pick(&[Arbiter::Ping, Arbiter::Witness, Arbiter::Majority, Arbiter::Tie])
         };
-        let arbiter_time = (ts - tx - h).min(3_000_000);
+        // An arbiter may take longer than what the time-out leaves; the delays have it then.
+        let mut slow = Rng::new(seed ^ 0x000a_4b17);
+        let longer = if matches!(arbiter, Arbiter::Witness | Arbiter::Tie) { slow.pick(&[0, 0, ts / 4, ts]) } else { 0 };
+        let arbiter_time = (ts - tx - h).min(3_000_000) + longer;
         let drift: u64 = rng.pick(&[0, 50, 200]);
-        let bound = k + 2 * h + w + r + h;
+        let bound = (k + 2 * h + w + r + h).max(tx + h + arbiter_time);
         let bound = bound + bound * 2 * drift / 1_000_000;
         let data = bound.saturating_sub(ts);
         let addresses = if rng.percent(50) { data } else { (tx + h + arbiter_time).saturating_sub(ts) };
@@ -182,8 +203,10 @@ impl Options {
             right_timeout: us(tx),
             arbiter: us(arbiter_time),
             watchdog_hold: us(k),
+            gate: us((longer + h.min(arbiter_time / 2)).min(arbiter_time)),
             takeover_addresses: us(addresses),
             takeover_data: us(data),
+            reset: us(w + r),
             sync_wait: us(rng.range(ts, 6 * ts)),
         };
         let mut lan = vec![true; rng.pick(&[1usize, 2, 2])];
@@ -204,6 +227,9 @@ impl Options {
         crate::waits::draw(&mut apart, &mut plan);
         draw_restraints(&mut apart, &mut plan);
         with_scripts_elsewhere(&mut plan, seed);
+        let mut kernels = Rng::new(seed ^ 0x006a_7e00);
+        let all = kernels.percent(60);
+        let gated = (0..servers).map(|_| all || kernels.percent(50)).collect();
         Options {
             seed,
             plan,
@@ -224,6 +250,7 @@ impl Options {
             operation_limit: 2 * ts,
             monitor_fails: rng.pick(&[0, 0, 1, 5]),
             faulty: scale * rng.range(80, 210),
+            gated,
             quiet: 0,
             planted: None,
         }
@@ -239,8 +266,13 @@ impl Options {
         let chain = 8 * (self.operation + self.operation_limit);
         let waits =
             self.plan.groups.iter().map(|group| span(group.waits.start_limit.max(group.waits.stop_limit)) * 2).sum::<u64>();
-        self.quiet =
-            waits + span(timing.sync_wait) + 6 * ts + 2 * (ts + span(timing.takeover_data)) + 60 * h + chain + 3 * self.watchdog;
+        self.quiet = waits
+            + span(timing.sync_wait)
+            + 6 * ts
+            + 2 * (ts + span(timing.takeover_data) + span(timing.lease()))
+            + 60 * h
+            + chain
+            + 3 * self.watchdog;
         if self.faults.contains(&Fault::PowerLoss) {
             self.quiet += 3 * self.scale();
         }
@@ -292,7 +324,7 @@ impl Options {
 
     /// Is one owner guaranteed under every fault?
     pub fn is_sound(&self) -> bool {
-        matches!(self.arbiter, Arbiter::Majority | Arbiter::Witness)
+        matches!(self.arbiter, Arbiter::Majority | Arbiter::Witness | Arbiter::Tie)
     }
 }
 
@@ -379,6 +411,7 @@ fn draw_plan(rng: &mut Rng, servers: usize, timing: Timing, arbiter: Arbiter) ->
             exclusion: if exclusive { rng.pick(&[Exclusion::None, Exclusion::Normal, Exclusion::Full]) } else { Exclusion::None },
             life_forbids: rng.percent(60),
             shared_data: rng.percent(60),
+            min_proof: None,
             resources: (first..resources.len()).map(ResourceId::at).collect(),
             waits: Waits::default(),
             server_groups: Vec::new(),
@@ -409,7 +442,8 @@ fn draw_plan(rng: &mut Rng, servers: usize, timing: Timing, arbiter: Arbiter) ->
     Plan {
         servers: (0..servers).map(|server| format!("s{server}")).collect(),
         timing,
-        partition: if arbiter == Arbiter::None { PartitionMethod::None } else { PartitionMethod::Asked },
+        partition: arbiter.methods(),
+        forced_stop: false,
         partition_action: rng.pick(&[AfterStop::Nothing, AfterStop::Shutdown, AfterStop::Reboot]),
         groups,
         resources,

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use clp_core::arbiter::Answer;
 use clp_core::event::Event;
-use clp_core::ids::ServerId;
+use clp_core::ids::{ServerId, ServerSet};
 use clp_core::message::{Frame, Message, Mode, Report};
 use clp_core::plan::Plan;
 
@@ -22,6 +23,8 @@ pub enum Planted {
     NoWatchdog,
     /// Groups are activated without regard to dependencies.
     IgnoresDependencies,
+    /// The kernel's address gate never closes.
+    GateStaysOpen,
     /// R0: the right does not end with the acknowledgements.
     RightNeverEnds,
     /// R1: whoever is silent for the time-out counts as gone.
@@ -30,6 +33,8 @@ pub enum Planted {
     BootForgetsAbsent,
     /// R2: the first Yes holds for ever.
     OneYesIsEnough,
+    /// R9: the arbiter says Yes and does not remember it.
+    RecordIsNotWritten,
     /// R3: a frame that arrives counts as acknowledging everything.
     HearingIsEnough,
     /// R4: a promise withholds no acknowledgement.
@@ -62,9 +67,11 @@ pub const PLANTS: &[Planted] = &[
     Planted::NoTakeoverDelay,
     Planted::NoWatchdog,
     Planted::IgnoresDependencies,
+    Planted::GateStaysOpen,
     Planted::RightNeverEnds,
     Planted::AbsentIsGone,
     Planted::OneYesIsEnough,
+    Planted::RecordIsNotWritten,
     Planted::HearingIsEnough,
     Planted::RestartOwnsNothing,
     Planted::PauseIsSilence,
@@ -247,11 +254,12 @@ impl World {
     }
 
     /// A verdict as it arrives.
-    pub(crate) fn distort_verdict(&mut self, host: usize, life: u64, yes: bool) -> bool {
-        if yes {
+    pub(crate) fn distort_verdict(&mut self, host: usize, life: u64, answer: Answer) -> Answer {
+        if answer == Answer::Yes {
             self.memory.yes[host] = life;
         }
-        yes || (self.is_planted(Planted::OneYesIsEnough) && self.memory.yes[host] == life)
+        let forgets = self.is_planted(Planted::OneYesIsEnough) && self.memory.yes[host] == life;
+        if forgets { Answer::Yes } else { answer }
     }
 
     /// Farewells that nobody said.
@@ -264,7 +272,8 @@ impl World {
         for from in (0..servers).filter(|from| *from != host) {
             let Some((at, frame)) = self.memory.heard[host * servers + from].clone() else { continue };
             if self.now - at > timeout && frame.mode != Mode::Left {
-                let frame = Frame { seq: frame.seq + 1, mode: Mode::Left, ..frame };
+                let farewell_to = ServerSet::all(servers);
+                let frame = Frame { seq: frame.seq + 1, mode: Mode::Left, farewell_to, ..frame };
                 self.memory.heard[host * servers + from] = Some((at, frame.clone()));
                 self.handle(host, Event::Frame { from: ServerId::at(from), path: 0, lan: true, frame });
             }

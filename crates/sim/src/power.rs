@@ -46,6 +46,7 @@ impl World {
             suspended: server.suspended,
             ratio: server.ratio,
             reboots: server.reboots,
+            ran: server.ran,
         };
         let mut now = server.clock(self.now);
         if self.options.planted == Some(Planted::BootForgetsAbsent) {
@@ -60,7 +61,7 @@ impl World {
         for path in (0..self.network.paths()).filter(|path| !self.network.is_lan(*path)).collect::<Vec<_>>() {
             self.after(0, Happening::DiskRead { host, life, path });
         }
-        self.handle(host, Event::Deadline);
+        self.handle(host, Event::GateSeen { works: self.options.gated[host] });
         self.contact_changed();
     }
 
@@ -123,7 +124,6 @@ impl World {
     }
 
     pub(crate) fn feed(&mut self, host: usize, boot: u64) {
-        self.record_view(host);
         let server = &self.hosts[host];
         if server.boot != boot || !server.powered {
             return;

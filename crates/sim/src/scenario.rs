@@ -42,7 +42,7 @@ macro_rules! scalars {
 }
 scalars! {
     seed lan arbiter watchdog watchdog_grain emergency drift faults fault_gap loss duplicate delay operation_fails operation_hangs
-    operation operation_limit monitor_fails faulty quiet
+    operation operation_limit monitor_fails faulty gated quiet
 }
 
 /// The options of a run, a line each; times without a point are microseconds.
@@ -55,6 +55,7 @@ pub fn options_text(options: &Options) -> String {
     line("servers", plan.servers.put());
     line("timing", plan.timing.put());
     line("partition", plan.partition.put());
+    line("forced_stop", plan.forced_stop.put());
     line("partition_action", plan.partition_action.put());
     line("restraints", plan.restraints.put());
     plan.groups.iter().for_each(|group| line("group", group.put()));
@@ -67,12 +68,14 @@ fn option_take(options: &mut Options, line: &str) -> Result<(), String> {
     let (name, value) = line.trim().split_once(' ').ok_or_else(|| format!("{line:?} has no value"))?;
     let mut from = Reader::new(value);
     let known = scalar_take(options, name, &mut from)?;
-    let Plan { servers, timing, partition, partition_action, groups, resources, monitors, restraints } = &mut options.plan;
+    let Plan { servers, timing, partition, forced_stop, partition_action, groups, resources, monitors, restraints } =
+        &mut options.plan;
     match name {
         _ if known => {}
         "servers" => *servers = Text::take(&mut from)?,
         "timing" => *timing = Text::take(&mut from)?,
         "partition" => *partition = Text::take(&mut from)?,
+        "forced_stop" => *forced_stop = Text::take(&mut from)?,
         "partition_action" => *partition_action = Text::take(&mut from)?,
         "restraints" => *restraints = Text::take(&mut from)?,
         "group" => groups.push(Text::take(&mut from)?),

@@ -43,8 +43,7 @@ impl Shrinker<'_> {
     }
 
     fn part(&self, keep: impl Fn(usize) -> bool) -> Case {
-        let kept: Vec<(usize, Option<u64>)> =
-            (0..self.best.faults.len()).filter(|at| keep(*at)).map(|at| (at, None)).collect();
+        let kept: Vec<(usize, Option<u64>)> = (0..self.best.faults.len()).filter(|at| keep(*at)).map(|at| (at, None)).collect();
         self.best.with_only(&kept)
     }
 

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
 use clp_core::plan::{
-    AfterStop, Elsewhere, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, PartitionMethod, RecoveryTarget,
-    ResourcePlan, Restraints, ScriptBefore, ServerGroup, StartAfter, StopOccasions, Switches, Timing, Waits,
+    AfterStop, Elsewhere, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, RecoveryTarget, ResourcePlan, Restraints,
+    ScriptBefore, ServerGroup, StartAfter, StopOccasions, Switches, Timing, Waits,
 };
+use clp_core::proof::Proof;
+use clp_core::verdict::MethodKind;
 
 use crate::fault::text::{micros, numbered, seconds};
 use crate::options::{Arbiter, FAULTS, Fault};
@@ -115,7 +117,8 @@ macro_rules! words {
 words! {
     AfterStop { Nothing Shutdown Reboot SysrqPanic KeepaliveReset KeepalivePanic }
     Exclusion { None Normal Full }
-    PartitionMethod { None Asked }
+    MethodKind { Ping Majority Arbiter }
+    Proof { None Timed Arbiter Reserved Stopped }
 }
 
 macro_rules! structures {
@@ -133,14 +136,16 @@ macro_rules! structures {
     })* };
 }
 structures! {
-    Timing { interval timeout right_timeout arbiter watchdog_hold takeover_addresses takeover_data sync_wait }
+    Timing { interval timeout right_timeout arbiter watchdog_hold gate takeover_addresses takeover_data reset sync_wait }
     Switches { activation deactivation monitor }
     Restraints { survive no_recovery reboot_max reboot_reset exempt }
     StartAfter { group same_server }
     StopOccasions { cluster server group }
     Waits { start start_limit stop stop_limit stop_at }
     ServerGroup { name servers }
-    GroupPlan { name policy start_auto failover_auto failback_auto exclusion life_forbids shared_data resources waits server_groups }
+    GroupPlan {
+        name policy start_auto failover_auto failback_auto exclusion life_forbids shared_data min_proof resources waits server_groups
+    }
     Elsewhere { start stop }
     ResourcePlan {
         name group depends activate_retry activate_failover activate_action deactivate_retry deactivate_action activate_script

@@ -5,11 +5,15 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::rc::Rc;
+use std::time::Duration;
 
+use clp_core::arbiter::{Answer, Ask, Record};
 use clp_core::event::Event;
 use clp_core::ids::{MonitorId, ResourceId, ServerId};
 use clp_core::message::{Frame, Letter};
 
+use crate::Outcome;
+use crate::arbiter::Store;
 use crate::check::Checker;
 use crate::fault::Planned;
 use crate::faults::{Push, Window};
@@ -21,7 +25,6 @@ use crate::rng::Rng;
 use crate::slots::Slots;
 use crate::tally::Tally;
 use crate::violation::Violation;
-use crate::Outcome;
 
 /// Something that happens at an instant.
 #[derive(Debug, Clone)]
@@ -60,14 +63,24 @@ pub enum Happening {
     Question {
         host: usize,
         life: u64,
-        ask: u64,
+        ask: Ask,
+    },
+    /// The record that a question leads to reaches the store.
+    Swap {
+        host: usize,
+        life: u64,
+        ask: Ask,
+        version: u64,
+        record: Record,
+        answer: Answer,
     },
     /// Its answer arrives.
     Verdict {
         host: usize,
         life: u64,
         ask: u64,
-        yes: bool,
+        answer: Answer,
+        age: Duration,
     },
     /// A look whether another server's kernel answers.
     Searched {
@@ -229,9 +242,7 @@ pub struct World {
     /// What disks give in place of what they hold, by fault.
     pub(crate) stale: Vec<(usize, Vec<Option<Slot>>)>,
     pub(crate) tally: Tally,
-    pub(crate) lease: Option<(Vec<bool>, u64)>,
-    /// Who is not in the committed view of whom after a farewell, as the arbiter records it.
-    pub(crate) excludes: Vec<Vec<bool>>,
+    pub(crate) store: Store,
     /// For planted mistakes.
     pub(crate) memory: Memory,
     pub(crate) healed: bool,
@@ -278,8 +289,7 @@ impl World {
             faults,
             dice,
             links,
-            lease: None,
-            excludes: vec![vec![false; servers]; servers],
+            store: Store::new(servers),
             memory: Memory::new(servers),
             healed: false,
             checker,
@@ -415,12 +425,8 @@ impl World {
             DiskWrite { host, path, frame } => self.disk_write(host, path, frame),
             DiskRead { host, life, path } => self.disk_read(host, life, path),
             Question { host, life, ask } => self.question(host, life, ask),
-            Verdict { host, life, ask, yes } => {
-                if self.alive(host, life) {
-                    let yes = self.distort_verdict(host, life, yes);
-                    self.handle(host, Event::Verdict { ask, yes, reason: format!("the arbiter said {yes}") });
-                }
-            }
+            Swap { host, life, ask, version, record, answer } => self.swap(host, life, ask, version, record, answer),
+            Verdict { host, life, ask, answer, age } => self.answered(host, life, ask, answer, age),
             Searched { host, life, server } => {
                 let (to, back) = (self.network.lan(host, server.index()), self.network.lan(server.index(), host));
                 let answers = self.hosts[server.index()].powered && to && back;

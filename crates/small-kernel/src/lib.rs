@@ -20,6 +20,8 @@ const MODULES: &str = "/usr/lib/uml/modules";
 const INSMOD: &str = "/usr/sbin/insmod";
 /// Set inside.
 const INSIDE: &str = "MAINSTAY_SMALL_KERNEL";
+/// Loaded into the kernel before libc; says why itself.
+const REGISTERS: &str = include_str!("registers.c");
 /// The last line of a test that passed inside.
 const ALL_WELL: &str = "small kernel: all well";
 /// Seconds after which a kernel is ended whatever it does, and whatever became of the test that started it.
@@ -105,6 +107,7 @@ impl SmallKernel {
             .arg(format!("init={}", init.display()))
             .arg(format!("uml_dir={}", folder.path().display()))
             .env("TMPDIR", folder.path())
+            .env("LD_PRELOAD", registers(folder.path()))
             // A group of its own, so that a kernel that has not made one yet can be killed with it.
             .process_group(0)
             .stdin(Stdio::null())
@@ -146,6 +149,15 @@ impl SmallKernel {
         };
         self.modules.iter().map(file).collect()
     }
+}
+
+/// [`REGISTERS`], built by the compiler driver that links every Rust program.
+fn registers(folder: &Path) -> PathBuf {
+    let (source, library) = (folder.join("registers.c"), folder.join("registers.so"));
+    fs::write(&source, REGISTERS).unwrap();
+    let built = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(&source).output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    library
 }
 
 /// Does this program run in a small kernel?

@@ -3,11 +3,12 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+
+use crate::netlink::{converse, list_whole};
 
 /// An address on an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,59 +24,14 @@ pub struct Assigned {
 /// Changes sent at once: the kernel answers each, and all its answers must fit the socket's buffer.
 const CHANGES_AT_ONCE: usize = 64;
 
-/// A conversation with the kernel: sends `requests` in one piece and hands each answer with the request's position to `hear`,
-/// until every request was answered to its end.
-fn converse(
-    requests: Vec<(RouteNetlinkMessage, u16)>,
-    mut hear: impl FnMut(usize, Result<RouteNetlinkMessage, Option<io::Error>>),
-) -> io::Result<()> {
-    let mut socket = Socket::new(NETLINK_ROUTE)?;
-    socket.bind_auto()?;
-    socket.connect(&SocketAddr::new(0, 0))?;
-    let mut open = requests.len();
-    let mut bytes = Vec::new();
-    for (position, (message, flags)) in requests.into_iter().enumerate() {
-        let mut request = NetlinkMessage::from(message);
-        request.header.flags = NLM_F_REQUEST | flags;
-        request.header.sequence_number = u32::try_from(position).unwrap_or(u32::MAX);
-        request.finalize();
-        let at = bytes.len();
-        bytes.resize(at + request.buffer_len().next_multiple_of(4), 0);
-        request.serialize(&mut bytes[at..]);
-    }
-    socket.send(&bytes, 0)?;
-    while open > 0 {
-        let (received, _) = socket.recv_from_full()?;
-        let mut rest = received.as_slice();
-        while !rest.is_empty() {
-            let answer =
-                NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest).map_err(|cause| io::Error::other(cause.to_string()))?;
-            let length = (answer.header.length as usize).next_multiple_of(4).min(rest.len());
-            rest = &rest[length.max(1)..];
-            let position = answer.header.sequence_number as usize;
-            match answer.payload {
-                NetlinkPayload::Done(_) => open -= 1,
-                NetlinkPayload::Error(error) => {
-                    open -= 1;
-                    hear(position, Err(error.code.map(|_| error.to_io())));
-                }
-                NetlinkPayload::InnerMessage(message) => hear(position, Ok(message)),
-                _ => {}
-            }
-        }
-    }
-    Ok(())
-}
-
+/// One that is missing though it is there would be left behind by who looks for it.
 fn dump() -> io::Result<Vec<AddressMessage>> {
-    let mut answers = Vec::new();
-    let mut refused = None;
-    converse(vec![(RouteNetlinkMessage::GetAddress(AddressMessage::default()), NLM_F_DUMP)], |_, answer| match answer {
-        Ok(RouteNetlinkMessage::NewAddress(message)) => answers.push(message),
-        Err(Some(cause)) => refused = Some(cause),
-        _ => {}
-    })?;
-    refused.map_or(Ok(answers), Err)
+    let answers = list_whole(&RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
+    let addresses = answers.into_iter().filter_map(|answer| match answer {
+        RouteNetlinkMessage::NewAddress(message) => Some(message),
+        _ => None,
+    });
+    Ok(addresses.collect())
 }
 
 /// Every address of every interface.
@@ -253,7 +209,8 @@ pub fn network_of(address: IpAddr, existing: &[Assigned]) -> Option<Assigned> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::Command;
+    use std::io::Write;
+    use std::process::{Command, Stdio};
 
     /// More than are sent at once, among them some that change nothing and one that the kernel refuses.
     #[test]
@@ -291,6 +248,49 @@ mod tests {
             // The first one takes the others of its network along where addresses are not promoted; so it goes last.
             assert_eq!((removed, outcomes.iter().filter(|outcome| outcome.is_err()).count()), (changes.len() - 2, 0));
             assert!(list().expect("addresses").iter().all(|found| found.prefix != 16));
+        });
+        test.join().expect("the thread's assertions");
+    }
+
+    /// A list of several pieces, while others come and go before those that stay: none of these is ever missing.
+    #[test]
+    fn a_list_that_changes_while_it_is_read_is_whole() {
+        if !rustix::process::geteuid().is_root() {
+            println!("skipped: needs root");
+            return;
+        }
+        let test = std::thread::spawn(|| {
+            crate::link::isolate_this_thread().expect("own network namespace");
+            let made = Command::new("ip").args(["link", "set", "lo", "up"]).status().expect("ip");
+            assert!(made.success());
+            let staying = 600_u16;
+            let at = |last: u16| Assigned {
+                interface: 1,
+                address: IpAddr::from([10, 2, last.to_be_bytes()[0], last.to_be_bytes()[1]]),
+                prefix: 32,
+            };
+            let changes: Vec<Change> = (1..=staying).map(|last| Change::Add(at(last))).collect();
+            assert!(change(&changes).expect("a conversation").iter().all(Result::is_ok));
+            // A narrower scope comes first in the list.
+            let lines =
+                |what: &str| (1..=40).map(|last| format!("addr {what} 10.1.0.{last}/32 dev lo scope host\n")).collect::<String>();
+            let passing = (lines("add") + &lines("del")).repeat(10);
+            let (stop, stopped) = std::sync::mpsc::channel::<()>();
+            // A thread begins in its maker's namespace.
+            let others = std::thread::spawn(move || {
+                while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+                    let mut ip = Command::new("ip").args(["-batch", "-"]).stdin(Stdio::piped()).spawn().expect("ip");
+                    ip.stdin.take().expect("a pipe").write_all(passing.as_bytes()).expect("written");
+                    assert!(ip.wait().expect("reaped").success());
+                }
+            });
+            let stays = |found: &Assigned| matches!(found.address, IpAddr::V4(address) if address.octets()[1] == 2);
+            for _ in 0..300 {
+                let count = list().expect("addresses").iter().filter(|found| stays(found)).count();
+                assert_eq!(count, usize::from(staying), "some that were there all the time are missing, or there twice");
+            }
+            drop(stop);
+            others.join().expect("the other thread");
         });
         test.join().expect("the thread's assertions");
     }

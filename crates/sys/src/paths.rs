@@ -70,4 +70,9 @@ impl Root {
     pub fn work(&self) -> PathBuf {
         self.0.join("work")
     }
+
+    /// Which record of a witness a partition resolution of this server trusts.
+    pub fn witnessed(&self, resolution: &str) -> PathBuf {
+        self.work().join("witness").join(resolution)
+    }
 }

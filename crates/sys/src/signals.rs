@@ -17,18 +17,7 @@ impl Ending {
     /// # Errors
     /// The kernel refuses; never seen.
     pub fn hold() -> io::Result<Ending> {
-        // SAFETY: sigset_t is plain data for which zero is a valid value; the calls write to it and read it only.
-        unsafe {
-            let mut set: libc::sigset_t = std::mem::zeroed();
-            libc::sigemptyset(&mut set);
-            for signal in ENDING {
-                libc::sigaddset(&mut set, signal);
-            }
-            match libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) {
-                0 => Ok(Ending(set)),
-                error => Err(io::Error::from_raw_os_error(error)),
-            }
-        }
+        hold(&ENDING).map(Ending)
     }
 
     /// Wait for the next one; its number.
@@ -39,6 +28,30 @@ impl Ending {
             if unsafe { libc::sigwait(&self.0, &mut signal) } == 0 {
                 return signal;
             }
+        }
+    }
+}
+
+/// A write beyond the limit of a file's size is an error from now on, and does not end the program: for the calling thread and all
+/// threads that it starts afterwards.
+///
+/// # Errors
+/// The kernel refuses; never seen.
+pub fn survive_file_size_limit() -> io::Result<()> {
+    hold(&[libc::SIGXFSZ]).map(drop)
+}
+
+fn hold(signals: &[libc::c_int]) -> io::Result<libc::sigset_t> {
+    // SAFETY: sigset_t is plain data for which zero is a valid value; the calls write to it and read it only.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut set);
+        for signal in signals {
+            libc::sigaddset(&mut set, *signal);
+        }
+        match libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) {
+            0 => Ok(set),
+            error => Err(io::Error::from_raw_os_error(error)),
         }
     }
 }

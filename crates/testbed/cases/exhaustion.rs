@@ -44,8 +44,11 @@ fn nothing_happens(cluster: &Cluster, processes_before: &[String], unrest_before
     let since = Instant::now();
     cluster.until("a while has passed", || {
         assert_eq!(cluster.group("server1"), ("Online".into(), "server1".into()));
-        assert_eq!(cluster.server("server1", "server2"), "Online");
-        assert_eq!(cluster.server("server2", "server1"), "Online");
+        // A disk heartbeat may be late on a busy disk; the servers see each other all the same.
+        for (server, other) in [("server1", "server2"), ("server2", "server1")] {
+            let seen = cluster.server(server, other);
+            assert!(["Online", "Caution"].contains(&seen.as_str()), "{other} is {seen} for {server}");
+        }
         since.elapsed() > WATCHED
     });
     assert!(cluster.is_active_on("server1"));

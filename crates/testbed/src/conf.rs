@@ -12,6 +12,7 @@ use crate::options::{FileSystem, Net};
 const COM_DEVICE: u32 = 200;
 const DISK_DEVICE: u32 = 300;
 const PING_DEVICE: u32 = 10_200;
+const HTTP_DEVICE: u32 = 10_700;
 
 /// A heartbeat path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,6 +151,9 @@ pub struct ClusterConf {
     own: String,
     heartbeats: Vec<Heartbeat>,
     pings: Vec<Ping>,
+    is_by_majority: bool,
+    /// Address of a witness, and more elements.
+    witness: Option<(String, String)>,
     groups: Vec<Group>,
     monitors: Vec<(String, String)>,
     monitor_scripts: Vec<(String, String)>,
@@ -164,6 +168,8 @@ impl ClusterConf {
             own: "\t\t<bootwait>30000</bootwait>\n".to_string(),
             heartbeats: Vec::new(),
             pings: Vec::new(),
+            is_by_majority: false,
+            witness: None,
             groups: Vec::new(),
             monitors: Vec::new(),
             monitor_scripts: Vec::new(),
@@ -211,6 +217,18 @@ impl ClusterConf {
     pub fn ping_of(mut self, targets: &[&str], servers: &[u32], parameters: &str) -> ClusterConf {
         let targets = targets.iter().map(|target| (*target).to_string()).collect();
         self.pings.push(Ping { targets, servers: servers.to_vec(), parameters: parameters.to_string() });
+        self
+    }
+
+    /// Resolution by majority.
+    pub fn majority(mut self) -> ClusterConf {
+        self.is_by_majority = true;
+        self
+    }
+
+    /// Resolution by the witness at an address, with more elements.
+    pub fn witness(mut self, host: &str, elements: &str) -> ClusterConf {
+        self.witness = Some((host.to_string(), elements.to_string()));
         self
     }
 
@@ -294,6 +312,9 @@ impl ClusterConf {
             let used = ping.servers.is_empty() || ping.servers.contains(&number);
             device(id, "ping", if used { "1" } else { "0" }, "");
         }
+        if self.witness.is_some() {
+            device(HTTP_DEVICE, "http", "1", "");
+        }
         text + "\t</server>\n"
     }
 
@@ -323,10 +344,13 @@ impl ClusterConf {
     }
 
     fn resolutions(&self) -> String {
-        if self.pings.is_empty() {
+        let kinds = [("pingnp", !self.pings.is_empty()), ("majonp", self.is_by_majority), ("httpnp", self.witness.is_some())];
+        let kinds: String =
+            kinds.iter().filter(|(_, used)| *used).map(|(kind, _)| format!("\t\t<types name=\"{kind}\"/>\n")).collect();
+        if kinds.is_empty() {
             return String::new();
         }
-        let mut text = String::from("\t<networkpartition>\n\t\t<types name=\"pingnp\"/>\n");
+        let mut text = format!("\t<networkpartition>\n{kinds}");
         for (index, ping) in self.pings.iter().enumerate() {
             let device = PING_DEVICE as usize + index;
             text += &format!(
@@ -341,6 +365,19 @@ impl ClusterConf {
                 text += &format!("\t\t\t\t<list id=\"{id}\">\n\t\t\t\t\t<ip>{target}</ip>\n\t\t\t\t</list>\n");
             }
             text += "\t\t\t</grp>\n\t\t</pingnp>\n";
+        }
+        if self.is_by_majority {
+            let index = self.pings.len();
+            let device = PING_DEVICE as usize + index;
+            text += &format!(
+                "\t\t<majonp name=\"majonp1\">\n\t\t\t<priority>{index}</priority>\n\t\t\t<device>{device}</device>\n\t\t</majonp>\n"
+            );
+        }
+        if let Some((host, elements)) = &self.witness {
+            let index = self.pings.len() + usize::from(self.is_by_majority);
+            text += &format!(
+                "\t\t<httpnp name=\"httpnp1\">\n\t\t\t<priority>{index}</priority>\n\t\t\t<device>{HTTP_DEVICE}</device>\n\t\t\t<host>{host}</host>\n\t\t\t{elements}\n\t\t</httpnp>\n"
+            );
         }
         text + "\t</networkpartition>\n"
     }

@@ -6,6 +6,7 @@
 //! cable (`cable`); a server's inside is `machine`, `tree` and `prepare`. Knows nothing of the cluster but which programs a
 //! server starts.
 
+pub mod bmc;
 pub mod cable;
 pub mod completion;
 pub mod conf;
@@ -33,6 +34,7 @@ pub mod tools;
 pub mod tree;
 pub mod watchdog;
 pub mod wires;
+pub mod witness;
 
 pub use control::{Phase, PowerCut, ServerStatus};
 pub use lab::{Lab, LabState, Output};

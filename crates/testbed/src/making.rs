@@ -229,7 +229,7 @@ fn wait_ready(output: ChildStdout) -> Result<()> {
 }
 
 /// Where the programs under test lie: `MAINSTAY_BIN`, else beside this program (for a test: above its `deps`).
-fn programs_directory() -> Result<PathBuf> {
+pub fn programs_directory() -> Result<PathBuf> {
     if let Some(directory) = std::env::var_os("MAINSTAY_BIN") {
         let directory = PathBuf::from(directory);
         return directory.canonicalize().with_context(|| format!("MAINSTAY_BIN names {}", directory.display()));

@@ -24,7 +24,7 @@ pub const ETC: [&str; 2] = ["etc", "etc-work"];
 /// Mounts of the machine below these are seen by servers.
 const SEEN: [&str; 7] = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/srv", "/home"];
 /// Programs under test that servers get, read-only; the last two are applications for groups (a counter, a responder).
-pub const PROGRAMS: [&str; 4] = ["clusterpro", "clp", "counter", "testbed"];
+pub const PROGRAMS: [&str; 5] = ["clusterpro", "clp", "clpwitness", "counter", "testbed"];
 /// Names by which the bench's program brings a server down from inside.
 const POWER_LINKS: [&str; 3] = ["reboot", "poweroff", "halt"];
 

@@ -187,6 +187,14 @@ catalogue! { examples_of_activation:
     address_seen(address, witness) "fip" 902 Info "{2} finds address {1} here now",
         meaning "Its entry was put right.",
         remedy "None.";
+    /// No gate.
+    addresses_ungated(; reason) "fip" 904 Warning "floating addresses are ungated here",
+        meaning "The kernel does not silence floating addresses by itself when this server hangs or is cut off. They are given up all the same, by a program that must run for it; so another server waits for this one's watchdog before it takes over a group from it, as for a group with data.",
+        remedy "See the reason: a kernel without bpf, or a tc filter of somebody else in the first place of an interface.";
+    /// A gate again.
+    addresses_gated() "fip" 905 Info "floating addresses are gated here",
+        meaning "The kernel serves them only while this server's right is renewed.",
+        remedy "None.";
     /// The second holder is gone.
     address_single(address; holder) "fip" 903 Info "address {1} is used by nobody else any more",
         meaning "The other machine no longer answers for the floating address.",

@@ -7,7 +7,7 @@ use clp_sys::paths::Root;
 use super::{ask, configuration, failure, in_force, parse, root, server_name};
 use crate::declaration::{Absent, Command, Example, Failure, Form, GROUP, HOST, Kind, Opt, Part, Value};
 use crate::parse::Parsed;
-use crate::properties::{self, Objects};
+use crate::properties::{self, Objects, Seen};
 use crate::{format, screen};
 
 /// The options that every view of the status takes.
@@ -85,7 +85,7 @@ pub const COMMAND: Command = Command {
     ],
     notes: &[
         "While the cluster service of the server that is asked does not run everything is shown as Offline, and the exit code is 0.",
-        "Configuration is read from the file in force on this server, or on HOST, default values included; --hb --detail adds what this server measured of each path while its cluster service runs.",
+        "Configuration is read from the file in force on this server, or on HOST, default values included; --hb --detail adds what this server measured of each path while its cluster service runs, --sv --detail whether floating addresses are behind the kernel's gate there.",
         "The marks of -g, -n and -p: o online or normal, x offline or error, e failed, p on the way, - unknown or not used.",
     ],
     examples: &[
@@ -163,24 +163,19 @@ fn show_configuration(
             parse(&bytes, &format!("the configuration of {server}"))?
         }
     };
-    // What this server's engine measured comes with the details of heartbeats; without an engine there is none.
-    let wanted = detail && server.is_none() && kinds.contains(&Objects::Heartbeats);
-    let measured = match wanted.then(|| ask(root, None, &Request::Status)) {
-        Some(Ok(Reply::Status(status))) => own_paths(*status),
-        _ => Vec::new(),
+    // What this server's engine sees comes with the details of heartbeats and servers; without an engine there is none.
+    let seen = [Objects::Heartbeats, Objects::Servers];
+    let wanted = detail && server.is_none() && kinds.iter().any(|kind| seen.contains(kind));
+    let seen = match wanted.then(|| ask(root, None, &Request::Status)) {
+        Some(Ok(Reply::Status(status))) => Seen::of(*status),
+        _ => Seen::default(),
     };
-    let text = properties::listing(&document, &configuration, kinds, name, detail, &measured).map_err(|known| {
+    let text = properties::listing(&document, &configuration, kinds, name, detail, &seen).map_err(|known| {
         let kind = kinds.first().map_or("", |kind| kind.noun()).to_string();
         failure(&Reply::Unknown { kind, name: name.unwrap_or_default().into(), known })
     })?;
     screen::text(&text);
     Ok(())
-}
-
-/// The paths of the server whose view it is.
-fn own_paths(status: ClusterStatus) -> Vec<PathStatus> {
-    let own = status.servers.into_iter().find(|server| server.name == status.local);
-    own.map_or_else(Vec::new, |server| server.paths)
 }
 
 fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
@@ -210,7 +205,7 @@ fn why(group: &str, server: Option<&str>, as_json: bool) -> Result<(), Failure> 
 
 /// The service of the server asked is down: everything that is configured, shown as Offline.
 fn offline(configuration: &clp_config::Configuration, server: Option<&str>) -> ClusterStatus {
-    use clp_protocol::control::{CONTROL_VERSION, GroupStatus, MonitorStatus, ResourceStatus, ServerStatus};
+    use clp_protocol::control::{CONTROL_VERSION, FORCED_STOP, GroupStatus, MonitorStatus, ResourceStatus, ServerStatus};
     let off = || "Offline".to_string();
     let path = |name: &str, kind: &str| PathStatus {
         name: name.into(),
@@ -226,7 +221,8 @@ fn offline(configuration: &clp_config::Configuration, server: Option<&str>) -> C
         .heartbeats
         .iter()
         .map(|heartbeat| path(&heartbeat.name, heartbeat.kind.word()))
-        .chain(configuration.partitions.iter().map(|partition| path(&partition.name, "pingnp")))
+        .chain(configuration.partitions.iter().map(|partition| path(&partition.name, partition.kind.word())))
+        .chain(configuration.forced_stop.iter().map(|forced_stop| path(FORCED_STOP, forced_stop.method.word())))
         .collect();
     ClusterStatus {
         version: CONTROL_VERSION,
@@ -246,6 +242,7 @@ fn offline(configuration: &clp_config::Configuration, server: Option<&str>) -> C
                 status: off(),
                 note: String::new(),
                 paths: paths.clone(),
+                gate: String::new(),
             })
             .collect(),
         groups: configuration

@@ -20,7 +20,14 @@ fn path(name: &str, kind: &str, status: &str, peers: &[&str]) -> PathStatus {
 }
 
 fn server(name: &str, comment: &str, status: &str, paths: Vec<PathStatus>) -> ServerStatus {
-    ServerStatus { name: name.into(), comment: comment.into(), status: status.into(), note: String::new(), paths }
+    ServerStatus {
+        name: name.into(),
+        comment: comment.into(),
+        status: status.into(),
+        note: String::new(),
+        paths,
+        gate: String::new(),
+    }
 }
 
 fn group(name: &str, status: &str, current: Option<&str>, resources: &[(&str, &str)]) -> GroupStatus {

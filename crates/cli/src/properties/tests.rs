@@ -11,7 +11,7 @@ fn sample() -> (Document, Configuration) {
 
 fn shown(kind: Objects, name: Option<&str>, detail: bool) -> String {
     let (document, configuration) = sample();
-    listing(&document, &configuration, &[kind], name, detail, &[]).unwrap()
+    listing(&document, &configuration, &[kind], name, detail, &Seen::default()).unwrap()
 }
 
 #[test]
@@ -69,14 +69,14 @@ fn scripts_find_exactly_one_line() {
 #[test]
 fn a_name_that_does_not_exist_is_answered_with_those_that_do() {
     let (document, configuration) = sample();
-    let known = listing(&document, &configuration, &[Objects::Groups], Some("nosuch"), false, &[]).unwrap_err();
+    let known = listing(&document, &configuration, &[Objects::Groups], Some("nosuch"), false, &Seen::default()).unwrap_err();
     assert_eq!(known, ["ManagementGroup", "failover1"]);
 }
 
 #[test]
 fn everything_is_listed_with_the_values_in_force() {
     let (document, configuration) = sample();
-    let text = listing(&document, &configuration, ALL, None, true, &[]).unwrap();
+    let text = listing(&document, &configuration, ALL, None, true, &Seen::default()).unwrap();
     for line in [
         "    Heartbeat Timeout                                        : 1000 milliseconds",
         "  Device on server1                                      : /dev/sdb1",
@@ -118,7 +118,15 @@ fn heartbeats_show_their_role_and_with_detail_what_was_measured() {
         role: "backup".into(),
     };
     let (document, configuration) = sample();
-    let text = listing(&document, &configuration, &[Objects::Heartbeats], Some("lankhb2"), true, &[measured]).unwrap();
+    let text = listing(
+        &document,
+        &configuration,
+        &[Objects::Heartbeats],
+        Some("lankhb2"),
+        true,
+        &Seen { paths: vec![measured], ..Seen::default() },
+    )
+    .unwrap();
     let line = |label: &str| text.lines().find(|line| line.contains(label)).map(|line| line[59..].to_string());
     assert_eq!(line("Heartbeats From server2").as_deref(), Some("1000 received, 7 lost (2 of the last 128)"));
     assert_eq!(line("Delay From server2").as_deref(), Some("0.3 ms, at most not known"));

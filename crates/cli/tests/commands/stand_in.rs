@@ -134,6 +134,7 @@ impl StandIn {
             status: "Online".into(),
             note: String::new(),
             paths: vec![path("lankhb1", "lankhb"), path("pingnp1", "pingnp")],
+            gate: "gated".into(),
         };
         ClusterStatus {
             version: CONTROL_VERSION,

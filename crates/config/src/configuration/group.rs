@@ -7,6 +7,9 @@ use crate::document::Element;
 use crate::problem::Problem;
 use crate::schema::group::GroupCommon;
 
+/// Proofs of death, weakest first (`mainstay/minproof`).
+pub const PROOFS: [&str; 5] = ["none", "timed", "arbiter", "reserved", "stopped"];
+
 /// What a group is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GroupKind {
@@ -52,6 +55,8 @@ pub struct Group {
     pub exclusive: u32,
     /// Does a sign of life of the lost server forbid the takeover? None: when the group holds data.
     pub life_forbids: Option<bool>,
+    /// The weakest proof of a lost server's death upon which it is taken over, as a word. None: what is usual.
+    pub min_proof: Option<String>,
     /// Failover policy, best first: as named, else by its server groups, else every server by priority.
     pub policy: Vec<String>,
     /// Server groups that its policy comes from, best first.
@@ -130,6 +135,14 @@ pub(super) fn read_groups(root: &Element, servers: &[Server], lists: &[ServerGro
                     None
                 }
             };
+            let min_proof = Some(section.minproof.clone()).filter(|word| !word.is_empty());
+            if let Some(other) = min_proof.as_ref().filter(|word| !PROOFS.contains(&word.as_str())) {
+                problems.push(Problem::new(
+                    format!("{at}/mainstay/minproof"),
+                    format!("proof of death {other:?}"),
+                    format!("use one of {}, or leave it empty", PROOFS.join(", ")),
+                ));
+            }
             let mut policy = ordered(element, "policy", &at, problems);
             let server_groups = ordered(element, "servergroup", &at, problems);
             let has_both_policies = !policy.is_empty() && !server_groups.is_empty();
@@ -161,6 +174,7 @@ pub(super) fn read_groups(root: &Element, servers: &[Server], lists: &[ServerGro
                 failback_auto: section.failback_auto,
                 exclusive: section.exclusive,
                 life_forbids,
+                min_proof,
                 policy,
                 server_groups,
                 has_both_policies,

@@ -1,18 +1,22 @@
 //! What is in force: a checked configuration with every default filled in. One file a kind of object.
 
 mod cluster;
+mod forced_stop;
 mod group;
 mod monitor;
 mod paths;
 mod resource;
 mod server;
+mod witness;
 
 pub use cluster::{Cluster, FailureSwitches};
-pub use group::{Group, GroupKind, ServerGroup};
+pub use forced_stop::{Bmc, ForcedStop, ForcedStopMethod, Password, holds_password};
+pub use group::{Group, GroupKind, PROOFS, ServerGroup};
 pub use monitor::{Monitor, MonitorCommon, MonitorKind, Preaction, RecoveryTarget};
 pub use paths::{Heartbeat, HeartbeatKind, Partition, PartitionKind, Pingnp, Role};
 pub use resource::{FinalScript, Resource, ResourceKind};
 pub use server::{Device, DeviceKind, Server};
+pub use witness::Httpnp;
 
 use std::net::IpAddr;
 
@@ -26,6 +30,8 @@ use crate::schema::resources::DEFAULT_ORDER;
 pub struct Configuration {
     /// The cluster.
     pub cluster: Cluster,
+    /// How lost servers are switched off; None: they are not.
+    pub forced_stop: Option<ForcedStop>,
     /// By priority.
     pub servers: Vec<Server>,
     /// By priority.
@@ -58,6 +64,7 @@ impl Configuration {
         let mut groups = group::read_groups(root, &servers, &server_groups, &mut problems);
         groups.sort_by_key(|group| group.gid);
         let configuration = Configuration {
+            forced_stop: forced_stop::read_forced_stop(root, &mut problems),
             heartbeats: paths::read_heartbeats(root, &mut problems),
             partitions: paths::read_partitions(root, &mut problems),
             resources: resource::read_resources(root, &groups, &mut problems),

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::witness::{Httpnp, read_witness};
 use super::{NOT_YET, instances, key, number};
 use crate::document::Element;
 use crate::problem::Problem;
@@ -100,6 +101,34 @@ pub struct Partition {
 pub enum PartitionKind {
     /// By ping.
     Pingnp(Pingnp),
+    /// By the number of servers in contact: nothing is asked.
+    Majonp,
+    /// By a witness.
+    Httpnp(Httpnp),
+}
+
+impl PartitionKind {
+    /// As in the file.
+    pub fn word(&self) -> &'static str {
+        match self {
+            PartitionKind::Pingnp(_) => "pingnp",
+            PartitionKind::Majonp => "majonp",
+            PartitionKind::Httpnp(_) => "httpnp",
+        }
+    }
+
+    /// Is it a record elsewhere that one side at a time can hold?
+    pub fn is_arbiter(&self) -> bool {
+        self.answer_min().is_some()
+    }
+
+    /// Shortest time that a question to an arbiter may take; None: it is none.
+    pub fn answer_min(&self) -> Option<Duration> {
+        match self {
+            PartitionKind::Pingnp(_) | PartitionKind::Majonp => None,
+            PartitionKind::Httpnp(_) => Some(Httpnp::ANSWER_MIN),
+        }
+    }
 }
 
 /// A ping resolution: isolated when in some group nothing answers.
@@ -143,32 +172,40 @@ pub(super) fn read_partitions(root: &Element, problems: &mut Vec<Problem>) -> Ve
     for element in instances(root, "networkpartition") {
         let name = key(element, "/root/networkpartition", problems);
         let at = format!("/root/networkpartition/{}@{name}", element.tag);
-        if element.tag != "pingnp" {
-            problems.push(Problem::new(at, format!("partition resolution type {}", element.tag), NOT_YET));
-            continue;
-        }
-        let times = PingTimes::read(element, &at, &[], problems);
-        let groups: Vec<Vec<String>> = element
-            .all("grp")
-            .map(|group| group.all("list").filter_map(|list| list.text_at("ip")).filter(|ip| !ip.is_empty()).collect::<Vec<_>>())
-            .filter(|group: &Vec<String>| !group.is_empty())
-            .collect();
-        for ip in groups.iter().flatten() {
-            if ip.parse::<IpAddr>().is_err() {
-                problems.push(Problem::new(
-                    format!("{at}/grp/list/ip"),
-                    format!("{ip:?} is not an address"),
-                    "give an IPv4 or IPv6 address",
-                ));
+        let kind = match element.tag.as_str() {
+            "pingnp" => PartitionKind::Pingnp(read_ping(element, &at, problems)),
+            "majonp" => PartitionKind::Majonp,
+            "httpnp" => PartitionKind::Httpnp(read_witness(element, &at, problems)),
+            other => {
+                problems.push(Problem::new(at, format!("partition resolution type {other}"), NOT_YET));
+                continue;
             }
-        }
-        let pingnp = Pingnp { groups, interval: times.interval, timeout: times.timeout, retry: times.retry };
+        };
         let priority = number(element, "priority", &at, problems);
         let device = number(element, "device", &at, problems);
-        partitions.push(Partition { name, kind: PartitionKind::Pingnp(pingnp), priority, device });
+        partitions.push(Partition { name, kind, priority, device });
     }
     partitions.sort_by_key(|partition| partition.priority);
     partitions
+}
+
+fn read_ping(element: &Element, at: &str, problems: &mut Vec<Problem>) -> Pingnp {
+    let times = PingTimes::read(element, at, &[], problems);
+    let groups: Vec<Vec<String>> = element
+        .all("grp")
+        .map(|group| group.all("list").filter_map(|list| list.text_at("ip")).filter(|ip| !ip.is_empty()).collect::<Vec<_>>())
+        .filter(|group: &Vec<String>| !group.is_empty())
+        .collect();
+    for ip in groups.iter().flatten() {
+        if ip.parse::<IpAddr>().is_err() {
+            problems.push(Problem::new(
+                format!("{at}/grp/list/ip"),
+                format!("{ip:?} is not an address"),
+                "give an IPv4 or IPv6 address",
+            ));
+        }
+    }
+    Pingnp { groups, interval: times.interval, timeout: times.timeout, retry: times.retry }
 }
 
 #[cfg(test)]

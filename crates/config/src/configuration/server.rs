@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::{key, number};
+use super::forced_stop::{Bmc, read_bmc};
+use super::{Partition, PartitionKind, key, number};
 use crate::document::Element;
 use crate::problem::Problem;
 use crate::schema::server::ServerCommon;
@@ -18,6 +19,8 @@ pub struct Server {
     pub comment: String,
     /// Its copy of a group that is found active on two servers stays, unless the copies share data.
     pub survive: bool,
+    /// What controls its power; None: nothing that is configured.
+    pub bmc: Option<Bmc>,
     /// Its devices.
     pub devices: Vec<Device>,
 }
@@ -31,6 +34,11 @@ impl Server {
     /// Does it use the device: is it there with a value other than empty or 0?
     pub fn uses(&self, id: u32) -> bool {
         self.device(id).is_some_and(|device| !device.info.is_empty() && device.info != "0")
+    }
+
+    /// Does it take part in a partition resolution? Every server has a vote.
+    pub fn resolves_by(&self, partition: &Partition) -> bool {
+        partition.kind == PartitionKind::Majonp || self.uses(partition.device)
     }
 
     /// Addresses of its LAN devices in the order of their ids.
@@ -104,6 +112,7 @@ pub(super) fn read_servers(root: &Element, problems: &mut Vec<Problem>) -> Vec<S
                 priority: number(element, "priority", &at, problems),
                 comment: element.text_at("comment").unwrap_or_default(),
                 survive: ServerCommon::read(element, &at, &[], problems).survive,
+                bmc: read_bmc(element, &at, problems),
                 devices,
                 name,
             }

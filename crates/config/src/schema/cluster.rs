@@ -18,7 +18,7 @@ section! {
         sync_wait_minutes: Minutes, path "cluster/bootwait", default "5", range 0..=99, apply UploadOnly;
         /// Server sync wait time in milliseconds; wins over cluster/bootwait.
         sync_wait_millis: Text, path "mainstay/bootwait", default "", range 0..=7, apply UploadOnly;
-        /// Takeover delay in milliseconds; derived from the safety rule when empty.
+        /// Takeover delay in milliseconds, taken as it is; derived from the safety rule when empty, longer where a lost server has no address gate.
         takeover_delay: Text, path "mainstay/takeoverdelay", default "", range 0..=6, apply SuspendCluster;
         /// Self-fence bound in milliseconds; derived from the watchdog when empty.
         self_fence: Text, path "mainstay/selffence", default "", range 0..=6, apply SuspendCluster;

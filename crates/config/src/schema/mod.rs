@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod common;
+pub mod forced_stop;
 pub mod group;
 pub mod monitors;
 pub mod partition;
@@ -14,11 +15,14 @@ use crate::value::Param;
 pub const SECTIONS: &[(&str, &[Param])] = &[
     ("", cluster::Cluster::PARAMS),
     ("", cluster::Ports::PARAMS),
+    ("", forced_stop::ForcedStop::PARAMS),
     ("server@NAME", server::ServerCommon::PARAMS),
+    ("server@NAME", forced_stop::Bmc::PARAMS),
     ("group@NAME", group::GroupCommon::PARAMS),
     ("resource/TYPE@NAME", common::ResourceCommon::PARAMS),
     ("monitor/TYPE@NAME", common::MonitorCommon::PARAMS),
     ("networkpartition/pingnp@NAME", partition::PingTimes::PARAMS),
+    ("networkpartition/httpnp@NAME", partition::Witness::PARAMS),
     ("resource/exec@NAME", resources::exec::Exec::PARAMS),
     ("resource/disk@NAME", resources::disk::Disk::PARAMS),
     ("resource/fip@NAME", resources::fip::Fip::PARAMS),

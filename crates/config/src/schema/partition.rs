@@ -1,7 +1,7 @@
 //! Network partition resolution (clp-conf.md sections 7 and 17).
 
 use crate::section;
-use crate::value::{Count, Millis};
+use crate::value::{Count, Millis, Port, Text};
 
 section! {
     /// Times of a ping resolution.
@@ -12,5 +12,17 @@ section! {
         timeout: Millis, path "timeout", default "3000", range 10..=999000, apply SuspendCluster;
         /// Tries without an answer before a target counts as dead.
         retry: Count, path "retry", default "3", range 1..=999, apply SuspendCluster;
+    }
+}
+
+section! {
+    /// A witness (clpwitness) that is asked.
+    pub struct Witness {
+        /// Its address, as the servers reach it; a server that reaches it elsewhere has that address in its device (extend).
+        host: Text, path "host", default "", range 0..=45, apply SuspendCluster;
+        /// Its TCP port.
+        port: Port, path "port", default "29020", range 1..=65535, apply SuspendCluster;
+        /// Time between two looks at it for its status.
+        interval: Millis, path "interval", default "5000", range 100..=60000, apply SuspendCluster;
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::contact::Contact;
-use crate::ids::ServerId;
+use crate::ids::{ServerId, ServerSet};
 use crate::partition::Partition;
 use crate::time::Time;
 
@@ -14,6 +14,13 @@ const RETURN_INTERVALS: u32 = 3;
 /// Intervals that the newest acknowledgement may be older than the frame that brought it: mine waited for the other's beat,
 /// one of them was lost, and silence is looked at once in an interval.
 const LAG_INTERVALS: u32 = 3;
+
+/// Intervals without an acknowledgement from which on it is asked which side may go on.
+const DOUBT_INTERVALS: u32 = 2;
+
+/// Half intervals for which an acknowledgement makes its server a part of this side towards arbiters: without any fault the newest
+/// one is up to two intervals and the way old, and who is told one moment to be out is shut out by the record.
+const PART_HALVES: u32 = 5;
 
 /// Why the right is not held.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,7 +34,7 @@ pub struct NoRight {
 impl Contact {
     /// Rule R0 for one server, leaving the verdict aside: proven gone, or acknowledged within `limit`.
     fn is_covered_by_contact(&self, now: Time, server: ServerId, limit: Duration) -> bool {
-        self.is_left(server) || self.peer(server).acknowledged_until(limit, None).is_some_and(|until| now < until)
+        self.is_gone(server) || self.peer(server).acknowledged_until(limit, None).is_some_and(|until| now < until)
     }
 
     /// Does the verdict cover this server, silent for this long? A server that I still hear and that does not acknowledge me
@@ -35,7 +42,9 @@ impl Contact {
     fn is_covered_by_verdict(&self, now: Time, server: ServerId, silence: Duration, partition: &Partition) -> bool {
         let peer = self.peer(server);
         let silent = peer.news.is_none_or(|at| now.since(at) >= silence);
-        silent && partition.covers(now, peer.news.unwrap_or(self.start))
+        // It may run alone by this server's farewell, without asking anybody.
+        let unknown = peer.ran && partition.is_sound();
+        silent && !unknown && partition.covers(now, server, peer.news.unwrap_or(self.start))
     }
 
     /// Rule R0: may this server start something now?
@@ -60,19 +69,43 @@ impl Contact {
             let peer = self.peer(server);
             let acked = peer.acked.unwrap_or(self.start);
             let until = peer.acknowledged_until(self.timing.right_timeout, Some(self.start)).unwrap_or(self.start);
-            let returns = peer.returned.is_some_and(|back| {
-                let spoke = peer.news.map_or(Duration::ZERO, |news| news.since(back.at));
-                let returning = self.timing.interval * RETURN_INTERVALS;
-                let patience = if back.acquainted { returning } else { returning.max(self.timing.right_timeout) };
-                spoke < patience && partition.keeps(now, back.silent_since)
-            });
-            let silent = peer.news.is_none_or(|at| now.since(at) >= self.keep_silence());
-            let kept = silent && partition.keeps(now, peer.news.unwrap_or(self.start));
-            if !(self.is_left(server) || now < until + self.timing.arbiter || kept || returns) {
+            let kept = self.kept_until(now, server, partition).is_some_and(|until| now <= until);
+            if !(self.is_gone(server) || now < until + self.timing.arbiter || kept) {
                 return Err(NoRight { server, age: now.since(acked) });
             }
         }
         Ok(())
+    }
+
+    /// Until when a verdict keeps what is held here without this server, which is silent or just speaks again.
+    fn kept_until(&self, now: Time, server: ServerId, partition: &Partition) -> Option<Time> {
+        let peer = self.peer(server);
+        let returns = peer.returned.and_then(|back| {
+            let spoke = peer.news.map_or(Duration::ZERO, |news| news.since(back.at));
+            let returning = self.timing.interval * RETURN_INTERVALS;
+            let patience = if back.acquainted { returning } else { returning.max(self.timing.right_timeout) };
+            partition.keeps_until(server, back.silent_since).filter(|_| spoke < patience)
+        });
+        let silent = peer.news.is_none_or(|at| now.since(at) >= self.keep_silence());
+        let kept = partition.keeps_until(server, peer.news.unwrap_or(self.start)).filter(|_| silent);
+        kept.max(returns)
+    }
+
+    /// Until when addresses may be served if nothing more is heard: for every other server T_x + G after what it acknowledged, or
+    /// as long as a verdict keeps them. Other than what is held, nothing is served by the mere start of this engine.
+    pub fn serves_until(&self, now: Time, partition: &Partition) -> Option<Time> {
+        let mut until = self.serves_at_most(now);
+        for server in self.others().filter(|server| !self.is_gone(*server)) {
+            let acknowledged = self.peer(server).answered_until(self.timing.right_timeout);
+            let covered = acknowledged.map(|at| at + self.timing.gate).max(self.kept_until(now, server, partition));
+            until = until.min(covered?);
+        }
+        (now < until).then_some(until)
+    }
+
+    /// An engine that does nothing any more serves for no longer than this, whoever is gone: those that come back wait for longer.
+    pub fn serves_at_most(&self, now: Time) -> Time {
+        now + self.timing.right_timeout + self.timing.gate
     }
 
     /// May the watchdog be fed (K of the safety sum)? A verdict covers a silence from K on, so that a survivor goes on
@@ -96,21 +129,59 @@ impl Contact {
 
     /// Must the partition question be asked (rule R2): is anybody unacknowledged for two intervals and not proven gone?
     pub fn is_doubtful(&self, now: Time) -> bool {
-        let limit = self.timing.interval * 2;
-        let recent = |server: ServerId| self.peer(server).acked.is_some_and(|at| now.since(at) < limit);
-        self.others().any(|server| !self.is_left(server) && !recent(server))
+        let limit = self.timing.interval * DOUBT_INTERVALS;
+        self.others().any(|server| !self.is_gone(server) && !self.answers(now, server, limit))
+    }
+
+    fn answers(&self, now: Time, server: ServerId, limit: Duration) -> bool {
+        self.peer(server).answered.is_some_and(|at| now.since(at) < limit)
+    }
+
+    /// This server and those that acknowledge it now: its side, as an arbiter is told.
+    pub fn part(&self, now: Time) -> ServerSet {
+        let limit = self.timing.interval * PART_HALVES / 2;
+        let answering = self.others().filter(|server| self.answers(now, *server, limit));
+        answering.chain([self.me]).collect()
+    }
+
+    /// Others that ran when this server left last time, and of which nothing is known since.
+    pub(crate) fn ran(&self) -> ServerSet {
+        self.others().filter(|server| self.peer(*server).ran).collect()
+    }
+
+    /// What is kept for the next life of those that run while this server leaves; or that this one is in contact now.
+    pub(crate) fn note_ran(&mut self, server: ServerId, ran: bool) {
+        self.peers[server.index()].ran = ran;
+    }
+
+    /// Others that hold nothing.
+    pub fn gone(&self) -> ServerSet {
+        self.others().filter(|server| self.is_gone(*server)).collect()
+    }
+
+    /// When each other server last acknowledged over a LAN, by the send time of what it acknowledged; newest first.
+    pub fn votes(&self) -> Vec<Time> {
+        let mut votes: Vec<Time> = self.others().filter_map(|server| self.peer(server).voted).collect();
+        votes.sort_unstable_by(|one, other| other.cmp(one));
+        votes
     }
 
     /// The next instant at which silence alone changes something, after `now`.
     pub fn next_expiry(&self, now: Time) -> Option<Time> {
         let timing = &self.timing;
         self.others()
-            .filter(|server| !self.is_left(*server))
+            .filter(|server| !self.is_gone(*server))
             .flat_map(|server| {
                 let peer = self.peer(server);
                 let acked = peer.acked.unwrap_or(self.start);
                 let until = peer.acknowledged_until(timing.right_timeout, Some(self.start)).unwrap_or(acked);
-                [peer.sign + peer.timeout(timing.timeout), until, until + timing.arbiter, acked + timing.interval * 2]
+                [
+                    peer.sign + peer.timeout(timing.timeout),
+                    until,
+                    until + timing.arbiter,
+                    acked + timing.interval * DOUBT_INTERVALS,
+                    acked + timing.interval * PART_HALVES / 2,
+                ]
             })
             .filter(|at| *at > now)
             .min()

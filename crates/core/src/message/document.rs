@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
-use super::Epoch;
+use super::{Epoch, Member};
 use crate::ids::{GroupId, MonitorId, ServerId, ServerSet};
 use crate::plan::AfterStop;
 
@@ -92,6 +92,10 @@ pub struct Document {
     #[n(11)]
     #[cbor(default)]
     pub extension: Option<Extension>,
+    /// Lives that ended for certain: the power of their servers was read back off, and they have not been heard since.
+    #[n(12)]
+    #[cbor(default)]
+    pub dead: Vec<Member>,
 }
 
 /// The temporary time-out ratio.

@@ -131,4 +131,8 @@ pub struct Frame {
     #[n(12)]
     #[cbor(default)]
     pub ratio: u32,
+    /// With [`Mode::Left`]: for whom the farewell counts. Others take the sender as one that falls silent.
+    #[n(13)]
+    #[cbor(default)]
+    pub farewell_to: ServerSet,
 }

@@ -172,4 +172,16 @@ pub struct Report {
     /// For showing only: no right comes from another server's measurement.
     #[n(4)]
     pub resolutions: Vec<Option<bool>>,
+    /// A watchdog works here.
+    #[n(5)]
+    #[cbor(default)]
+    pub watchdog: bool,
+    /// By server, whether this one could switch it off now; None: not looked at. Empty where nothing is switched off.
+    #[n(6)]
+    #[cbor(default)]
+    pub stoppable: Vec<Option<bool>>,
+    /// Its floating addresses are behind the kernel's gate: they are silent when its right has run out, whatever hangs there.
+    #[n(7)]
+    #[cbor(default)]
+    pub gated: bool,
 }

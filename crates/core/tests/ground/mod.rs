@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
+use clp_core::arbiter::Answer;
 use clp_core::cluster::Identity;
+use clp_core::event::Event;
 use clp_core::ids::{GroupId, ResourceId, ServerId, ServerSet};
 use clp_core::plan::{
-    AfterStop, Elsewhere, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, PartitionMethod, Plan, RecoveryTarget,
-    ResourcePlan, Restraints, ScriptBefore, Timing, Waits,
+    AfterStop, Elsewhere, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, Plan, RecoveryTarget, ResourcePlan,
+    Restraints, ScriptBefore, Timing, Waits,
 };
 
 pub const fn ms(value: u64) -> Duration {
@@ -21,8 +23,10 @@ pub const TIMING: Timing = Timing {
     right_timeout: ms(600),
     arbiter: ms(300),
     watchdog_hold: ms(500),
+    gate: ms(100),
     takeover_addresses: ms(0),
     takeover_data: ms(800),
+    reset: ms(1100),
     sync_wait: ms(2000),
 };
 
@@ -40,6 +44,7 @@ pub fn group(name: &str, resources: &[u16]) -> GroupPlan {
         exclusion: Exclusion::None,
         life_forbids: false,
         shared_data: false,
+        min_proof: None,
         resources: resources.iter().map(|id| ResourceId(*id)).collect(),
         waits: Waits::default(),
         server_groups: Vec::new(),
@@ -84,7 +89,8 @@ pub fn plan(groups: Vec<GroupPlan>, resources: Vec<ResourcePlan>) -> Plan {
     Plan {
         servers: vec!["server1".into(), "server2".into()],
         timing: TIMING,
-        partition: PartitionMethod::None,
+        partition: Vec::new(),
+        forced_stop: false,
         partition_action: AfterStop::Nothing,
         groups,
         resources,
@@ -104,6 +110,7 @@ pub fn identity(me: usize, incarnation: u64) -> Identity {
         suspended: false,
         ratio: 1,
         reboots: 0,
+        ran: ServerSet::EMPTY,
     }
 }
 
@@ -113,10 +120,17 @@ pub fn usual(servers: usize, monitors: Vec<MonitorPlan>) -> Plan {
         policy: (0..servers).map(ServerId::at).collect(),
         life_forbids: true,
         shared_data: true,
+        min_proof: None,
         ..group("failover1", &[0, 1, 2])
     };
     let resource = |name: &str, depends: &[u16]| ResourcePlan { activate_retry: 1, ..resource(name, GroupId(0), depends) };
     let resources = vec![resource("fip1", &[]), resource("disk1", &[]), resource("exec1", &[0, 1])];
     let servers = (0..servers).map(|server| format!("server{}", server + 1)).collect();
     Plan { servers, timing: TIMING_SHORT, monitors, ..plan(vec![group], resources) }
+}
+
+/// The answer of one partition resolution.
+pub fn verdict(ask: u64, yes: bool, reason: &str) -> Event {
+    let answer = if yes { Answer::Yes } else { Answer::No };
+    Event::Verdict { ask, answers: vec![Some(answer)], age: Duration::ZERO, reason: reason.into() }
 }

@@ -2,9 +2,10 @@
 
 use clp_core::action::Work;
 use clp_core::event::Event;
-use clp_core::ids::{GroupId, ServerId};
+use clp_core::ids::{GroupId, ServerId, ServerSet};
 use clp_core::message::{Answer, Command, Frame, Letter, Message, Mode, Phase};
-use clp_core::plan::{AfterStop, PartitionMethod};
+use clp_core::plan::{AfterStop, Plan};
+use clp_core::verdict::MethodKind;
 
 use crate::pair::{Pair, SECOND, SETTLED, plan};
 
@@ -142,9 +143,31 @@ fn a_farewell_of_before_does_not_let_a_server_that_starts_take_over() {
 }
 
 #[test]
+fn with_an_arbiter_a_farewell_counts_for_those_alone_that_are_remembered() {
+    let plan = Plan { partition: vec![MethodKind::Arbiter], ..plan() };
+    let mut pair = Pair::new(plan.clone(), 1000);
+    pair.give(0, Event::StopService { id: 1, then: AfterStop::Nothing });
+    pair.run(2 * SECOND);
+    assert!(pair.ended[0] && pair.cluster(1).has_left(ServerId(0)));
+    assert_eq!(pair.ran[0], ServerSet::all(2).minus(ServerSet::all(1)), "it ran on, and may do so without asking");
+    // The other one comes in this moment: no view has both, and nothing of it would be remembered.
+    let mut pair = Pair::new(plan, 1000);
+    pair.servers[1] = None;
+    pair.says = Some(clp_core::arbiter::Answer::Yes);
+    pair.run(5 * SECOND);
+    pair.start(1, 2000);
+    pair.run(SECOND / 50);
+    pair.give(0, Event::StopService { id: 1, then: AfterStop::Nothing });
+    pair.run(2 * SECOND);
+    assert_eq!(pair.last_frame(0).mode, Mode::Left);
+    assert!(pair.ended[0] && !pair.cluster(1).has_left(ServerId(0)), "both may be the one that the arbiter lets go on");
+    assert_eq!(pair.ran[0], ServerSet::EMPTY);
+}
+
+#[test]
 fn frames_said_again_by_another_path_keep_no_dead_server_alive() {
     let mut plan = plan();
-    plan.partition = PartitionMethod::None;
+    plan.partition = Vec::new();
     let (timeout, delay) = (plan.timing.timeout, plan.timing.takeover_data);
     let mut pair = Pair::new(plan, 1000);
     pair.servers[0] = None;

@@ -1,12 +1,14 @@
 //! The ground of these tests: two servers without faults that keep what they said.
 
 use clp_core::action::{Action, Work};
+use clp_core::arbiter::Answer;
 use clp_core::cluster::{Cluster, Identity};
 use clp_core::event::Event;
-use clp_core::ids::{GroupId, ServerId};
+use clp_core::ids::{GroupId, ServerId, ServerSet};
 use clp_core::message::{Command, Epoch, Frame, Letter, Member, Message, Phase};
-use clp_core::plan::{Exclusion, FinalAction, GroupPlan, PartitionMethod, Plan, RecoveryTarget, ResourcePlan, Timing};
+use clp_core::plan::{Exclusion, FinalAction, GroupPlan, Plan, RecoveryTarget, ResourcePlan, Timing};
 use clp_core::time::Time;
+use clp_core::verdict::MethodKind;
 
 use crate::ground::{self, TIMING, ms};
 
@@ -19,6 +21,7 @@ pub fn plan() -> Plan {
         exclusion: Exclusion::Normal,
         life_forbids: true,
         shared_data: true,
+        min_proof: None,
         ..ground::group(name, &[resource])
     };
     let resource = |name: &str, group: u16| ResourcePlan {
@@ -30,7 +33,8 @@ pub fn plan() -> Plan {
     Plan {
         timing: Timing { takeover_data: ms(700), ..TIMING },
         // So that nothing but true acknowledgements lets a server keep what it has: the question is never answered.
-        partition: PartitionMethod::Asked,
+        partition: vec![MethodKind::Ping],
+        forced_stop: false,
         monitors: vec![ground::monitor("userw1", RecoveryTarget::Group(GroupId(0)))],
         ..ground::plan(groups, vec![resource("exec1", 0), resource("exec2", 1)])
     }
@@ -46,6 +50,10 @@ pub struct Pair {
     pub letters: Vec<(usize, Letter)>,
     /// Who gave up, or ended.
     pub ended: [bool; 2],
+    /// What the only partition resolution says when it is asked.
+    pub says: Option<Answer>,
+    /// Whom each remembers for its next life.
+    pub ran: [ServerSet; 2],
     /// Operations begun.
     pub works: Vec<(Time, usize, Work)>,
     /// Frames that arrive with the next step.
@@ -62,6 +70,8 @@ impl Pair {
             frames: Vec::new(),
             letters: Vec::new(),
             ended: [false; 2],
+            says: None,
+            ran: [ServerSet::EMPTY; 2],
             works: Vec::new(),
             coming: Vec::new(),
         };
@@ -95,6 +105,13 @@ impl Pair {
                     self.works.push((self.now, server, work));
                     self.give(server, Event::ResourceDone { op, resource, result: Ok(()) });
                 }
+                Action::AskPartition { ask } if self.says.is_some() => {
+                    self.give(
+                        server,
+                        Event::Verdict { ask: ask.number, answers: vec![self.says], age: ms(0), reason: "asked".into() },
+                    );
+                }
+                Action::RememberRan { servers } => self.ran[server] = servers,
                 Action::Emergency { .. } | Action::Exit { .. } => self.ended[server] = true,
                 _ => {}
             }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
@@ -19,12 +20,15 @@ use clp_drivers::addresses::watch::{Found, Watch};
 use clp_drivers::addresses::{Lan, list};
 use clp_sys::address::same_network;
 use clp_sys::arp::mac_words;
+use rustix::event::{EventfdFlags, eventfd};
 
 use super::Input;
 use crate::setup::Loaded;
 
-/// How long the watch listens before it looks for orders.
+/// How long the watch listens before it looks for orders, when nothing can wake it for one (no file was left for a bell).
 const LISTEN: Duration = Duration::from_millis(200);
+/// And when something can.
+const LISTEN_WITH_BELL: Duration = Duration::from_secs(60);
 /// How long a witness has time to answer; on a LAN it needs less than a millisecond.
 const ANSWER_WAIT: Duration = Duration::from_millis(300);
 /// Pause before the witnesses are asked first: other addresses of the same takeover may be under way, and they come first. Each next
@@ -40,6 +44,7 @@ pub struct Addresses {
     all: Vec<(ResourceId, IpAddr)>,
     active: BTreeSet<IpAddr>,
     orders: Sender<BTreeSet<IpAddr>>,
+    bell: Option<Arc<OwnedFd>>,
 }
 
 impl Addresses {
@@ -51,8 +56,10 @@ impl Addresses {
             resources.filter_map(|(at, resource)| Some((ResourceId::at(at), resource.on(server).floating_address()?))).collect();
         let (orders, ordered) = channel();
         let witnesses = witnesses(loaded, me);
-        std::thread::spawn(move || Keeper { witnesses, inputs, proofs: Vec::new() }.keep(&ordered));
-        Addresses { all, active: BTreeSet::new(), orders }
+        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok().map(Arc::new);
+        let heard = bell.clone();
+        std::thread::spawn(move || Keeper { witnesses, inputs, proofs: Vec::new(), bell: heard }.keep(&ordered));
+        Addresses { all, active: BTreeSet::new(), orders, bell }
     }
 
     /// Look at what is active here now.
@@ -63,6 +70,10 @@ impl Addresses {
         if changed {
             self.active = self.all.iter().filter(|(id, _)| is_on(*id)).map(|(_, address)| *address).collect();
             let _ = self.orders.send(self.active.clone());
+            if let Some(bell) = &self.bell {
+                // Full: it rings already.
+                let _ = rustix::io::write(bell, &1_u64.to_ne_bytes());
+            }
         }
     }
 }
@@ -80,9 +91,11 @@ fn witnesses(loaded: &Loaded, me: ServerId) -> Witnesses {
     let mut all: Vec<Witness> = Vec::new();
     let others = configuration.servers.iter().enumerate().filter(|(at, _)| *at != me.index());
     let servers = others.flat_map(|(_, server)| server.lan_addresses().into_iter().map(|at| (server.name.clone(), at)));
-    let targets = configuration.partitions.iter().flat_map(|partition| match &partition.kind {
-        PartitionKind::Pingnp(pingnp) => pingnp.groups.iter().flatten().filter_map(|text| text.parse().ok()),
+    let pings = configuration.partitions.iter().filter_map(|partition| match &partition.kind {
+        PartitionKind::Pingnp(pingnp) => Some(pingnp),
+        _ => None,
     });
+    let targets = pings.flat_map(|pingnp| pingnp.groups.iter().flatten().filter_map(|text| text.parse().ok()));
     for (name, address) in servers.chain(targets.map(|at: IpAddr| (format!("ping target {at}"), at))) {
         if all.iter().all(|witness| witness.address != address) {
             all.push(Witness { name, address });
@@ -96,6 +109,8 @@ struct Keeper {
     inputs: Sender<Input>,
     /// One for each active address, dropped when it is no longer active: its thread ends then.
     proofs: Vec<(IpAddr, Sender<()>)>,
+    /// Can be read when an order has come.
+    bell: Option<Arc<OwnedFd>>,
 }
 
 impl Keeper {
@@ -109,6 +124,10 @@ impl Keeper {
                     Err(_) => return,
                 }
             }
+            if let Some(bell) = &self.bell {
+                // Silent before the orders are looked at, so that none rings in vain.
+                let _ = rustix::io::read(bell, &mut [0; 8]);
+            }
             // Many groups come at one moment: only the last word counts.
             loop {
                 match ordered.try_recv() {
@@ -121,7 +140,8 @@ impl Keeper {
                 self.prove(&active);
                 watch.hold(&active);
             }
-            for found in watch.turn(LISTEN) {
+            let listen = if self.bell.is_some() { LISTEN_WITH_BELL } else { LISTEN };
+            for found in watch.turn_or(listen, self.bell.as_deref().map(AsFd::as_fd)) {
                 let alert = match found {
                     Found::Doubled { address, mac, interface } => {
                         Alert::address_doubled(&address.to_string(), &format!("by {}, heard on {interface}", mac_words(&mac)))

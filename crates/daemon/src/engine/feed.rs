@@ -9,7 +9,10 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use clp_config::{Configuration, safety};
+use clp_core::event::Event;
 use clp_sys::watchdog::Watchdog;
+
+use super::Input;
 
 struct Shared {
     turns: AtomicU64,
@@ -32,9 +35,9 @@ fn micros() -> u64 {
 }
 
 impl Feed {
-    /// Start the thread; without a device it says so in its state and does nothing.
-    pub fn start(root: &clp_sys::paths::Root, configuration: &Configuration) -> Feed {
-        let delays = safety::delays(&configuration.cluster);
+    /// Start the thread; without a device it says so and does nothing.
+    pub fn start(root: &clp_sys::paths::Root, configuration: &Configuration, inputs: Sender<Input>) -> Feed {
+        let delays = safety::delays(&configuration.cluster, &configuration.partitions);
         let shared = Arc::new(Shared {
             turns: AtomicU64::new(0),
             allowed: AtomicBool::new(false),
@@ -69,6 +72,7 @@ impl Feed {
                             Ok(open) => {
                                 note(format!("{}, {} s", open.identity(), open.timeout().as_secs()));
                                 watchdog = Some(open);
+                                let _ = inputs.send(Input::Event(Event::WatchdogSeen { works: true }));
                             }
                             Err(reason) => {
                                 note(reason.to_string());

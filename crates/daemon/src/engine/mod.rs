@@ -1,7 +1,7 @@
 //! The engine: one thread owns the core and loops: take an input, let the core decide, carry out, sleep until the next deadline.
 //!
 //! Everything that can block runs elsewhere and comes back as an [`Input`]: resources (`work.rs`), partition questions
-//! (`asker.rs`), floating addresses once they are active (`addresses.rs`), commands (`control.rs`), monitors (`watch.rs`), alerts and logs (`record.rs`), the watchdog (`feed.rs`).
+//! (`asker.rs`), forced stops (`forced_stop.rs`), floating addresses once they are active (`addresses.rs`), commands (`control.rs`), monitors (`watch.rs`), alerts and logs (`record.rs`), the watchdog (`feed.rs`).
 //! This loop waits for nothing but its channel.
 
 mod addresses;
@@ -10,6 +10,8 @@ mod asker;
 mod control;
 mod feed;
 mod finals;
+mod forced_stop;
+pub mod gate;
 mod keeper;
 mod monitors;
 mod net;
@@ -77,8 +79,12 @@ pub enum Input {
     ParentGone,
     /// An alert of a thread that knows no more than it says.
     Say(Alert),
+    /// Floating addresses are no longer behind the kernel's gate, for this reason, or are again.
+    GateSeen(Option<String>),
     /// A periodic look at the partition resolution's targets ended: per resource, reachable or not, with words.
     PartitionSeen(Vec<Option<(bool, String)>>),
+    /// A periodic look at the forced stop of a server ended.
+    ForcedStopLooked(forced_stop::Looked),
 }
 
 /// Everything the loop owns.
@@ -88,8 +94,10 @@ struct Engine {
     net: net::Net,
     work: work::Workers,
     asker: Option<asker::Asker>,
+    forced_stops: forced_stop::ForcedStops,
     search: search::Search,
     addresses: addresses::Addresses,
+    gate: gate::Gate,
     watch: watch::Watch,
     scripts: scripts::Scripts,
     record: record::Record,
@@ -100,10 +108,14 @@ struct Engine {
     held: Vec<(u64, Answer)>,
     next_request: u64,
     partition_seen: Vec<Option<(bool, String)>>,
+    /// By server: could it be switched off from here, and in words?
+    forced_stop_seen: Vec<Option<(bool, String)>>,
     refused: refused::Refused,
     keeper: keeper::Keeper,
     /// What operators ordered for monitors.
     ordered: ordered::Ordered,
+    /// When the core was last told something: what was due by then it has seen.
+    stepped: Time,
 }
 
 /// Run the engine under its parent.
@@ -150,6 +162,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
         suspended: setup::was_suspended(&root),
         ratio: setup::kept_ratio(&root),
         reboots: setup::reboots(&root),
+        ran: setup::ran_before(&root, &loaded.configuration),
     };
     if let Err(reason) = clp_sys::realtime::lock_memory() {
         setup::complain(&reason.to_string());
@@ -163,9 +176,14 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
         }
     }
     record.say(&Alert::daemon_started());
-    let feed = feed::Feed::start(&root, &loaded.configuration);
+    let gate = gate::Gate::start(&loaded, me, inputs.clone());
+    if let Some(reason) = &gate.missing {
+        record.say(&Alert::addresses_ungated(reason));
+    }
+    let feed = feed::Feed::start(&root, &loaded.configuration, inputs.clone());
     let work = work::Workers::start(loaded.clone(), me, inputs.clone());
-    let asker = asker::Asker::start(&loaded.configuration, me, &plan.timing, inputs.clone());
+    let asker = asker::Asker::start(&loaded, me, &plan.timing, &trust, inputs.clone());
+    let forced_stops = forced_stop::ForcedStops::start(&loaded, me, &inputs);
     let search = search::Search::start(&loaded.configuration, me, &plan.timing, inputs.clone());
     let addresses = addresses::Addresses::start(&loaded, me, inputs.clone());
     let keeper = keeper::Keeper::start(&root, inputs.clone());
@@ -177,6 +195,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
     if let Err(reason) = clp_sys::realtime::promote_this_thread(clp_sys::realtime::HEARTBEAT_PRIORITY) {
         record.note(format!("{reason}; heartbeats run at ordinary priority"));
     }
+    let servers = plan.servers.len();
     let cluster = Cluster::new(plan, identity, now());
     let engine = Engine {
         loaded,
@@ -184,8 +203,10 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
         net,
         work,
         asker,
+        forced_stops,
         search,
         addresses,
+        gate,
         watch,
         scripts,
         record,
@@ -195,9 +216,11 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
         held: Vec::new(),
         next_request: 1,
         partition_seen: Vec::new(),
+        forced_stop_seen: vec![None; servers],
         refused: refused::Refused::default(),
         keeper,
         ordered: ordered::Ordered::default(),
+        stepped: now(),
     };
     Ok(engine.turn(&queue))
 }
@@ -219,7 +242,7 @@ fn watch_parent(inputs: Sender<Input>) {
 impl Engine {
     fn turn(mut self, queue: &Receiver<Input>) -> u8 {
         // What the core already wants at its start.
-        let mut ended = self.step(Event::Deadline);
+        let mut ended = self.step(Event::GateSeen { works: self.gate.missing.is_none() });
         let mut waited = now();
         loop {
             if let Some(code) = ended {
@@ -229,8 +252,7 @@ impl Engine {
                 std::thread::sleep(REST);
                 waited = now();
             }
-            let at = now();
-            let wait = self.cluster.next_deadline(at).since(at);
+            let wait = self.cluster.next_deadline(self.stepped).since(now());
             let first = match queue.try_recv() {
                 Ok(input) => Some(input),
                 Err(_) => {
@@ -254,7 +276,10 @@ impl Engine {
             }
             self.count_dropped();
             self.keep_files();
-            ended = self.step(Event::Deadline);
+            // The core looks at everything at each event; only what became due after the last one is left.
+            if self.cluster.next_deadline(self.stepped) <= now() {
+                ended = self.step(Event::Deadline);
+            }
             self.addresses.tell(&self.cluster);
             self.feed.turn(self.cluster.may_feed_watchdog(now()));
         }
@@ -290,12 +315,18 @@ impl Engine {
                 self.record.say(&alert);
                 None
             }
+            Input::GateSeen(missing) => {
+                let (event, alert) = self.gate.seen(missing);
+                self.record.say(&alert);
+                self.step(event)
+            }
             Input::PartitionSeen(seen) => {
                 let reachable = seen.iter().map(|seen| seen.as_ref().map(|(reachable, _)| *reachable)).collect();
                 self.tell_of_partition(&seen);
                 self.partition_seen = seen;
                 self.step(Event::PartitionSeen { reachable })
             }
+            Input::ForcedStopLooked(looked) => self.forced_stop_looked(looked),
         }
     }
 
@@ -303,7 +334,9 @@ impl Engine {
     fn parent_gone(&mut self) -> u8 {
         self.record.say(&Alert::process_died("clusterpro", "the engine's standard input closed"));
         // What failed is in the log by now, and what follows is the same.
-        let _ = setup::give_up(&self.loaded);
+        if setup::give_up(&self.loaded).is_ok() {
+            gate::take_away();
+        }
         let then = setup::process_failure_action(&self.loaded.configuration);
         if let Err(reason) = setup::end_server(&self.loaded.root, then) {
             self.record.note(reason.to_string());
@@ -324,6 +357,21 @@ impl Engine {
                 _ => {}
             }
         }
+    }
+
+    /// Tell when the forced stop of a server would not work, or would again; one that works from the start is no news.
+    fn forced_stop_looked(&mut self, looked: forced_stop::Looked) -> Option<u8> {
+        let forced_stop::Looked { server, works, words } = looked;
+        let name = &self.loaded.configuration.servers[server.index()].name;
+        let before = self.forced_stop_seen[server.index()].replace((works, words.clone()));
+        let (was_well, words_before) = before.unwrap_or((true, String::new()));
+        match (was_well, works) {
+            (_, false) if was_well || words != words_before => self.record.say(&Alert::stop_unready(name, &words)),
+            (false, true) => self.record.say(&Alert::stop_ready(name)),
+            _ => {}
+        }
+        let works = self.forced_stop_seen.iter().map(|seen| seen.as_ref().map(|(works, _)| *works)).collect();
+        self.step(Event::ForcedStopSeen { works })
     }
 
     /// Tell of work on a resource that ended well; what failed is the core's to tell.
@@ -348,7 +396,9 @@ impl Engine {
     }
 
     fn step(&mut self, event: Event) -> Option<u8> {
-        let actions = self.cluster.handle(now(), event);
+        self.stepped = now();
+        let actions = self.cluster.handle(self.stepped, event);
+        self.gate.renew(self.cluster.serves_until(self.stepped));
         let ends = actions.iter().any(|action| matches!(action, Action::Exit { .. } | Action::EndServer { .. }));
         let mut ended = None;
         for action in actions {
@@ -405,6 +455,12 @@ impl Engine {
                 let waited = matches!(&config.kind, MonitorKind::Genw(genw) if genw.stop_wait);
                 self.watch.tell(crate::ipc::Watch { monitor: config.name.clone(), run, pid }, waited);
             }
+            Action::RememberRan { servers } => {
+                if let Err(reason) = setup::remember_ran(&self.loaded.root, &self.loaded.configuration, servers) {
+                    self.record.say(&Alert::state_not_kept("which servers run while this one leaves", &reason));
+                }
+            }
+            Action::ForceStop { server } => self.forced_stops.begin(server),
             Action::Remember { suspended } => {
                 if let Err(reason) = setup::remember_suspended(&self.loaded.root, suspended) {
                     self.record.say(&Alert::state_not_kept("whether the cluster is suspended", &reason));
@@ -426,6 +482,9 @@ impl Engine {
             Action::Answer { id, answer } => self.answer(id, answer),
             Action::Exit { then, clean } => {
                 self.feed.close(clean);
+                if clean {
+                    gate::take_away();
+                }
                 if !clean {
                     // Something may still be active: what follows must not wait.
                     self.watch.wait_no_more();

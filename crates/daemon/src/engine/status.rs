@@ -1,11 +1,12 @@
 //! The status view, made from what the core knows, in the words of `clpstat`.
 
+use clp_config::PartitionKind;
 use clp_core::ids::{GroupId, ServerId};
 use clp_core::message::{MonitorState, Phase, ResourceState};
 use clp_core::status::PathView;
 use clp_protocol::control::{
-    CONTROL_VERSION, Cause, ClusterStatus, GroupStatus, MonitorStatus, PathStatistics, PathStatus, RatioStatus, ResourceStatus,
-    ServerStatus,
+    CONTROL_VERSION, Cause, ClusterStatus, FORCED_STOP, GroupStatus, MonitorStatus, PathStatistics, PathStatus, RatioStatus,
+    ResourceStatus, ServerStatus,
 };
 
 use super::Engine;
@@ -68,11 +69,21 @@ impl Engine {
         } else if !view.member {
             ("Caution", "it is joining the cluster".into())
         } else if impaired {
-            ("Caution", "a heartbeat path or a partition resolution target is down".into())
+            ("Caution", "a heartbeat path, a partition resolution target or the forced stop is down".into())
         } else {
             ("Online", String::new())
         };
-        ServerStatus { name: config.name.clone(), comment: config.comment.clone(), status: status.into(), note, paths }
+        let gate = self.gate_status(server, view.alive);
+        ServerStatus { name: config.name.clone(), comment: config.comment.clone(), status: status.into(), note, paths, gate }
+    }
+
+    fn gate_status(&self, server: ServerId, alive: bool) -> String {
+        match &self.gate.missing {
+            _ if !self.gate.wanted || !alive => String::new(),
+            Some(reason) if server == self.me() => format!("ungated: {reason}"),
+            _ if self.cluster.is_gated(server) => "gated".into(),
+            _ => "ungated".into(),
+        }
     }
 
     fn path_statuses(&self, server: ServerId) -> Vec<PathStatus> {
@@ -103,7 +114,7 @@ impl Engine {
             })
             .collect();
         for (index, partition) in configuration.partitions.iter().enumerate() {
-            let uses = configuration.servers[server.index()].uses(partition.device);
+            let uses = configuration.servers[server.index()].resolves_by(partition);
             let view = self.cluster.server_view(super::now(), server);
             // Each server measures for itself and reports what it saw; the words are known for this server only.
             let words = match self.partition_seen.get(index) {
@@ -113,22 +124,38 @@ impl Engine {
             let (status, note) = match self.cluster.resolution(server, index) {
                 _ if !uses => ("Unused", String::new()),
                 _ if !view.alive => ("Offline", String::new()),
+                seen if partition.kind == PartitionKind::Majonp => match seen {
+                    Some(true) => ("Normal", "more than half of the servers are in contact".into()),
+                    Some(false) => ("Error", "half of the servers or fewer are in contact".into()),
+                    None => ("Unknown", "not reported yet".into()),
+                },
                 Some(true) => ("Normal", words),
                 Some(false) => ("Error", words),
                 None => ("Unknown", "not measured yet".into()),
             };
-            paths.push(PathStatus {
-                name: partition.name.clone(),
-                kind: "pingnp".into(),
-                status: status.into(),
-                peers: Vec::new(),
-                note,
-                refused: Vec::new(),
-                statistics: Vec::new(),
-                role: String::new(),
-            });
+            paths.push(PathStatus::plain(&partition.name, partition.kind.word(), status, note));
         }
+        paths.extend(self.forced_stop_status(server));
         paths
+    }
+
+    /// Whether that server could switch the others off: each looks for itself and reports it; the words are known for this server only.
+    fn forced_stop_status(&self, server: ServerId) -> Option<PathStatus> {
+        let forced_stop = self.loaded.configuration.forced_stop.as_ref()?;
+        let view = self.cluster.server_view(super::now(), server);
+        let words = || {
+            let servers = self.loaded.configuration.servers.iter().zip(&self.forced_stop_seen);
+            let seen = servers.filter_map(|(of, seen)| Some((of, seen.as_ref()?)));
+            seen.map(|(of, (_, words))| format!("{}: {words}", of.name)).collect::<Vec<_>>().join("; ")
+        };
+        let note = if server == self.me() { words() } else { "looked at by that server itself".into() };
+        let (status, note) = match self.cluster.stops_others(server) {
+            _ if !view.alive => ("Offline", String::new()),
+            Some(true) => ("Normal", note),
+            Some(false) => ("Error", note),
+            None => ("Unknown", "not looked at yet".into()),
+        };
+        Some(PathStatus::plain(FORCED_STOP, forced_stop.method.word(), status, note))
     }
 
     fn ratio_status(&self) -> Option<RatioStatus> {

@@ -85,6 +85,13 @@ pub fn alerts(fact: &Fact, plan: &Plan, heartbeats: &[String], me: &str) -> Vec<
         }
         Fact::GroupStranded { group: g, reason, nowhere: true } => Alert::no_destination(group(*g), reason),
         Fact::GroupStranded { group: g, reason, nowhere: false } => Alert::group_stranded(group(*g), reason),
+        Fact::StopForced { server: s } => Alert::stop_forced(server(*s)),
+        Fact::StopProven { server: s, how } => Alert::stop_proven(server(*s), how),
+        Fact::StopUnproven { server: s, reason } => Alert::stop_unproven(server(*s), reason),
+        Fact::ProofShort { group: g, best, least } => {
+            Alert::proof_short(group(*g), best.word(), &format!("it accepts no weaker one than {}", least.word()))
+        }
+        Fact::ProofEnough { group: g } => Alert::proof_enough(group(*g)),
         Fact::DoubleOwner { group: g, first, second } => {
             Alert::double_owner(group(*g), &format!("{} and {}", server(*first), server(*second)))
         }

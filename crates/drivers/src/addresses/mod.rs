@@ -1,8 +1,9 @@
 //! What floating addresses need beside their driver: changes that are made together (`desk`), asking and telling the other
 //! machines of a LAN (`lan`), the proof that others find an address here (`proof`), and the watch for a second holder that
-//! never ends (`watch`). Measures and tells; what follows from it is decided elsewhere.
+//! never ends (`watch`), and the kernel's gate before them (`gate`). Measures and tells; what follows from it is decided elsewhere.
 
 mod desk;
+pub mod gate;
 mod lan;
 pub mod proof;
 pub mod watch;

@@ -18,7 +18,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
-    os::fd::AsFd,
+    os::fd::{AsFd, BorrowedFd},
     time::{Duration, Instant},
 };
 
@@ -98,8 +98,13 @@ impl Watch {
         self.next_round = None;
     }
 
-    /// Asks what is due and hears for at most `wait`; what was found meanwhile.
+    /// Asks what is due and hears until the next question, for at most `wait`; what was found meanwhile.
     pub fn turn(&mut self, wait: Duration) -> Vec<Found> {
+        self.turn_or(wait, None)
+    }
+
+    /// The same, and returns as soon as `bell` can be read.
+    pub fn turn_or(&mut self, wait: Duration, bell: Option<BorrowedFd<'_>>) -> Vec<Found> {
         let now = Instant::now();
         if self.next_round.is_none_or(|next| next <= now) {
             self.next_round = Some(now + self.every);
@@ -117,7 +122,7 @@ impl Watch {
                 }
             }
         }
-        self.await_claims(wait);
+        self.await_claims(self.until_question(now).min(wait), bell);
         let mut found = Vec::new();
         for (interface, claim) in self.claims() {
             self.claimed(interface, claim.address, claim.mac, &mut found);
@@ -152,9 +157,18 @@ impl Watch {
         }
     }
 
-    fn await_claims(&self, wait: Duration) {
-        let mut wanted: Vec<PollFd> =
-            self.lans.values().map(|lan| PollFd::from_borrowed_fd(lan.as_fd(), PollFlags::IN)).collect();
+    /// From `now` to the next question, whoever is asked.
+    fn until_question(&self, now: Instant) -> Duration {
+        let suspected = self.held.values().flat_map(BTreeMap::values).filter_map(|other| match other {
+            Other::Suspected { ask_at, asked: false } => Some(*ask_at),
+            _ => None,
+        });
+        suspected.chain(self.next_round).min().map_or(Duration::ZERO, |at| at.saturating_duration_since(now))
+    }
+
+    fn await_claims(&self, wait: Duration, bell: Option<BorrowedFd<'_>>) {
+        let heard = self.lans.values().map(AsFd::as_fd).chain(bell);
+        let mut wanted: Vec<PollFd> = heard.map(|one| PollFd::from_borrowed_fd(one, PollFlags::IN)).collect();
         let wait = Timespec { tv_sec: wait.as_secs() as _, tv_nsec: wait.subsec_nanos() as _ };
         // Interrupted or not: what has arrived is read next.
         let _ = poll(&mut wanted, Some(&wait));

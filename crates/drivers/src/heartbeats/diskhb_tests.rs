@@ -210,3 +210,97 @@ fn damaged_slots_are_ignored() {
         let _ = read_slot(&block[..end], 3);
     }
 }
+
+/// Numbers without a pattern (xorshift64).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        (self.next() % limit as u64) as usize
+    }
+}
+
+/// What lies in the slot of server 1, by the layout alone: a frame, or nothing that is one.
+fn frame_in(block: &[u8]) -> Option<Vec<u8>> {
+    let word = |at: usize| u32::from_le_bytes(block[at..at + 4].try_into().expect("four bytes"));
+    let frame = block.get(HEADER..HEADER + word(8) as usize)?;
+    let checksum = crc32c::crc32c_append(crc32c::crc32c(&block[..24]), frame);
+    (block.starts_with(MAGIC) && frame.len() <= FRAME_MAX && word(20) == 1 && word(24) == checksum).then(|| frame.to_vec())
+}
+
+/// Five thousand random and as many changed slots, each written to the disk and looked at as in every interval; a million of each
+/// with `LONG=1`. A running engine looks once in an interval, so its door cannot be shown so many.
+#[test]
+fn whatever_lies_in_a_slot_is_a_frame_or_counted_once() {
+    let inputs = if std::env::var_os("LONG").is_some_and(|value| !value.is_empty()) { 2_000_000 } else { 10_000 };
+    let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).expect("folder");
+    let device = folder.path().join("disk");
+    File::create(&device).expect("image").set_len(1 << 20).expect("size");
+    init(&device, false).expect("label");
+    let (inbox, sink) = Inbox::new();
+    // Of any age, what changed since the last look was written after it.
+    let interval = Duration::from_secs(3600);
+    let mut worker = Worker {
+        path: 0,
+        device: device.clone(),
+        my_slot: 0,
+        interval,
+        pending: PendingFrame::default(),
+        status: StatusCell::new(),
+        turn_began: Arc::default(),
+        dropped: DropCount::default(),
+        stop: StopFlag::default(),
+        sink,
+        sequence: 0,
+        seen: vec![None; 2],
+        damaged: vec![EMPTY; 2],
+        last_look: None,
+        buffer: AlignedBuffer::new(BLOCK),
+        slots: AlignedBuffer::new(2 * BLOCK),
+    };
+    let mut disk = None;
+    worker.turn(&mut disk).expect("the first look");
+    let writer = open_labelled(&device).expect("the other server's disk");
+    let mut block = AlignedBuffer::new(BLOCK);
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    let (mut frames, mut damaged) = (0_u64, 0_u64);
+    for input in 0..inputs {
+        let bytes = block.bytes_mut();
+        let frame: Vec<u8> = (0..random.below(FRAME_MAX)).map(|_| random.next() as u8).collect();
+        write_slot(bytes, 1, random.next(), &frame);
+        if input % 2 == 0 {
+            // Random, behind a true beginning of any length.
+            let kept = random.below(64).min(random.below(64));
+            bytes[kept..].fill_with(|| random.next() as u8);
+        } else {
+            // Changed in up to three places of the header or the frame, or not at all.
+            for _ in 0..random.below(4) {
+                let at = random.below(HEADER + frame.len());
+                bytes[at] = [bytes[at] ^ 1, 0, 0xFF, random.next() as u8][random.below(4)];
+            }
+        }
+        let expected = frame_in(bytes);
+        let is_empty = bytes.iter().all(|byte| *byte == 0);
+        writer.write_at(&block, BLOCK, slot_offset(1)).expect("the slot is written");
+        worker.turn(&mut disk).expect("a look");
+        let counted = worker.dropped.current().damaged;
+        match expected {
+            Some(frame) => {
+                assert!(inbox.any(|received| received.bytes == frame), "input {input}: a frame was not told");
+                frames += 1;
+            }
+            None => damaged += u64::from(!is_empty),
+        }
+        assert_eq!(counted, damaged, "input {input}");
+        inbox.clear();
+    }
+    println!("disk slot: {inputs} looks, {frames} frames, {damaged} damaged");
+    assert!(frames > inputs / 10 && damaged > inputs / 2, "{frames} frames, {damaged} damaged of {inputs}");
+}

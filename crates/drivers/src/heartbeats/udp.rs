@@ -10,7 +10,10 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::{
     io,
     net::{IpAddr, SocketAddr, UdpSocket},
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -24,11 +27,16 @@ const RECEIVE_BUFFER: usize = 1 << 20;
 const PACKET_PRIORITY: u32 = 6;
 const TRAFFIC_CLASS: u32 = 0xC0;
 
+/// From so many frames without one that came back a server counts as silent here: what the kernel has to find out to reach it may hang
+/// from then on.
+const SILENT_FROM: u32 = 3;
+
 /// A UDP heartbeat path.
 #[derive(Debug)]
 pub struct UdpPath {
     name: String,
     peers: Vec<Option<SocketAddr>>,
+    sent: Arc<[AtomicU32]>,
     socket: Arc<OnceLock<Socket>>,
     status: StatusCell,
     note: Arc<Mutex<Option<String>>>,
@@ -52,6 +60,7 @@ pub(super) fn open(opening: Opening<'_>) -> io::Result<UdpPath> {
     let udp = UdpPath {
         name: format!("{kind} {my_address}"),
         peers: peers.iter().map(|peer| peer.map(|address| SocketAddr::new(address, port))).collect(),
+        sent: peers.iter().map(|_| AtomicU32::new(0)).collect(),
         socket: Arc::default(),
         status: StatusCell::new(),
         note: Arc::default(),
@@ -61,7 +70,8 @@ pub(super) fn open(opening: Opening<'_>) -> io::Result<UdpPath> {
     let receiver = Receiver {
         path,
         local: SocketAddr::new(my_address, port),
-        peers: peers.iter().flatten().copied().collect(),
+        peers: peers.to_vec(),
+        sent: Arc::clone(&udp.sent),
         socket: Arc::clone(&udp.socket),
         status: udp.status.clone(),
         dropped: udp.dropped.clone(),
@@ -90,6 +100,7 @@ impl Transport for UdpPath {
         let Some(socket) = self.socket.get() else {
             return Err(io::Error::new(io::ErrorKind::NotConnected, format!("{} is not open yet", self.name)));
         };
+        self.sent[to].fetch_add(1, Ordering::Relaxed);
         match socket.send_to_with_flags(frame, &SockAddr::from(*peer), NOT_WAITING) {
             Ok(_) => {
                 self.status.works();
@@ -127,7 +138,9 @@ impl Drop for UdpPath {
 struct Receiver {
     path: usize,
     local: SocketAddr,
-    peers: Vec<IpAddr>,
+    peers: Vec<Option<IpAddr>>,
+    /// Frames to each since one came from there.
+    sent: Arc<[AtomicU32]>,
     socket: Arc<OnceLock<Socket>>,
     status: StatusCell,
     dropped: DropCount,
@@ -163,9 +176,14 @@ impl Receiver {
                 without_rest = 0;
                 thread::sleep(REST);
             }
-            if !self.peers.contains(&from.ip()) {
+            let Some(peer) = self.peers.iter().position(|peer| *peer == Some(from.ip())) else {
                 self.dropped.stranger();
-            } else if length > LAN_MAX {
+                continue;
+            };
+            if self.sent[peer].swap(0, Ordering::Relaxed) >= SILENT_FROM {
+                ask_anew(from.ip());
+            }
+            if length > LAN_MAX {
                 self.dropped.damaged(1);
             } else {
                 (self.sink)(Received { path: self.path, bytes: datagram[..length].to_vec(), at });
@@ -191,6 +209,13 @@ impl Receiver {
         }
         None
     }
+}
+
+/// A server is heard again: what is sent to it must not wait for the kernel's next question for its hardware address, or it would
+/// hear nothing for up to a second. On a thread of its own, since the receiving one waits for nothing.
+fn ask_anew(peer: IpAddr) {
+    // Where it cannot be done the kernel asks in its own time.
+    let _ = thread::Builder::new().spawn(move || clp_sys::resolution::ask_anew(peer));
 }
 
 fn bind(local: SocketAddr) -> io::Result<Socket> {

@@ -100,6 +100,10 @@ impl MonitorDriver for Genw {
         }
     }
 
+    fn hears_events(&self) -> bool {
+        matches!(self.manner, Manner::Left { running: Some(_), .. })
+    }
+
     fn wait_event(&mut self, time: Duration) -> bool {
         match &mut self.manner {
             Manner::Left { start_wait, running: Some(running) } => {

@@ -47,6 +47,10 @@ impl MonitorDriver for Miiw {
         }
     }
 
+    fn hears_events(&self) -> bool {
+        true
+    }
+
     fn wait_event(&mut self, time: Duration) -> bool {
         let deadline = Instant::now() + time;
         loop {

@@ -83,6 +83,11 @@ pub trait MonitorDriver: Send {
     /// What is wrong with the object.
     fn check(&mut self, limit: Duration) -> Result<(), CheckFailed>;
 
+    /// Does the kernel tell this type of changes, so that [`MonitorDriver::wait_event`] is worth calling between two checks?
+    fn hears_events(&self) -> bool {
+        false
+    }
+
     /// Waits for at most `time` and says whether something happened that is worth a check now. A type that hears
     /// nothing from the kernel just waits.
     fn wait_event(&mut self, time: Duration) -> bool {

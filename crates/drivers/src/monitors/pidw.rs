@@ -44,6 +44,10 @@ impl MonitorDriver for Pidw {
         }
     }
 
+    fn hears_events(&self) -> bool {
+        self.process.is_some()
+    }
+
     fn wait_event(&mut self, time: Duration) -> bool {
         match &self.process {
             Some(process) if !self.is_reported => {

@@ -3,8 +3,14 @@
 //! The addresses of one group are alternatives; the groups are conditions of their own. Only answers to requests that
 //! were sent after the question count.
 
+use std::fmt;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use clp_core::arbiter::Answer;
 use clp_sys::icmp;
-use std::{fmt, net::IpAddr, time::Duration};
+
+use crate::partition::{Method, Question, Reply};
 
 /// What the devices answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +48,28 @@ impl fmt::Display for Verdict {
             (answered, silent) if answered.is_empty() => write!(formatter, "no ping answer: {silent}"),
             (answered, silent) => write!(formatter, "no ping answer: {silent}; answered: {answered}"),
         }
+    }
+}
+
+/// A ping resolution.
+#[derive(Debug, Clone)]
+pub struct Ping {
+    /// Addresses of each group are alternatives.
+    pub groups: Vec<Vec<IpAddr>>,
+    /// How long answers are waited for.
+    pub limit: Duration,
+}
+
+impl Method for Ping {
+    fn ask(&mut self, question: &Question) -> Reply {
+        let (reachable, words) = self.look(question.until);
+        Reply { answer: if reachable { Answer::Yes } else { Answer::No }, age: Duration::ZERO, reachable, words }
+    }
+
+    fn look(&mut self, until: Instant) -> (bool, String) {
+        let limit = self.limit.min(until.saturating_duration_since(Instant::now()));
+        let verdict = ask(&self.groups, limit);
+        (verdict.may_go_on(), verdict.to_string())
     }
 }
 

@@ -121,6 +121,7 @@ impl FipDriver {
             }
         }
         if self.present(address)?.is_empty() {
+            addresses::gate::release(address);
             Ok(outcome)
         } else {
             Err(ResourceError::new(
@@ -136,6 +137,14 @@ fn list() -> Result<Vec<Assigned>, ResourceError> {
         .map_err(|cause| ResourceError::new(format!("the kernel does not list addresses: {cause}"), "see the kernel log"))
 }
 
+/// Behind the kernel's gate before it is here.
+fn hold(address: IpAddr) -> Result<(), ResourceError> {
+    addresses::gate::hold(address).map_err(|cause| {
+        let what = format!("address {address} cannot be put behind the kernel's gate: {cause}");
+        ResourceError::new(what, "see the kernel log")
+    })
+}
+
 fn in_use(address: IpAddr, by: &str) -> ResourceError {
     let what = format!("address {address} is in use by {by}");
     let error = ResourceError::new(what, "find that machine and remove the address there, or choose another");
@@ -147,6 +156,7 @@ impl ResourceDriver for FipDriver {
         let address = self.address()?;
         let existing = list()?;
         if let Some(there) = existing.iter().find(|assigned| assigned.address == address) {
+            hold(address)?;
             if let Ok(lan) = Lan::open(there.interface, address) {
                 announce(address, lan);
             }
@@ -168,8 +178,11 @@ impl ResourceDriver for FipDriver {
         }
         // Before the address is added: what the kernel says about it afterwards is not missed.
         let news = if address.is_ipv6() { Some(LinkNews::of_addresses_v6().map_err(down)?) } else { None };
-        addresses::change(Change::Add(assigned))
-            .map_err(|cause| ResourceError::new(format!("address {address} cannot be added: {cause}"), "see the kernel log"))?;
+        hold(address)?;
+        addresses::change(Change::Add(assigned)).map_err(|cause| {
+            addresses::gate::release(address);
+            ResourceError::new(format!("address {address} cannot be added: {cause}"), "see the kernel log")
+        })?;
         if let Some(mut news) = news {
             self.wait_unique(address, &lan, &mut news)?;
         }
@@ -202,9 +215,11 @@ fn announce(address: IpAddr, lan: Lan) {
         for pause in ANNOUNCE_PAUSES_MS {
             std::thread::sleep(Duration::from_millis(pause));
             let still = addresses::list().is_ok_and(|all| all.iter().any(|assigned| assigned.address == address));
-            if !still || lan.announce(address).is_err() {
+            if !still {
                 return;
             }
+            // The gate may be closed for a moment, the interface down: the next one may get out.
+            let _ = lan.announce(address);
         }
     });
 }

@@ -45,6 +45,8 @@ const FIGURES: &[Figure] = &[
     Figure { less: Less::Constant(TIMEOUT_MS), ..figure("P2g", "ms", "3") },
     // As P1, until the group's own process answers.
     figure("P1s", "ms", "-"),
+    // From the moment at which the owner's engine stands still, under sixteen busy loops, to its server's last answer: T_x + G.
+    figure("gate", "ms", "35"),
     // From an operator's order to the address answered elsewhere, and how long a client had no answer.
     figure("P4", "ms", "20"),
     figure("P4o", "ms", "8"),
@@ -55,8 +57,10 @@ const FIGURES: &[Figure] = &[
     // All daemons of one of two idle servers, 100 ms heartbeats, 20 monitors. The web server is not there yet.
     Figure { peer: Some(("keepalived-1s", "P7keepalived")), ..figure("P7", "MB", "15") },
     Figure { peer: Some(("keepalived-1s", "P7keepalivedcpu")), ..figure("P7cpu", "%", "0.5") },
+    // One of 32 servers lost: the decision for each of its share of 1 000 groups of three resources.
+    figure("P8", "ms", "5"),
     // Changes of the address's owner and servers taken for dead, under load.
-    Figure { peer: Some((KEEPALIVED, "P9keepalived")), ..figure("P9", "alarms", "0") },
+    Figure { peer: Some((KEEPALIVED, "P9keepalived")), floor: Some("P9stalls"), ..figure("P9", "alarms", "0") },
     // Longest time without a frame on the interconnect while 80 addresses move, beyond the interval.
     Figure { less: Less::Constant(crate::moves::INTERVAL_MS), ..figure("P10", "ms", "100") },
     // How long that move took, from the command to its answer.

@@ -1,17 +1,20 @@
 //! `make bench`: the figures of the product beside keepalived and beside a floor of the machine, alternating in one run.
 //!
 //! Raw samples go to target/bench/. What each figure says stands in `figures.rs`; how it is taken, in the file of its kind. The
-//! address moves without a kernel gate so far: the grade of P1 and P2 is *timed, ungated*.
+//! address is behind the kernel's gate, which expires by itself: the grade of P1 and P2 is *timed, gated*.
 
 mod alarms;
 mod conf;
+mod decision;
 mod failover;
 mod figures;
 mod files;
+mod gate;
 mod ground;
 mod idle;
 mod moves;
 mod restart;
+mod stalls;
 mod start;
 
 use anyhow::Result;
@@ -73,6 +76,9 @@ fn measure(arguments: &Arguments, figures: &mut Figures) -> Result<()> {
         if arguments.wants(&["P2g"]) {
             failover::of_many_groups(figures)?;
         }
+        if arguments.wants(&["gate"]) {
+            gate::measure(figures)?;
+        }
         if arguments.wants(&["P4", "P4o"]) {
             moves::of_one_group(figures)?;
         }
@@ -87,6 +93,9 @@ fn measure(arguments: &Arguments, figures: &mut Figures) -> Result<()> {
         }
         if arguments.wants(&["P10f", "P10fm"]) {
             moves::of_file_systems(figures)?;
+        }
+        if arguments.wants(&["P8"]) {
+            decision::measure(figures)?;
         }
         if arguments.wants(&["P11"]) {
             files::stopped(figures)?;
