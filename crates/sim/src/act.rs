@@ -67,6 +67,9 @@ impl World {
             Action::Beat(frame) => self.beat(host, frame),
             Action::Send(letter) => {
                 let to = letter.to.server.index();
+                if let Message::Order(order) = &letter.message {
+                    self.note_order(to, order);
+                }
                 let letter = Rc::new(letter);
                 if self.network.lan(host, to) {
                     for delay in self.arrivals(host, to) {
