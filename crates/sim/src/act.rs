@@ -79,7 +79,7 @@ impl World {
                 }
             }
             Action::AskPartition { mut ask } => {
-                if self.is_planted(Planted::NoTakeoverDelay) {
+                if self.is_planted(Planted::NoTakeoverDelay) || self.is_planted(Planted::RecordRunsOutAtOnce) {
                     ask.lease = self.options.plan.timing.interval;
                 }
                 let way = self.rng.below(self.interval() / 4 + 1);
@@ -108,8 +108,7 @@ impl World {
             Action::Monitor { monitor, run } => self.monitor(host, monitor, run),
             Action::Remember { suspended } => self.remember(host, suspended),
             Action::RememberRan { servers } => self.hosts[host].ran = servers,
-            // No plan of a run has it.
-            Action::ForceStop { .. } => {}
+            Action::ForceStop { server } => self.force_stop(host, life, server.index()),
             Action::KeepRatio { ratio } => {
                 let way = self.below(host, self.interval() * 2);
                 self.after(way, Happening::RatioKept { host, life, ratio });

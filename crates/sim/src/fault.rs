@@ -63,6 +63,25 @@ pub enum What {
     },
     /// The server does not reach the arbiter.
     ArbiterAway,
+    /// The arbiter's answers to the server take so much longer.
+    ArbiterSlow {
+        /// Microseconds.
+        by: u64,
+    },
+    /// The arbiter answers the server wrongly: No; or nothing, after it did what it was asked for.
+    ArbiterWrong {
+        /// The latter.
+        lost: bool,
+    },
+    /// The arbiter's record is lost. Nothing is promised until whoever relied on it is quiet.
+    ArbiterForgets,
+    /// The server's power controller does not answer.
+    ControllerAway,
+    /// The rate of the server's clock changes within what is promised.
+    ClockTurns {
+        /// Deviation from now on, in millionths.
+        drift: i64,
+    },
     /// A monitor finds errors.
     MonitorBad {
         /// Which.
@@ -171,6 +190,11 @@ impl What {
             What::Loss { .. } => Fault::Loss,
             What::Delay { .. } => Fault::Delay,
             What::ArbiterAway => Fault::ArbiterAway,
+            What::ArbiterSlow { .. } => Fault::ArbiterSlow,
+            What::ArbiterWrong { .. } => Fault::ArbiterWrong,
+            What::ArbiterForgets => Fault::ArbiterForgets,
+            What::ControllerAway => Fault::ControllerAway,
+            What::ClockTurns { .. } => Fault::ClockTurns,
             What::MonitorBad { .. } => Fault::MonitorBad,
             What::MonitorFlaps { .. } => Fault::MonitorFlaps,
             What::StartFails { .. } => Fault::StartFails,

@@ -15,6 +15,9 @@ pub struct Window {
     until: u64,
 }
 
+/// No lease is longer.
+const LEASE_MAX: u64 = 3_600_000_000;
+
 /// A configuration on its way.
 #[derive(Debug, Clone, Copy)]
 pub struct Push {
@@ -63,12 +66,17 @@ impl World {
                 self.spoil(path, host, false, span)
             }
             What::Push => self.push(number, host, span),
+            What::ArbiterForgets => self.forget_record(),
+            What::ClockTurns { drift } => self.turn_clock(host, drift),
             What::MonitorBad { .. }
             | What::MonitorFlaps { .. }
             | What::StartFails { .. }
             | What::StopFails { .. }
             | What::Stuck { .. }
             | What::DiskFull
+            | What::ArbiterSlow { .. }
+            | What::ArbiterWrong { .. }
+            | What::ControllerAway
             | What::WatchdogLate { .. } => false,
         };
         if took {
@@ -130,6 +138,27 @@ impl World {
         self.contact_changed();
         self.after(span, Happening::ArbiterBack { host });
         took
+    }
+
+    /// The arbiter starts from nothing. What was promised by its record is excused until it would have run out.
+    fn forget_record(&mut self) -> bool {
+        let had = self.store.forget();
+        let lease = u64::try_from(self.options.plan.timing.lease().as_micros()).unwrap_or(u64::MAX);
+        self.checker.forgot_until = self.now + lease * u64::from(self.options.stretch() * 2);
+        had
+    }
+
+    fn turn_clock(&mut self, host: usize, drift: i64) -> bool {
+        let now = self.now;
+        let clock = &mut self.hosts[host];
+        let lease = clock.clock(clock.lease.min(now + LEASE_MAX));
+        let turned = clock.turn(now, drift);
+        if clock.lease > now {
+            clock.lease = clock.real(lease);
+        }
+        clock.wake = u64::MAX;
+        self.schedule(host);
+        turned
     }
 
     fn spoil(&mut self, path: usize, host: usize, torn: bool, span: u64) -> bool {

@@ -20,6 +20,11 @@ impl World {
         for host in 0..self.hosts.len() {
             self.resume(host);
         }
+        // What is left must go on without it first.
+        if let Some(away) = self.options.away {
+            self.kept_off = Some(away);
+            self.power_off(away);
+        }
         self.contact_changed();
         self.checker.stage_until = self.now + self.options.quiet;
         self.after(self.interval() * 5, Happening::Help);
@@ -38,18 +43,24 @@ impl World {
             {
                 self.operate(host, Command::Suspend { on: false });
             }
+            if self.now > self.checker.stage_until && self.declare_away() {
+                return;
+            }
             if self.now > self.checker.stage_until {
                 let stages = ["by themselves", "after resume", "after stopping what failed", "after starting all groups"];
                 self.violation(format!("no-orphan: not well {}: {problem}", stages[stage]));
             }
             return;
         }
+        let Some(host) = self.coordinator() else { return };
         self.say(|| format!("stage {stage} is well"));
         self.checker.stage += 1;
         self.checker.stage_until = self.now + self.options.quiet;
-        let Some(host) = self.coordinator() else { return };
         match stage {
             0 => {
+                if let Some(away) = self.kept_off.take() {
+                    self.power_on(away);
+                }
                 self.operate(host, Command::Suspend { on: false });
                 for broken in 0..self.hosts.len() {
                     if self.phases(broken).contains(&Phase::OfflineFailure) {
@@ -71,6 +82,18 @@ impl World {
         }
     }
 
+    /// An arbiter's record, or what a server remembers of a farewell, may forbid to go on without the one that is off until an operator
+    /// says that it is. True when he says it now, so that there is time again.
+    fn declare_away(&mut self) -> bool {
+        let Some(away) = self.kept_off.filter(|_| self.options.is_sound() && !self.checker.declared) else { return false };
+        let acting = (0..self.hosts.len()).filter(|host| self.hosts[*host].acts());
+        let Some(host) = self.coordinator().or(acting.last()) else { return false };
+        self.checker.declared = true;
+        self.checker.stage_until = self.now + self.options.quiet;
+        self.operate(host, Command::DeclareOff { server: ServerId::at(away) });
+        true
+    }
+
     pub(crate) fn phases(&self, host: usize) -> Vec<Phase> {
         let engine = self.hosts[host].engine.as_ref();
         let phase = |group| engine.map_or(Phase::Off, |engine| engine.local_phase(group));
@@ -79,6 +102,7 @@ impl World {
 
     fn coordinator(&self) -> Option<usize> {
         let engine = self.hosts.iter().find_map(|host| host.engine.as_ref());
-        engine.and_then(|engine| engine.coordinator()).map(ServerId::index)
+        let coordinator = engine.and_then(|engine| engine.coordinator()).map(ServerId::index);
+        coordinator.filter(|host| self.hosts[*host].acts())
     }
 }

@@ -68,7 +68,9 @@ pub struct Host {
     pub paused_at: u64,
     /// Time that its clock did not count; none but with a planted mistake.
     pub stood: u64,
+    /// Its clock: what it showed at a real instant, and by how many millionths it has run faster since.
     base: u64,
+    from: u64,
     drift: i64,
 }
 
@@ -123,25 +125,34 @@ impl Host {
             paused_at: 0,
             stood: 0,
             base,
+            from: 0,
             drift,
         }
     }
 
     /// This server's clock.
     pub fn clock(&self, real: u64) -> Time {
-        let drifted = i64::try_from(real).expect("runs are short") * self.drift / 1_000_000;
-        Time((self.base + real.saturating_add_signed(drifted)).saturating_sub(self.stood))
+        let passed = real.saturating_sub(self.from);
+        let drifted = i64::try_from(passed).expect("runs are short") * self.drift / 1_000_000;
+        Time((self.base + passed.saturating_add_signed(drifted)).saturating_sub(self.stood))
     }
 
     /// The first real instant at which the clock shows `time` or more.
     pub fn real(&self, time: Time) -> u64 {
         let local = (time.0.saturating_add(self.stood)).saturating_sub(self.base);
         let drifted = i64::try_from(local).unwrap_or(i64::MAX / 2_000_000) * self.drift / (1_000_000 + self.drift);
-        let mut real = local.saturating_add_signed(-drifted);
+        let mut real = self.from.saturating_add(local.saturating_add_signed(-drifted));
         while self.clock(real) < time {
             real += 1;
         }
         real
+    }
+
+    /// Its clock runs at another rate from now on; true when it does.
+    pub fn turn(&mut self, real: u64, drift: i64) -> bool {
+        self.base = self.clock(real).0 + self.stood;
+        self.from = real;
+        std::mem::replace(&mut self.drift, drift) != drift
     }
 
     /// Does its engine take events now?

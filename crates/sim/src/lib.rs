@@ -12,6 +12,7 @@ pub mod case;
 pub mod check;
 pub mod fault;
 pub mod faults;
+pub mod forced;
 mod heal;
 pub mod host;
 mod needless;
@@ -53,8 +54,10 @@ pub struct Outcome {
     pub effects: BTreeMap<Fault, u64>,
     /// Groups that started after a failure on another server than before.
     pub takeovers: u64,
-    /// Moments that are beyond what is promised, because a watchdog was later than W + r.
+    /// Moments that are beyond what is promised: a watchdog was later than W + r, or an arbiter forgot.
     pub outside: u64,
+    /// Servers that were switched off by their controllers.
+    pub stopped: u64,
     /// Servers that came into a view with another configuration than that of who formed it.
     pub mixed: u64,
 }
@@ -91,6 +94,9 @@ pub fn catch(planted: plant::Planted, seeds: u64) -> Option<(u64, String)> {
                     };
                     if seed >= seeds || done {
                         return;
+                    }
+                    if !planted.concerns(&options::Options::draw(seed)) {
+                        continue;
                     }
                     // A core that stops itself by an assertion found the mistake too, but not as it was meant.
                     let violations = run(seed, Some(planted), false).violations;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use clp_sim::case::Case;
 use clp_sim::fault::text::micros;
-use clp_sim::plant::{PLANTS, Planted, REDUNDANT, UNSHOWN};
+use clp_sim::plant::{Area, Planted, REDUNDANT, UNSHOWN};
 use clp_sim::scenario::{Scenario, faults_of};
 use clp_sim::shrink::{Shrunk, shrink};
 
@@ -38,6 +38,9 @@ enum Command {
         /// Seeds to try for each.
         #[arg(long, default_value_t = 20000)]
         seeds: u64,
+        /// Only these, by name.
+        #[arg(long)]
+        only: Option<String>,
     },
     /// Run one seed.
     Seed(SeedArguments),
@@ -92,7 +95,7 @@ struct SeedArguments {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Seed(arguments) => seed_case(&arguments).map(|case| one(&case, arguments.trace)),
-        Command::Planted { seeds } => Ok(planted(seeds)),
+        Command::Planted { seeds, only } => planted(seeds, only.as_deref()),
         Command::Run { seeds, from, threads } => Ok(many::run(seeds, from, threads)),
         Command::Shrink { seed, mistake, scenario } => smallest(seed, mistake.as_deref(), scenario.as_deref()),
         Command::Scenario { file, right, trace } => read(&file).and_then(|text| {
@@ -184,18 +187,24 @@ fn smallest(seed: u64, name: Option<&str>, file: Option<&std::path::Path>) -> Re
 }
 
 /// Each mistake must be found, and by the checker it is meant for.
-fn planted(seeds: u64) -> ExitCode {
-    let mut caught = 0;
-    for mistake in PLANTS {
+fn planted(seeds: u64, only: Option<&str>) -> Result<ExitCode, String> {
+    let chosen: Vec<Planted> = match only {
+        Some(names) => names.split(',').map(Planted::named).collect::<Result<_, String>>()?,
+        None => Planted::counted().collect(),
+    };
+    let (mut caught, mut hard) = (0, 0);
+    for mistake in &chosen {
+        hard += usize::from(mistake.area() != Area::Other);
         match clp_sim::catch(*mistake, seeds) {
             Some((seed, words)) => {
                 caught += 1;
-                println!("{mistake:?}: caught by seed {seed}: {words}");
+                println!("{mistake:?} ({:?}): caught after {} seeds: {words}", mistake.area(), seed + 1);
             }
-            None => println!("{mistake:?}: not caught by {seeds} seeds"),
+            None => println!("{mistake:?} ({:?}): not caught by {seeds} seeds", mistake.area()),
         }
     }
     println!("not counted: {UNSHOWN:?} (no seed has shown it yet), {REDUNDANT:?} (other rules hold alone what it breaks)");
-    println!("PLANTED total={} caught={caught}", PLANTS.len());
-    ExitCode::from(u8::from(caught != PLANTS.len()))
+    println!("of them {hard} in disk-only contact, restart inside the time-out, stale epochs, arbiter timing");
+    println!("PLANTED total={} caught={caught}", chosen.len());
+    Ok(ExitCode::from(u8::from(caught != chosen.len())))
 }

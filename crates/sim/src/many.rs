@@ -22,6 +22,7 @@ struct Sum {
     violations: usize,
     takeovers: u64,
     outside: u64,
+    stopped: u64,
     mixed: u64,
     effects: BTreeMap<Fault, u64>,
 }
@@ -45,6 +46,7 @@ pub fn run(seeds: u64, from: u64, threads: u64) -> ExitCode {
                     sum.violations += outcome.violations.len();
                     sum.takeovers += outcome.takeovers;
                     sum.outside += outcome.outside;
+                    sum.stopped += outcome.stopped;
                     sum.mixed += outcome.mixed;
                     outcome.violations.iter().for_each(|violation| println!("{violation}; repeat: {}", clp_sim::rerun(seed)));
                     sum.broken.extend((!outcome.violations.is_empty()).then_some(seed));
@@ -63,7 +65,10 @@ pub fn run(seeds: u64, from: u64, threads: u64) -> ExitCode {
     }
     let effects: Vec<String> = sum.effects.iter().map(|(kind, count)| format!("{kind:?} {count}")).collect();
     println!("took effect: {}", effects.join(", "));
-    println!("outside the promise (a watchdog later than W + r): {}; mixed configurations in a view: {}", sum.outside, sum.mixed);
+    println!(
+        "outside the promise (a watchdog later than W + r, an arbiter that forgot): {}; forced stops: {}; mixed configurations in a view: {}",
+        sum.outside, sum.stopped, sum.mixed
+    );
     let faults: u64 = sum.effects.iter().filter(|(kind, _)| **kind != Fault::Operator).map(|(_, count)| count).sum();
     let mean = |count: u64| count as f64 / seeds.max(1) as f64;
     println!(

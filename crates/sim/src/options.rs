@@ -64,6 +64,11 @@ pub enum Fault {
     Loss,
     Delay,
     ArbiterAway,
+    ArbiterSlow,
+    ArbiterWrong,
+    ArbiterForgets,
+    ControllerAway,
+    ClockTurns,
     MonitorBad,
     MonitorFlaps,
     StartFails,
@@ -94,6 +99,11 @@ pub const FAULTS: &[Fault] = &[
     Fault::Loss,
     Fault::Delay,
     Fault::ArbiterAway,
+    Fault::ArbiterSlow,
+    Fault::ArbiterWrong,
+    Fault::ArbiterForgets,
+    Fault::ControllerAway,
+    Fault::ClockTurns,
     Fault::MonitorBad,
     Fault::MonitorFlaps,
     Fault::StartFails,
@@ -109,6 +119,13 @@ pub const FAULTS: &[Fault] = &[
 
 /// Those that take a server away.
 pub const BREAKING: &[Fault] = &[Fault::Crash, Fault::EngineDeath, Fault::PauseServer];
+
+/// Clusters up to this size are usual; in so many of a thousand runs there are more servers.
+const FEW_SERVERS: usize = 5;
+const MANY_IN_THOUSAND: u64 = 8;
+const MANY_SERVERS: &[usize] = &[8, 8, 12, 16, 32];
+/// T_s of the guide's times, in microseconds.
+const GUIDE_TIMEOUT: u64 = 90_000_000;
 
 /// Greatest time-out ratio that an operator orders.
 pub const RATIO_MAX: u32 = 4;
@@ -158,6 +175,8 @@ pub struct Options {
     pub faulty: u64,
     /// Whose kernel has an address gate.
     pub gated: Vec<bool>,
+    /// Who stays off when all else heals, until the rest is well.
+    pub away: Option<usize>,
     /// Length of the wait after healing.
     pub quiet: u64,
     /// Something wrong on purpose.
@@ -173,6 +192,8 @@ impl Options {
     pub fn draw(seed: u64) -> Options {
         let mut rng = Rng::new(seed);
         let servers = rng.pick(&[2usize, 2, 2, 2, 3, 3, 3, 4, 5]);
+        let mut many = Rng::new(seed ^ 0x0032_0032);
+        let servers = if many.below(1000) < MANY_IN_THOUSAND { many.pick(MANY_SERVERS) } else { servers };
         // (h, T_s, T_x, K, W, r) in milliseconds: profiles of the protocol, but K of five intervals (or T_x): an
         // acknowledgement over a disk path in perfect order is often four intervals old.
         let profile: (u64, u64, u64, u64, u64, u64) = rng.pick(&[
@@ -180,6 +201,7 @@ impl Options {
             (100, 1000, 600, 500, 1000, 100),
             (10, 50, 30, 30, 300, 50),
             (500, 5000, 3000, 2500, 2000, 500),
+            (3000, 90_000, 60_000, 38_000, 30_000, 5000),
         ]);
         let (h, ts, tx, k, w, r) =
             (profile.0 * 1000, profile.1 * 1000, profile.2 * 1000, profile.3 * 1000, profile.4 * 1000, profile.5 * 1000);
@@ -210,6 +232,7 @@ impl Options {
             sync_wait: us(rng.range(ts, 6 * ts)),
         };
         let mut lan = vec![true; rng.pick(&[1usize, 2, 2])];
+        lan.truncate(if servers > FEW_SERVERS { 1 } else { 2 });
         lan.resize(lan.len() + rng.pick(&[0usize, 1, 1]), false);
         let scale = ts.max(w);
         let mut faults: Vec<Fault> = FAULTS.to_vec();
@@ -227,6 +250,7 @@ impl Options {
         crate::waits::draw(&mut apart, &mut plan);
         draw_restraints(&mut apart, &mut plan);
         with_scripts_elsewhere(&mut plan, seed);
+        plan.forced_stop = Rng::new(seed ^ 0x00b3_c0de).percent(25);
         let mut kernels = Rng::new(seed ^ 0x006a_7e00);
         let all = kernels.percent(60);
         let gated = (0..servers).map(|_| all || kernels.percent(50)).collect();
@@ -249,8 +273,9 @@ impl Options {
             operation: rng.pick(&[h / 2, h * 3, ts]),
             operation_limit: 2 * ts,
             monitor_fails: rng.pick(&[0, 0, 1, 5]),
-            faulty: scale * rng.range(80, 210),
+            faulty: faulty(&mut rng, servers, scale, ts),
             gated,
+            away: Some(kernels.index(servers)).filter(|_| kernels.percent(40)),
             quiet: 0,
             planted: None,
         }
@@ -273,6 +298,10 @@ impl Options {
             + 60 * h
             + chain
             + 3 * self.watchdog;
+        if self.plan.forced_stop {
+            // Attempts are five seconds apart at least, and the weaker side waits for up to ten.
+            self.quiet += 2 * ts.max(5_000_000) + ts.min(10_000_000) + 8 * self.scale();
+        }
         if self.faults.contains(&Fault::PowerLoss) {
             self.quiet += 3 * self.scale();
         }
@@ -326,6 +355,14 @@ impl Options {
     pub fn is_sound(&self) -> bool {
         matches!(self.arbiter, Arbiter::Majority | Arbiter::Witness | Arbiter::Tie)
     }
+}
+
+/// How long faults go on: as many can happen whatever the times are, fewer where there is much to be sent.
+fn faulty(rng: &mut Rng, servers: usize, scale: u64, timeout: u64) -> u64 {
+    let spans = rng.range(100, 250);
+    let spans = if servers > FEW_SERVERS { spans / 8 } else { spans };
+    // The guide's times have three times as many beats in a time-out.
+    scale * if timeout >= GUIDE_TIMEOUT { spans / 2 } else { spans }
 }
 
 /// When final actions are withheld, and some that end a server at once.

@@ -2,7 +2,7 @@
 
 use clp_core::cluster::{Cluster, Identity};
 use clp_core::event::Event;
-use clp_core::ids::ServerId;
+use clp_core::ids::{ServerId, ServerSet};
 use clp_core::plan::AfterStop;
 
 use crate::host::{Look, Pause};
@@ -11,7 +11,7 @@ use crate::world::{Happening, World};
 
 impl World {
     pub(crate) fn power_on(&mut self, host: usize) {
-        if self.hosts[host].powered {
+        if self.hosts[host].powered || self.kept_off == Some(host) {
             return;
         }
         let server = &mut self.hosts[host];
@@ -39,14 +39,14 @@ impl World {
         let life = server.life;
         let identity = Identity {
             me: ServerId::at(host),
-            incarnation: life,
+            incarnation: if self.options.planted == Some(Planted::LifeIsNotCounted) { 1 } else { life },
             boot: boot * 1000 + host as u64,
             paths: self.options.lan.len(),
             generation: server.generation,
             suspended: server.suspended,
-            ratio: server.ratio,
-            reboots: server.reboots,
-            ran: server.ran,
+            ratio: if self.options.planted == Some(Planted::RatioNotKept) { 1 } else { server.ratio },
+            reboots: if self.options.planted == Some(Planted::RebootsCountAnew) { 0 } else { server.reboots },
+            ran: if self.options.planted == Some(Planted::RanIsForgotten) { ServerSet::EMPTY } else { server.ran },
         };
         let mut now = server.clock(self.now);
         if self.options.planted == Some(Planted::BootForgetsAbsent) {
@@ -61,7 +61,8 @@ impl World {
         for path in (0..self.network.paths()).filter(|path| !self.network.is_lan(*path)).collect::<Vec<_>>() {
             self.after(0, Happening::DiskRead { host, life, path });
         }
-        self.handle(host, Event::GateSeen { works: self.options.gated[host] });
+        let works = self.options.gated[host] || self.is_planted(Planted::UngatedSaysGated);
+        self.handle(host, Event::GateSeen { works });
         self.contact_changed();
     }
 
@@ -129,7 +130,13 @@ impl World {
             return;
         }
         let now = server.clock(self.now);
-        let allowed = server.pause == Pause::No && server.engine.as_ref().is_some_and(|engine| engine.may_feed_watchdog(now));
+        let turns = server.pause == Pause::No && server.engine.is_some();
+        let may_feed = turns && server.engine.as_ref().is_some_and(|engine| engine.may_feed_watchdog(now));
+        let allowed = match self.options.planted {
+            Some(Planted::FeedsWithoutRight) => turns,
+            Some(Planted::FedInPause) => may_feed || server.pause == Pause::Engine,
+            _ => may_feed,
+        };
         self.after(self.interval(), Happening::Feed { host, boot });
         if !allowed || self.options.planted == Some(Planted::NoWatchdog) {
             return;

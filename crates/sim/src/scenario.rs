@@ -42,7 +42,7 @@ macro_rules! scalars {
 }
 scalars! {
     seed lan arbiter watchdog watchdog_grain emergency drift faults fault_gap loss duplicate delay operation_fails operation_hangs
-    operation operation_limit monitor_fails faulty gated quiet
+    operation operation_limit monitor_fails faulty gated away quiet
 }
 
 /// The options of a run, a line each; times without a point are microseconds.

@@ -136,9 +136,12 @@ impl World {
         self.handle(host, Event::RatioKept { ratio, result });
     }
 
-    pub(crate) fn remember_reboots(&mut self, host: usize, count: u32) {
-        if count == 0 || self.has_room(host) {
+    /// True when it is on the disk.
+    pub(crate) fn remember_reboots(&mut self, host: usize, count: u32) -> bool {
+        let kept = count == 0 || self.has_room(host);
+        if kept {
             self.hosts[host].reboots = count;
         }
+        kept
     }
 }

@@ -16,7 +16,9 @@ pub struct Tally {
     pub took: Vec<bool>,
     /// Groups that started after a failure on another server than before.
     pub takeovers: u64,
-    /// Moments at which something was wrong because a watchdog was later than W + r: outside what is promised.
+    /// Servers that were switched off by their controllers.
+    pub stopped: u64,
+    /// Moments at which something was wrong that is outside what is promised: a watchdog later than W + r, an arbiter that forgot.
     pub outside: u64,
     /// Servers that came into a view with another generation of the configuration than that of who formed it.
     pub mixed: u64,

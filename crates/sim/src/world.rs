@@ -20,7 +20,7 @@ use crate::faults::{Push, Window};
 use crate::host::{Host, Pause, Slot};
 use crate::network::{Cut, Network};
 use crate::options::Options;
-use crate::plant::Memory;
+use crate::plant::{Memory, Planted};
 use crate::rng::Rng;
 use crate::slots::Slots;
 use crate::tally::Tally;
@@ -187,6 +187,23 @@ pub enum Happening {
     },
     /// Loss and delay are usual again.
     Calm,
+    /// An order reaches a server's power controller.
+    PowerOrder {
+        host: usize,
+        life: u64,
+        server: usize,
+    },
+    /// A controller switches its server off.
+    PowerCut {
+        server: usize,
+    },
+    /// A controller tells whether its server is off; the boot that was to end, None when it does not answer.
+    PowerRead {
+        host: usize,
+        life: u64,
+        server: usize,
+        order: Option<u64>,
+    },
     /// The end of the faults.
     Heal,
     /// An administrator looks after what is left.
@@ -194,6 +211,9 @@ pub enum Happening {
     /// The end.
     End,
 }
+
+/// By how many millionths a clock with a planted mistake runs slower.
+const SLOW: i64 = 300_000;
 
 struct Entry {
     at: u64,
@@ -246,6 +266,8 @@ pub struct World {
     /// For planted mistakes.
     pub(crate) memory: Memory,
     pub(crate) healed: bool,
+    /// It stays off while the rest heals.
+    pub(crate) kept_off: Option<usize>,
     pub(crate) checker: Checker,
     pub(crate) command: u64,
     pub(crate) events: u64,
@@ -259,9 +281,11 @@ impl World {
         let servers = options.plan.servers.len();
         let mut rng = Rng::new(options.seed ^ 0xabcd_ef01);
         let hosts = (0..servers)
-            .map(|_| {
+            .map(|host| {
                 let drift = i64::try_from(rng.below(2 * options.drift + 1)).expect("small")
                     - i64::try_from(options.drift).expect("small");
+                let slow = host == 0 && options.planted == Some(Planted::ClockRunsSlow);
+                let drift = if slow { drift - SLOW } else { drift };
                 let base = rng.pick(&[0, 1_000_000, 86_400_000_000]);
                 Host::new(options.plan.resources.len(), options.plan.monitors.len(), servers, options.lan.len(), base, drift)
             })
@@ -292,6 +316,7 @@ impl World {
             store: Store::new(servers),
             memory: Memory::new(servers),
             healed: false,
+            kept_off: None,
             checker,
             command: 0,
             events: 0,
@@ -329,6 +354,7 @@ impl World {
             effects: self.effects(),
             takeovers: self.tally.takeovers,
             outside: self.tally.outside,
+            stopped: self.tally.stopped,
             mixed: self.tally.mixed,
             violations: self.checker.violations,
             events: self.events,
@@ -392,6 +418,7 @@ impl World {
             | Check { host, .. }
             | FinalScriptDone { host, .. }
             | Ran { host, .. }
+            | PowerRead { host, .. }
             | Searched { host, .. } => (self.hosts[*host].pause != Pause::No).then_some(*host),
             DiskRead { host, .. } | EngineStart { host, .. } | Fence { host, .. } | RatioKept { host, .. } => {
                 (self.hosts[*host].pause != Pause::No).then_some(*host)
@@ -478,6 +505,9 @@ impl World {
                 }
             }
             PowerOn { host } => self.power_on(host),
+            PowerOrder { host, life, server } => self.power_order(host, life, server),
+            PowerCut { server } => self.power_cut(server),
+            PowerRead { host, life, server, order } => self.power_read(host, life, server, order),
             EngineStart { host, boot } => self.engine_start(host, boot),
             Fence { host, boot, life } => {
                 let same = self.hosts[host].boot == boot && self.hosts[host].powered && self.hosts[host].life == life;

@@ -32,7 +32,7 @@ pub fn draw(options: &Options) -> Vec<Planned> {
         let kind = breaks.unwrap_or_else(|| rng.pick(&options.faults));
         let mut fault = one(&mut rng, options, kind, at);
         if let Some(fault) = fault.as_mut().filter(|_| breaks.is_some() && rng.percent(LONG)) {
-            fault.span += options.scale();
+            fault.span += options.scale() + u64::try_from(options.plan.timing.takeover_data.as_micros()).unwrap_or_default();
         }
         faults.extend(fault);
         if number % visit == 0 {
@@ -71,6 +71,15 @@ fn one(rng: &mut Rng, options: &Options, kind: Fault, at: u64) -> Option<Planned
         Fault::Loss => What::Loss { percent: rng.range(20, 90) },
         Fault::Delay => What::Delay { longest: rng.range(options.interval(), scale * 2) },
         Fault::ArbiterAway => What::ArbiterAway,
+        Fault::ArbiterSlow => What::ArbiterSlow { by: rng.below(options.timeout() * 2) },
+        Fault::ArbiterWrong => What::ArbiterWrong { lost: rng.percent(60) },
+        Fault::ArbiterForgets => What::ArbiterForgets,
+        Fault::ControllerAway if options.plan.forced_stop => What::ControllerAway,
+        Fault::ControllerAway => return None,
+        Fault::ClockTurns => {
+            let range = options.drift;
+            What::ClockTurns { drift: i64::try_from(rng.below(2 * range + 1)).ok()? - i64::try_from(range).ok()? }
+        }
         Fault::MonitorBad => What::MonitorBad { monitor: monitor? },
         Fault::MonitorFlaps => What::MonitorFlaps { monitor: monitor?, every: rng.range(1, FLAP_CHECKS) },
         Fault::StartFails => What::StartFails { resource },

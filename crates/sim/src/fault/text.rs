@@ -62,6 +62,11 @@ impl fmt::Display for What {
             What::Loss { percent } => write!(f, "loss {percent}"),
             What::Delay { longest } => write!(f, "delay {}", seconds(*longest)),
             What::ArbiterAway => f.write_str("arbiter-away"),
+            What::ArbiterSlow { by } => write!(f, "arbiter-slow {}", seconds(*by)),
+            What::ArbiterWrong { lost } => f.write_str(if *lost { "arbiter-wrong lost" } else { "arbiter-wrong" }),
+            What::ArbiterForgets => f.write_str("arbiter-forgets"),
+            What::ControllerAway => f.write_str("controller-away"),
+            What::ClockTurns { drift } => write!(f, "clock-turns {drift}"),
             What::MonitorBad { monitor } => write!(f, "monitor-bad m{}", monitor.0),
             What::MonitorFlaps { monitor, every } => write!(f, "monitor-flaps m{} every {every}", monitor.0),
             What::StartFails { resource } => write!(f, "start-fails r{}", resource.0),
@@ -141,6 +146,14 @@ fn what(kind: &str, rest: &[&str]) -> Result<What, String> {
         "loss" => What::Loss { percent: number(0)? },
         "delay" => What::Delay { longest: time(0)? },
         "arbiter-away" => What::ArbiterAway,
+        "arbiter-slow" => What::ArbiterSlow { by: time(0)? },
+        "arbiter-wrong" => What::ArbiterWrong { lost: has("lost") },
+        "arbiter-forgets" => What::ArbiterForgets,
+        "controller-away" => What::ControllerAway,
+        "clock-turns" => {
+            let drift = word(0).and_then(|word| word.parse().ok()).ok_or("a drift is a number of millionths")?;
+            What::ClockTurns { drift }
+        }
         "monitor-bad" => What::MonitorBad { monitor: monitor()? },
         "monitor-flaps" => What::MonitorFlaps { monitor: monitor()?, every: number(2)?.max(1) },
         "start-fails" => What::StartFails { resource: resource()? },
