@@ -121,7 +121,10 @@ impl World {
             }
             Action::RememberReboots { count } => self.reboots_counted(host, count),
             Action::EndServer { .. } => self.end_server(host),
-            Action::Alert(alert) => self.alerted(host, &alert),
+            Action::Alert(alert) => {
+                self.tell_alert(host, &alert);
+                self.alerted(host, &alert);
+            }
             Action::Cause { .. } => {}
             Action::Answer { .. } => {}
             Action::Exit { then, clean } => self.exit(host, then, clean),

@@ -22,6 +22,8 @@ pub struct Case {
     pub numbers: Vec<usize>,
     /// What the seed's weather is without.
     pub calm: Vec<Weather>,
+    /// Where to end while something is looked for that happened before.
+    pub limit: Option<u64>,
 }
 
 impl Case {
@@ -35,7 +37,7 @@ impl Case {
     /// A run with this list.
     pub fn new(options: Options, faults: Vec<Planned>) -> Case {
         let numbers = (0..faults.len()).collect();
-        Case { options, faults, numbers, calm: Vec::new() }
+        Case { options, faults, numbers, calm: Vec::new(), limit: None }
     }
 
     /// The same run with these faults of its list alone, in order; a position may carry another span.
@@ -84,7 +86,17 @@ impl Case {
                 println!("{number:>4} {fault}");
             }
         }
-        let world = World::new(self.options.clone(), self.faults.clone(), trace);
+        let mut world = World::new(self.options.clone(), self.faults.clone(), trace);
+        world.limit = self.limit.unwrap_or(u64::MAX);
+        self.to_the_end(world)
+    }
+
+    /// The same, with its story.
+    pub fn run_recorded(&self) -> Outcome {
+        self.to_the_end(World::new(self.options.clone(), self.faults.clone(), false).recorded())
+    }
+
+    fn to_the_end(&self, world: World) -> Outcome {
         let seed = self.options.seed;
         std::panic::catch_unwind(AssertUnwindSafe(|| world.run())).unwrap_or_else(|cause| {
             let words = cause.downcast_ref::<String>().cloned();

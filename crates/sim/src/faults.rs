@@ -34,6 +34,7 @@ impl World {
         }
         let planned = self.faults[number].clone();
         self.say(|| format!("FAULT {number}: {}", planned.to_string().trim_start()));
+        self.tell(|| format!("fault at s{}: {}", planned.host, planned.what));
         let (host, span) = (planned.host, planned.span);
         let took = match planned.what {
             What::Crash { torn } => self.crash(host, span, torn.then_some(number)),

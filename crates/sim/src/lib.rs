@@ -25,6 +25,7 @@ pub mod rng;
 pub mod scenario;
 pub mod shrink;
 pub mod slots;
+mod story;
 pub mod tally;
 pub mod text;
 pub mod violation;
@@ -48,6 +49,8 @@ pub struct Outcome {
     pub time: u64,
     /// What was broken; empty when nothing was.
     pub violations: Vec<Violation>,
+    /// What happened until the healing, where it was asked for.
+    pub story: Vec<String>,
     /// Events that the cores handled.
     pub events: u64,
     /// Faults of the list that took effect, by kind.
@@ -74,6 +77,11 @@ pub fn run(seed: u64, planted: Option<plant::Planted>, trace: bool) -> Outcome {
     Case::of(seed, planted).run(trace)
 }
 
+/// One thread a processor.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
+}
+
 /// The command that repeats a run.
 pub fn rerun(seed: u64) -> String {
     format!("cargo run -p clp-sim --release -- seed {seed} --trace")
@@ -84,7 +92,7 @@ pub fn catch(planted: plant::Planted, seeds: u64) -> Option<(u64, String)> {
     let next = std::sync::atomic::AtomicU64::new(0);
     let found = std::sync::Mutex::new(None);
     std::thread::scope(|scope| {
-        for _ in 0..2 {
+        for _ in 0..threads() {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

@@ -2,6 +2,8 @@
 //! `clp-sim shrink S` finds the few faults that matter.
 
 mod many;
+mod recording;
+mod speed;
 
 use std::process::ExitCode;
 
@@ -29,9 +31,9 @@ enum Command {
         /// The first.
         #[arg(long, default_value_t = 0)]
         from: u64,
-        /// Threads.
-        #[arg(long, default_value_t = 2)]
-        threads: u64,
+        /// Threads; as many as there are processors unless given.
+        #[arg(long)]
+        threads: Option<usize>,
     },
     /// Run every planted mistake until it is caught.
     Planted {
@@ -55,6 +57,20 @@ enum Command {
         #[arg(long)]
         scenario: Option<std::path::PathBuf>,
     },
+    /// Run every scenario of a directory, right and with its mistake.
+    Scenarios {
+        /// Where they stand.
+        #[arg(long, default_value = "crates/sim/scenarios")]
+        directory: std::path::PathBuf,
+        /// Write those anew that are not as they say, and one for each mistake that has none.
+        #[arg(long)]
+        record: bool,
+        /// Seeds to try for each of these.
+        #[arg(long, default_value_t = 20000)]
+        seeds: u64,
+    },
+    /// Measure how much a processor simulates in a minute.
+    Speed,
     /// Run a scenario, with its mistake if it has one.
     Scenario {
         /// The file.
@@ -96,8 +112,10 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Seed(arguments) => seed_case(&arguments).map(|case| one(&case, arguments.trace)),
         Command::Planted { seeds, only } => planted(seeds, only.as_deref()),
-        Command::Run { seeds, from, threads } => Ok(many::run(seeds, from, threads)),
+        Command::Run { seeds, from, threads } => Ok(many::run(seeds, from, threads.unwrap_or_else(clp_sim::threads))),
         Command::Shrink { seed, mistake, scenario } => smallest(seed, mistake.as_deref(), scenario.as_deref()),
+        Command::Scenarios { directory, record, seeds } => recording::all(&directory, record, seeds),
+        Command::Speed => Ok(speed::tell()),
         Command::Scenario { file, right, trace } => read(&file).and_then(|text| {
             let scenario = Scenario::read(&text)?;
             let broken = scenario.broken().filter(|_| !right);
@@ -180,7 +198,9 @@ fn smallest(seed: u64, name: Option<&str>, file: Option<&std::path::Path>) -> Re
     if let Some(file) = file {
         let breaks = shrunk.words.split(':').next().unwrap_or_default().to_string();
         let about = vec![shrunk.words];
-        let text = Scenario { about, mistake: planted, breaks, case: shrunk.case.right() }.text();
+        let case = shrunk.case.right();
+        let story = case.run_recorded().story;
+        let text = Scenario { about, mistake: planted, breaks, case, story }.text();
         std::fs::write(file, text).map_err(|cause| format!("cannot write {}: {cause}", file.display()))?;
     }
     Ok(ExitCode::from(1))

@@ -14,6 +14,8 @@ use clp_sim::shrink::shrink;
 const SHRUNK_MAX: usize = 5;
 /// Faults and takeovers that a run must have had on the average: quiet hours prove nothing.
 const WORTH_MIN: u64 = 10;
+/// Of fewer seeds the mean says little.
+const MEAN_SEEDS: u64 = 1000;
 
 #[derive(Default)]
 struct Sum {
@@ -28,7 +30,7 @@ struct Sum {
 }
 
 /// Run them.
-pub fn run(seeds: u64, from: u64, threads: u64) -> ExitCode {
+pub fn run(seeds: u64, from: u64, threads: usize) -> ExitCode {
     let begin = Instant::now();
     let next = AtomicU64::new(from);
     let sum: Mutex<Sum> = Mutex::default();
@@ -69,17 +71,19 @@ pub fn run(seeds: u64, from: u64, threads: u64) -> ExitCode {
         "outside the promise (a watchdog later than W + r, an arbiter that forgot): {}; forced stops: {}; mixed configurations in a view: {}",
         sum.outside, sum.stopped, sum.mixed
     );
+    let minutes = begin.elapsed().as_secs_f64() / 60.0;
+    crate::speed::tell();
     let faults: u64 = sum.effects.iter().filter(|(kind, _)| **kind != Fault::Operator).map(|(_, count)| count).sum();
     let mean = |count: u64| count as f64 / seeds.max(1) as f64;
     println!(
         "SIM seeds={seeds} hours={} violations={} minutes={:.1} faults={:.1} takeovers={:.1}",
         sum.time / 3_600_000_000,
         sum.violations,
-        begin.elapsed().as_secs_f64() / 60.0,
+        minutes,
         mean(faults),
         mean(sum.takeovers)
     );
-    let worth = faults >= WORTH_MIN * seeds && sum.takeovers >= WORTH_MIN * seeds;
+    let worth = seeds < MEAN_SEEDS || (faults >= WORTH_MIN * seeds && sum.takeovers >= WORTH_MIN * seeds);
     if !worth {
         println!("too quiet: {WORTH_MIN} faults and as many takeovers a seed are asked for");
     }

@@ -21,7 +21,12 @@ pub struct Network {
     pub duplicate: u64,
     /// Longest delay.
     pub delay: u64,
+    /// Longest delay of a few of the doubles, which come long after what they repeat.
+    pub late: u64,
 }
+
+/// How many of a hundred doubles come late.
+const LATE: u64 = 10;
 
 /// One direction of one path.
 pub type Cut = (usize, usize, usize);
@@ -31,7 +36,7 @@ impl Network {
     pub fn new(servers: usize, lan: Vec<bool>) -> Self {
         let cuts = vec![0; lan.len() * servers * servers];
         let (torn, stale) = (vec![0; lan.len() * servers], vec![0; lan.len() * servers]);
-        Network { servers, lan, cuts, torn, stale, arbiter_cuts: vec![0; servers], loss: 0, duplicate: 0, delay: 0 }
+        Network { servers, lan, cuts, torn, stale, arbiter_cuts: vec![0; servers], loss: 0, duplicate: 0, delay: 0, late: 0 }
     }
 
     fn at(&self, (path, from, to): Cut) -> usize {
@@ -149,7 +154,8 @@ impl Network {
         }
         let mut delays = vec![50 + rng.below(self.delay)];
         if rng.percent(self.duplicate) {
-            delays.push(50 + rng.below(self.delay * 4));
+            let longest = if rng.percent(LATE) { self.late } else { self.delay * 4 };
+            delays.push(50 + rng.below(longest));
         }
         delays
     }

@@ -264,7 +264,7 @@ impl Options {
             emergency: h.max(20_000),
             drift,
             faults,
-            fault_gap: if dense { rng.range(scale / 4, scale) } else { rng.range(scale, scale * 3) },
+            fault_gap: if dense { rng.range(scale / 4, scale) } else { rng.range(scale * 2, scale * 6) },
             loss: rng.pick(&[0, 0, 1, 5]),
             duplicate: rng.pick(&[0, 0, 2, 10]),
             delay: rng.pick(&[h / 50, h / 10, h / 2]),
@@ -331,6 +331,11 @@ impl Options {
         u64::try_from(self.plan.timing.timeout.as_micros()).expect("fits")
     }
 
+    /// Are its times those that the guide proposes?
+    pub fn has_usual_times(&self) -> bool {
+        self.timeout() == GUIDE_TIMEOUT
+    }
+
     /// The longer one of time-out and watchdog: what faults last is measured by it.
     pub fn scale(&self) -> u64 {
         self.timeout().max(self.watchdog)
@@ -359,7 +364,7 @@ impl Options {
 
 /// How long faults go on: as many can happen whatever the times are, fewer where there is much to be sent.
 fn faulty(rng: &mut Rng, servers: usize, scale: u64, timeout: u64) -> u64 {
-    let spans = rng.range(100, 250);
+    let spans = rng.range(110, 270);
     let spans = if servers > FEW_SERVERS { spans / 8 } else { spans };
     // The guide's times have three times as many beats in a time-out.
     scale * if timeout >= GUIDE_TIMEOUT { spans / 2 } else { spans }

@@ -19,11 +19,13 @@ impl World {
         server.boot += 1;
         let boot = server.boot;
         self.say(|| format!("s{host} boots ({boot})"));
+        self.tell(|| format!("s{host} boots"));
         self.after(self.interval(), Happening::Feed { host, boot });
         self.engine_start(host, boot);
     }
 
     pub(crate) fn power_off(&mut self, host: usize) {
+        self.tell(|| format!("s{host} is without power"));
         self.hosts[host].power_off();
         self.truth_changed();
         self.contact_changed();

@@ -1,5 +1,6 @@
 //! Scenarios: a run written down whole (options, faults, what it once broke), independent of what seeds draw, so that it is tried
-//! for ever. They stand in `crates/core/scenarios`, a file each, named after the bug.
+//! for ever. They stand in `crates/sim/scenarios`, a file each, named after the bug or the mistake. `clp-sim scenarios --record` writes
+//! them anew: the difference is read as carefully as code.
 
 use std::fmt::Write;
 
@@ -22,6 +23,8 @@ pub struct Scenario {
     pub breaks: String,
     /// The run, without the mistake.
     pub case: Case,
+    /// What happens in it without the mistake, as it was recorded.
+    pub story: Vec<String>,
 }
 
 macro_rules! scalars {
@@ -104,6 +107,7 @@ impl Scenario {
         options.plan.groups.clear();
         options.plan.resources.clear();
         options.plan.monitors.clear();
+        options.away = None;
         let (mut about, mut mistake, mut breaks) = (Vec::new(), None, String::new());
         let mut lines = text.lines();
         for line in lines.by_ref() {
@@ -118,7 +122,10 @@ impl Scenario {
                 _ => option_take(&mut options, line).map_err(|reason| format!("in {line:?}: {reason}"))?,
             }
         }
-        Ok(Scenario { about, mistake, breaks, case: Case::new(options, faults_of(lines)?) })
+        let faults: Vec<&str> = lines.by_ref().take_while(|line| line.trim() != "story").collect();
+        let case = Case::new(options, faults_of(faults.into_iter())?);
+        let story = lines.map(str::trim).filter(|line| !line.is_empty()).map(str::to_string).collect();
+        Ok(Scenario { about, mistake, breaks, case, story })
     }
 
     /// As text.
@@ -132,7 +139,24 @@ impl Scenario {
         for fault in &self.case.faults {
             let _ = writeln!(text, "{fault}");
         }
+        let _ = writeln!(text, "\nstory\n{}", self.story.join("\n"));
         text
+    }
+
+    /// What is not as the scenario says; None: all of it is.
+    pub fn differs(&self) -> Option<String> {
+        let right = self.case.run_recorded();
+        if let Some(violation) = right.violations.first() {
+            return Some(format!("it breaks {violation}"));
+        }
+        let shown = self.broken().map(|case| case.run(false).violations.iter().any(|violation| violation.kind() == self.breaks));
+        if shown == Some(false) {
+            return Some(format!("its mistake no longer breaks {}", self.breaks));
+        }
+        let at = right.story.iter().zip(&self.story).position(|(new, old)| new != old);
+        let at = at.or_else(|| (right.story.len() != self.story.len()).then(|| right.story.len().min(self.story.len())))?;
+        let line = |story: &[String]| story.get(at).map_or("nothing".to_string(), |line| format!("{line:?}"));
+        Some(format!("line {} of its story is {} and was {}", at + 1, line(&right.story), line(&self.story)))
     }
 
     /// The run with its mistake.

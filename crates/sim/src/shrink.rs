@@ -5,6 +5,8 @@ use crate::weather::Weather;
 
 /// Runs after which shrinking ends with what it has.
 const RUNS_MAX: usize = 3000;
+/// It may break the same a little later, by so many time-outs.
+const LATER_SCALES: u64 = 12;
 /// Halvings of a span that are tried.
 const HALVINGS: usize = 6;
 
@@ -39,6 +41,7 @@ impl Shrinker<'_> {
         let Some(same) = outcome.violations.into_iter().find(|violation| violation.kind() == self.kind) else { return false };
         self.words = same.words;
         self.best = case;
+        self.best.limit = self.best.limit.map(|_| limit(&self.best, same.at));
         true
     }
 
@@ -102,11 +105,19 @@ impl Shrinker<'_> {
     }
 }
 
+/// How long a smaller run is watched for what the run before broke at this moment.
+fn limit(case: &Case, at: u64) -> u64 {
+    at + case.options.scale() * LATER_SCALES
+}
+
 /// The smallest run that breaks the promise of this kind as the given one does; None when that one does not.
 pub fn shrink(case: &Case, kind: Option<&str>) -> Option<Shrunk> {
     let outcome = case.run(false);
     let found = outcome.violations.into_iter().find(|violation| kind.is_none_or(|kind| violation.kind() == kind))?;
     let kind = found.kind().to_string();
+    let mut case = case.clone();
+    // What is not well in the end shows only then.
+    case.limit = (kind != "no-orphan").then(|| limit(&case, found.at));
     let mut shrinker = Shrinker { kind: &kind, best: case.clone(), words: found.words.clone(), runs: 1 };
     loop {
         let before = (shrinker.best.faults.len(), shrinker.best.calm.len());
@@ -118,6 +129,7 @@ pub fn shrink(case: &Case, kind: Option<&str>) -> Option<Shrunk> {
     }
     shrinker.shorter();
     shrinker.sooner();
-    let Shrinker { best, words, runs, .. } = shrinker;
+    let Shrinker { mut best, words, runs, .. } = shrinker;
+    best.limit = None;
     Some(Shrunk { case: best, words, before: case.faults.len(), runs })
 }

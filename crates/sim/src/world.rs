@@ -212,6 +212,8 @@ pub enum Happening {
     End,
 }
 
+/// A double of a datagram may come so many time-outs after it.
+const LATE_SCALES: u64 = 6;
 /// By how many millionths a clock with a planted mistake runs slower.
 const SLOW: i64 = 300_000;
 
@@ -272,6 +274,9 @@ pub struct World {
     pub(crate) command: u64,
     pub(crate) events: u64,
     trace: bool,
+    pub(crate) story: Option<Vec<String>>,
+    /// The run ends here, well or not.
+    pub(crate) limit: u64,
     ended: bool,
 }
 
@@ -294,6 +299,7 @@ impl World {
         network.loss = options.loss;
         network.duplicate = options.duplicate;
         network.delay = options.delay;
+        network.late = options.scale() * LATE_SCALES;
         let checker = Checker::new(&options);
         let mut stream = |number: usize| Rng::new(options.seed ^ ((number as u64 + 1) << 40));
         let dice = (0..servers).map(&mut stream).collect();
@@ -321,9 +327,17 @@ impl World {
             command: 0,
             events: 0,
             trace,
+            story: None,
+            limit: u64::MAX,
             ended: false,
             options,
         }
+    }
+
+    /// The same, with its story kept.
+    pub fn recorded(mut self) -> Self {
+        self.story = Some(Vec::new());
+        self
     }
 
     /// To the end.
@@ -339,7 +353,7 @@ impl World {
         while let Some(Reverse(entry)) = self.queue.pop() {
             self.now = entry.at;
             self.happens(entry.happening);
-            if self.ended || !self.checker.violations.is_empty() {
+            if self.ended || self.now > self.limit || !self.checker.violations.is_empty() {
                 break;
             }
         }
@@ -356,6 +370,7 @@ impl World {
             outside: self.tally.outside,
             stopped: self.tally.stopped,
             mixed: self.tally.mixed,
+            story: self.story.unwrap_or_default(),
             violations: self.checker.violations,
             events: self.events,
         }
