@@ -86,8 +86,8 @@ impl World {
     /// says that it is. True when he says it now, so that there is time again.
     fn declare_away(&mut self) -> bool {
         let Some(away) = self.kept_off.filter(|_| self.options.is_sound() && !self.checker.declared) else { return false };
-        let acting = (0..self.hosts.len()).filter(|host| self.hosts[*host].acts());
-        let Some(host) = self.coordinator().or(acting.last()) else { return false };
+        let mut acting = (0..self.hosts.len()).filter(|host| self.hosts[*host].acts());
+        let Some(host) = self.coordinator().or(acting.next_back()) else { return false };
         self.checker.declared = true;
         self.checker.stage_until = self.now + self.options.quiet;
         self.operate(host, Command::DeclareOff { server: ServerId::at(away) });
