@@ -29,11 +29,8 @@ fn nobody_writes_or_answers_behind_a_successor_whatever_stands_still_and_for_how
         println!("skipped: needs root");
         return;
     }
-    let mut labs = vec![
-        (Method::Ping, Fence::Watchdog, 1),
-        (Method::Majority, Fence::Watchdog, 2),
-        (Method::Witness, Fence::Watchdog, 3),
-    ];
+    let mut labs =
+        vec![(Method::Ping, Fence::Watchdog, 1), (Method::Majority, Fence::Watchdog, 2), (Method::Witness, Fence::Watchdog, 3)];
     match Bmc::is_possible() {
         Ok(()) => labs.push((Method::Majority, Fence::ForcedStop, 4)),
         Err(missing) => println!("without the lab with BMCs: {missing}"),
