@@ -12,6 +12,9 @@ use crate::fault::What;
 use crate::plant::Planted;
 use crate::world::{Happening, World};
 
+/// Intervals between two looks.
+const LOOK_INTERVALS: u64 = 5;
+
 /// The store: a record and the number of its write.
 #[derive(Debug, Default)]
 pub struct Store {
@@ -76,6 +79,19 @@ impl World {
                 self.after(way, Happening::Swap { host, life, ask, version, record, answer });
             }
         }
+    }
+
+    /// A look at what the partition resolutions ask, from time to time. Ping targets are not looked at: a look before anybody is in doubt
+    /// decides whether they count at all.
+    pub(crate) fn look_at_arbiter(&mut self, host: usize, life: u64) {
+        if !self.alive(host, life) || !self.options.plan.partition.contains(&MethodKind::Arbiter) {
+            return;
+        }
+        self.after(self.interval() * LOOK_INTERVALS, Happening::LookAtArbiter { host, life });
+        let answers = self.network.arbiter_cuts[host] == 0;
+        let kinds = self.options.plan.partition.iter();
+        let reachable = kinds.map(|kind| (*kind == MethodKind::Arbiter).then_some(answers)).collect();
+        self.handle(host, Event::PartitionSeen { reachable });
     }
 
     /// The write reaches the store, perhaps after its server died.

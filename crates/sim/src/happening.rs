@@ -65,6 +65,11 @@ pub enum Happening {
         answer: Answer,
         age: Duration,
     },
+    /// A server looks whether an arbiter answers it.
+    LookAtArbiter {
+        host: usize,
+        life: u64,
+    },
     /// A look whether another server's kernel answers.
     Searched {
         host: usize,

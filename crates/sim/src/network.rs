@@ -26,7 +26,7 @@ pub struct Network {
 }
 
 /// How many of a hundred doubles come late.
-const LATE: u64 = 10;
+const LATE: u64 = 25;
 
 /// One direction of one path.
 pub type Cut = (usize, usize, usize);

@@ -193,6 +193,7 @@ impl Planted {
             Planted::OneYesIsEnough => !options.plan.partition.is_empty(),
             Planted::AcceptedIsOff => options.plan.forced_stop,
             Planted::RatioUnsaid | Planted::RatioNotKept => options.has_ratio(),
+            Planted::LateOrderIsNew => options.duplicate > 0,
             Planted::RanIsForgotten => options.is_sound(),
             Planted::RebootsCountAnew => options.plan.restraints.reboot_max > 0,
             Planted::AgesAreForgotten => options.plan.servers.len() > 2,

@@ -63,6 +63,7 @@ impl World {
         for path in (0..self.network.paths()).filter(|path| !self.network.is_lan(*path)).collect::<Vec<_>>() {
             self.after(0, Happening::DiskRead { host, life, path });
         }
+        self.after(self.interval(), Happening::LookAtArbiter { host, life });
         let works = self.options.gated[host] || self.is_planted(Planted::UngatedSaysGated);
         self.handle(host, Event::GateSeen { works });
         self.contact_changed();

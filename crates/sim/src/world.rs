@@ -223,7 +223,8 @@ impl World {
             | FinalScriptDone { host, .. }
             | Ran { host, .. }
             | PowerRead { host, .. }
-            | Searched { host, .. } => (self.hosts[*host].pause != Pause::No).then_some(*host),
+            | Searched { host, .. }
+            | LookAtArbiter { host, .. } => (self.hosts[*host].pause != Pause::No).then_some(*host),
             DiskRead { host, .. } | EngineStart { host, .. } | Fence { host, .. } | RatioKept { host, .. } => {
                 (self.hosts[*host].pause != Pause::No).then_some(*host)
             }
@@ -256,6 +257,7 @@ impl World {
             DiskWrite { host, path, frame } => self.disk_write(host, path, frame),
             DiskRead { host, life, path } => self.disk_read(host, life, path),
             Question { host, life, ask } => self.question(host, life, ask),
+            LookAtArbiter { host, life } => self.look_at_arbiter(host, life),
             Swap { host, life, ask, version, record, answer } => self.swap(host, life, ask, version, record, answer),
             Verdict { host, life, ask, answer, age } => self.answered(host, life, ask, answer, age),
             Searched { host, life, server } => {

@@ -5,13 +5,8 @@
 use clp_testbed::{
     FileSystem, Lab, Options,
     places::need_root,
-    storm::{
-        act::Hands,
-        plan::Round,
-        settle::Settle,
-        watch::{Segment, Watch},
-        writer::Writer,
-    },
+    segment::Segment,
+    storm::{act::Hands, plan::Round, settle::Settle, watch::Watch, writer::Writer},
     tools::wait_until,
 };
 use std::{
@@ -77,16 +72,18 @@ fn two_owners_of_a_mount_an_address_and_a_port_are_found_and_one_is_not() {
     let segment = std::thread::spawn(move || {
         there.enter_client().unwrap();
         let segment = Segment::open().unwrap();
-        assert_eq!(segment.double(1), None, "nobody has that one");
+        assert_eq!(segment.double("10.0.0.22"), None, "nobody has that one");
         let mut found = None;
         wait_until("both answer", SOON, || {
-            found = segment.double(0);
+            found = segment.double("10.0.0.21");
             found.is_some()
         })
         .unwrap();
         found.unwrap()
     });
-    assert!(segment.join().unwrap().contains("answer for 10.0.0.21"));
+    let mut both = segment.join().unwrap();
+    both.sort();
+    assert_eq!(both, ["server1", "server2"]);
 }
 
 #[test]

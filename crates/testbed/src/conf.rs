@@ -154,6 +154,8 @@ pub struct ClusterConf {
     is_by_majority: bool,
     /// Address of a witness, and more elements.
     witness: Option<(String, String)>,
+    /// Below each server; `NUMBER` is its number.
+    each: String,
     groups: Vec<Group>,
     monitors: Vec<(String, String)>,
     monitor_scripts: Vec<(String, String)>,
@@ -170,6 +172,7 @@ impl ClusterConf {
             pings: Vec::new(),
             is_by_majority: false,
             witness: None,
+            each: String::new(),
             groups: Vec::new(),
             monitors: Vec::new(),
             monitor_scripts: Vec::new(),
@@ -229,6 +232,12 @@ impl ClusterConf {
     /// Resolution by the witness at an address, with more elements.
     pub fn witness(mut self, host: &str, elements: &str) -> ClusterConf {
         self.witness = Some((host.to_string(), elements.to_string()));
+        self
+    }
+
+    /// Elements below every server; `NUMBER` in them becomes its number.
+    pub fn each_server(mut self, elements: &str) -> ClusterConf {
+        self.each = elements.to_string();
         self
     }
 
@@ -315,6 +324,7 @@ impl ClusterConf {
         if self.witness.is_some() {
             device(HTTP_DEVICE, "http", "1", "");
         }
+        text += &self.each.replace("NUMBER", &number.to_string());
         text + "\t</server>\n"
     }
 

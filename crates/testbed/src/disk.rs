@@ -17,6 +17,7 @@ use std::{
 };
 
 use crate::{
+    blocks::Book,
     fuse::{Node, Operation, Request, errno},
     options::{DiskState, FileSystem, PARTITIONS_MAX},
     table::{self, SECTOR},
@@ -56,6 +57,7 @@ pub fn make_image(path: &Path, mib: u64, data: u32) -> Result<File> {
 /// One server's path to the image for one boot.
 pub struct DiskPath {
     image: Arc<File>,
+    book: Arc<Book>,
     size: u64,
     state: Mutex<PathState>,
     changed: Condvar,
@@ -71,15 +73,15 @@ struct PathState {
 }
 
 impl DiskPath {
-    /// A healthy path to an image with so many partitions for data.
+    /// A healthy path to an image with so many partitions for data; blocks that say whose they are are noted in the book.
     ///
     /// # Errors
     /// The size of the image cannot be read.
-    pub fn new(image: Arc<File>, data: u32) -> Result<DiskPath> {
+    pub fn new(image: Arc<File>, data: u32, book: Arc<Book>) -> Result<DiskPath> {
         let size = image.metadata()?.len();
         let state = PathState { state: DiskState::Healthy, dead: false, held: Vec::new() };
         let ends = layout(size, data).into_iter().map(|(start, length)| ((start + length) * SECTOR, AtomicU64::new(0)));
-        Ok(DiskPath { image, size, state: Mutex::new(state), changed: Condvar::new(), writes: ends.collect() })
+        Ok(DiskPath { image, book, size, state: Mutex::new(state), changed: Condvar::new(), writes: ends.collect() })
     }
 
     /// When something last reached each partition for data through this path, in microseconds of the clock since boot; 0: never.
@@ -87,9 +89,10 @@ impl DiskPath {
         self.writes.iter().skip(1).map(|(_, at)| at.load(Ordering::Relaxed)).collect()
     }
 
-    fn note_write(&self, offset: u64) {
-        if let Some((_, at)) = self.writes.iter().find(|(end, _)| offset < *end) {
+    fn note_write(&self, offset: u64, data: &[u8]) {
+        if let Some((end, at)) = self.writes.iter().find(|(end, _)| offset < *end) {
             at.store(clp_sys::clock::now().as_micros() as u64, Ordering::Relaxed);
+            self.book.note(*end, data);
         }
     }
 
@@ -150,7 +153,7 @@ impl DiskPath {
             }
             Operation::Write { offset, data } => match self.image.write_all_at(data, *offset) {
                 Ok(()) => {
-                    self.note_write(*offset);
+                    self.note_write(*offset, data);
                     let count = data.len() as u32;
                     request.written(count);
                 }

@@ -3,11 +3,13 @@
 //! Binary and library, for tests; needs root. `lab` is what tests use, the program `testbed` what people use. A lab is a
 //! supervisor process (`making`, `supervise`, `server`) with switches (`wires`; the bench's own
 //! in `switch` and `forward`), a shared disk (`disk`, `table`), watchdogs (`watchdog`), a serial
-//! cable (`cable`); a server's inside is `machine`, `tree` and `prepare`. Knows nothing of the cluster but which programs a
+//! cable (`cable`); long runs of random faults are `storm` and `pauses`; a server's inside is `machine`, `tree` and `prepare`. Knows nothing of the cluster but which programs a
 //! server starts.
 
+pub mod blocks;
 pub mod bmc;
 pub mod cable;
+pub mod chance;
 pub mod completion;
 pub mod conf;
 pub mod control;
@@ -22,9 +24,11 @@ pub mod lab;
 pub mod machine;
 pub mod making;
 pub mod options;
+pub mod pauses;
 pub mod places;
 pub mod prepare;
 pub mod probe;
+pub mod segment;
 pub mod server;
 pub mod storm;
 pub mod supervise;

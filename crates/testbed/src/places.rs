@@ -118,6 +118,11 @@ impl Places {
         self.directory.join("supervisor.log")
     }
 
+    /// Whose blocks came to the shared disk in which turn ([`crate::blocks`]).
+    pub fn book(&self) -> PathBuf {
+        self.directory.join("blocks.log")
+    }
+
     /// What belongs to one server and outlives its boots.
     pub fn server(&self, server: &str) -> PathBuf {
         self.directory.join(server)

@@ -23,6 +23,7 @@ use std::{
 };
 
 use crate::{
+    blocks::Book,
     cable::Cable,
     control::{Phase, PowerCut, ServerStatus},
     disk::{DiskPath, Loop},
@@ -60,6 +61,8 @@ pub struct Shared {
     pub files_at: PathBuf,
     /// The shared disk.
     pub image: Arc<File>,
+    /// Whose blocks came to it.
+    pub book: Arc<Book>,
     /// The switches.
     pub wires: Wires,
     /// The serial cable, if there are two servers.
@@ -426,7 +429,7 @@ impl Server {
         let directory = shared.places.server(&self.name);
         let group = shared.places.group().join(format!("{}.{boots}", self.name));
         fs::create_dir_all(&group).with_context(|| format!("cannot make the control group {}", group.display()))?;
-        let path = Arc::new(DiskPath::new(shared.image.clone(), shared.options.data_partitions)?);
+        let path = Arc::new(DiskPath::new(shared.image.clone(), shared.options.data_partitions, shared.book.clone())?);
         let disk_file = self.file_name("disk", boots);
         shared.files.add(&disk_file, path.clone());
         let watchdog = if shared.options.watchdog {

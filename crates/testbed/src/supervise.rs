@@ -18,6 +18,7 @@ use std::{
 };
 
 use crate::{
+    blocks::Book,
     cable::Cable,
     control::{Answer, Question, receive, send},
     disk::{self, DiskPath, Loop},
@@ -109,7 +110,8 @@ impl Supervisor {
         let data = options.data_partitions;
         let image = Arc::new(disk::make_image(&places.directory.join("shared.img"), options.disk_mib, data)?);
         let first = format!("{}format", places.mark());
-        files.add(&first, Arc::new(DiskPath::new(image.clone(), data)?));
+        let book = Arc::new(Book::new(&places.book())?);
+        files.add(&first, Arc::new(DiskPath::new(image.clone(), data, book.clone())?));
         let device = Loop::attach(&files_at.join(&first), data)?;
         device.make_file_systems(options.file_system)?;
         device.label_heartbeat(&programs)?;
@@ -126,6 +128,7 @@ impl Supervisor {
             files,
             files_at,
             image,
+            book,
             wires,
             cable,
             quitting: AtomicBool::new(false),

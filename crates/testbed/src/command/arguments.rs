@@ -1,7 +1,10 @@
 //! The words of the command, each with the help that is shown for it.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use clp_testbed::{Cut, FileSystem, Net, Options, SwitchKind};
+use clp_testbed::{
+    Cut, FileSystem, Net, Options, SwitchKind,
+    pauses::ground::{Fence, Method},
+};
 use std::{net::SocketAddr, path::PathBuf};
 
 /// A cluster's worth of servers on one machine, for testing by hand. Needs root.
@@ -197,6 +200,31 @@ pub(crate) enum Task {
         /// The lab's name
         #[arg(long, value_name = "LAB")]
         name: Option<String>,
+    },
+    /// Whole servers stand still again and again, with checkers on the shared disk's blocks and on the address
+    Pauses {
+        /// How it is decided who may go on; several after each other with commas
+        #[arg(long, value_delimiter = ',', required = true)]
+        method: Vec<Method>,
+        /// How many stops for each of them
+        #[arg(long, default_value_t = 20)]
+        stops: u32,
+        /// Labs side by side for each of them
+        #[arg(long, default_value_t = 1)]
+        labs: u32,
+        /// Which stops: the same seed brings the same
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// What ends a server that stands still; with nothing nothing is promised, and it is printed what happened
+        #[arg(long, default_value = "watchdog")]
+        fence: Fence,
+    },
+    /// Write blocks to a device that say whose they are, for the checker of `pauses`
+    Blocks {
+        device: PathBuf,
+        /// Pause between two
+        #[arg(long, value_name = "MS", default_value_t = 5)]
+        pause: u64,
     },
     /// Answer every datagram and connection at an address with this host's name
     Responder {

@@ -3,12 +3,13 @@
 pub(crate) mod arguments;
 mod by_hand;
 mod clocked;
+mod pauses;
 mod storm;
 
 use anyhow::{Context, Result};
 use arguments::{Arguments, Task};
 use clap::CommandFactory;
-use clp_testbed::{completion, cost, gaps, machine, places::need_root, probe::respond, storm::Order, supervise};
+use clp_testbed::{blocks, completion, cost, gaps, machine, places::need_root, probe::respond, storm::Order, supervise};
 use std::{io::Write, process::ExitCode, time::Duration};
 
 /// Does what is asked for.
@@ -34,6 +35,10 @@ pub(crate) fn run(task: Task) -> Result<ExitCode> {
             let order = Order { seed, length, round: replay, name, evidence };
             return if list { say(&order.list()) } else { storm::run_storm(&order) };
         }
+        Task::Pauses { method, stops, labs, seed, fence } => {
+            return pauses::run_pauses(&method, stops, labs.max(1), seed, fence);
+        }
+        Task::Blocks { device, pause } => blocks::write(&device, Duration::from_millis(pause))?,
         Task::Gaps { interface, seconds } => {
             let longest = gaps::longest(&interface, Duration::try_from_secs_f64(seconds)?)?;
             return say(&format!("{}\n", longest.as_micros()));

@@ -21,11 +21,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{lab::Lab, tools::hold};
+use crate::{lab::Lab, segment::Segment, tools::hold};
 use act::Hands;
 use plan::{GROUPS, Round};
 use settle::Settle;
-use watch::{Segment, Watch};
+use watch::Watch;
 use writer::Writer;
 
 /// Pause between two looks at the world.
@@ -313,8 +313,12 @@ impl Storm {
             Err(error) => return self.findings.add(format!("{error:#}")),
         };
         while !self.over.load(Ordering::Relaxed) {
-            if let Some(words) = (0..GROUPS.len()).find_map(|group| segment.double(group)) {
-                return self.findings.add_double(words);
+            for (group, traces) in GROUPS.iter().zip(&ground::TRACES) {
+                if let Some(address) = traces.address
+                    && let Some([one, two]) = segment.double(address)
+                {
+                    return self.findings.add_double(format!("{}: {one} and {two} answer for {address}", group.name));
+                }
             }
             std::thread::sleep(LOOK_PAUSE);
         }

@@ -10,7 +10,7 @@
 
 use std::fmt;
 
-use crate::options::Net;
+use crate::{chance::Chance, options::Net};
 
 /// Servers of the storm's lab.
 pub const SERVERS: u32 = 4;
@@ -110,7 +110,7 @@ pub struct Round {
 impl Round {
     /// The round of a seed.
     pub fn of(seed: u64, number: u32) -> Round {
-        let mut chance = Chance(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (u64::from(number) << 32 | 0x5354_4F52));
+        let mut chance = Chance::of(seed, u64::from(number) << 32 | 0x5354_4F52);
         let count = 1 + chance.below(4);
         let mut steps: Vec<Step> = Vec::new();
         while steps.len() < count as usize {
@@ -389,24 +389,6 @@ impl fmt::Display for Fault {
             Fault::Service { server } => write!(out, "an operator stops the service of server{server} and starts it again"),
             Fault::Reboot { server } => write!(out, "an operator reboots server{server}"),
         }
-    }
-}
-
-/// Numbers from a seed (splitmix64).
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `limit`.
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
     }
 }
 

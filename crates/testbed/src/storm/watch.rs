@@ -3,7 +3,7 @@
 //! Nothing is asked of the servers: mounts, addresses and listening sockets are read from the kernel, writes are told by the bench,
 //! which answers for the disk. A double is believed only when both are looked at again, the first once before and once after the second.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -222,38 +222,6 @@ fn listening(table: &str) -> BTreeSet<u16> {
         (state == "0A").then(|| u16::from_str_radix(local.split_once(':')?.1, 16).ok()).flatten()
     };
     table.lines().skip(1).filter_map(port).collect()
-}
-
-/// Which of the client's questions two servers answer: the same address in the client's segment.
-pub struct Segment {
-    arp: clp_sys::arp::Arp,
-}
-
-impl Segment {
-    /// From the client's network; the calling thread is on the client already.
-    ///
-    /// # Errors
-    /// The client has no address.
-    pub fn open() -> Result<Segment> {
-        let own = clp_sys::address::list().context("cannot list the client's addresses")?;
-        let own = own.iter().find(|address| address.address.to_string() == crate::wires::CLIENT_ADDRESS);
-        let interface = own.context("the client has lost its address")?.interface;
-        Ok(Segment { arp: clp_sys::arp::Arp::open(interface).context("cannot ask by ARP on the client")? })
-    }
-
-    /// Asks for a group's address; two that answer the same question, and again, are a double.
-    pub fn double(&self, group: usize) -> Option<String> {
-        let address = TRACES[group].address?.parse().ok()?;
-        let wait = Duration::from_millis(25);
-        let others = |known: &[clp_sys::arp::Mac]| self.arp.holder_besides(address, wait, known).ok().flatten();
-        let first = others(&[])?;
-        let second = others(&[first])?;
-        // The first has gone when it does not answer beside the second any more: a move in between.
-        let again = others(&[second])?;
-        let third = others(&[again])?;
-        let name = |mac: clp_sys::arp::Mac| format!("server{}", mac[4]);
-        Some(format!("{}: {} and {} answer for {address}", GROUPS[group].name, name(again), name(third)))
-    }
 }
 
 #[cfg(test)]
