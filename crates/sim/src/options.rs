@@ -127,6 +127,9 @@ const MANY_SERVERS: &[usize] = &[8, 8, 12, 16, 32];
 /// T_s of the guide's times, in microseconds.
 const GUIDE_TIMEOUT: u64 = 90_000_000;
 
+/// An arbiter answers within an interval, and half of one later where two write at once: Q is well above that, as `config` has it.
+const ARBITER_INTERVALS: u64 = 3;
+
 /// Greatest time-out ratio that an operator orders.
 pub const RATIO_MAX: u32 = 4;
 /// The longest time for which he does, in time-outs.
@@ -212,8 +215,10 @@ impl Options {
         };
         // An arbiter may take longer than what the time-out leaves; the delays have it then.
         let mut slow = Rng::new(seed ^ 0x000a_4b17);
-        let longer = if matches!(arbiter, Arbiter::Witness | Arbiter::Tie) { slow.pick(&[0, 0, ts / 4, ts]) } else { 0 };
-        let arbiter_time = (ts - tx - h).min(3_000_000) + longer;
+        let asked = matches!(arbiter, Arbiter::Witness | Arbiter::Tie);
+        let longer = if asked { slow.pick(&[0, 0, ts / 4, ts]) } else { 0 };
+        let floor = if asked { h * ARBITER_INTERVALS } else { 0 };
+        let arbiter_time = (ts - tx - h).min(3_000_000).max(floor) + longer;
         let drift: u64 = rng.pick(&[0, 50, 200]);
         let bound = (k + 2 * h + w + r + h).max(tx + h + arbiter_time);
         let bound = bound + bound * 2 * drift / 1_000_000;
