@@ -263,6 +263,20 @@ fn a_server_that_stood_still_accuses_nobody() {
 }
 
 #[test]
+fn a_server_that_stands_still_as_it_starts_forms_no_view_of_its_own_over_that() {
+    let mut starting = Cluster::new(plan(2, vec![]), Identity { boot: 1, ..ground::identity(1, 1) }, Time(0));
+    starting.handle(Time(0), Event::Deadline);
+    // A view of its own would withhold its acknowledgements from a server that runs.
+    let woken = Time(0) + TIMING.interval * 9;
+    starting.handle(woken, Event::Deadline);
+    assert_eq!(starting.coordinator(), None, "nobody listened meanwhile (rule R6)");
+    starting.handle(woken + TIMING.interval, Event::Deadline);
+    assert_eq!(starting.coordinator(), None, "it has listened for one interval");
+    starting.handle(woken + TIMING.interval * 2, Event::Deadline);
+    assert_eq!(starting.coordinator(), Some(ServerId::at(1)));
+}
+
+#[test]
 fn an_owner_that_stood_still_for_longer_than_its_right_gives_up_at_once() {
     let mut world = World::new(&plan(2, vec![]));
     world.run_until(Time(10_000_000));
