@@ -1,7 +1,10 @@
 //! What answers the partition question: probes of targets, and stores that keep an arbiter's record. Whether this side may go on is
 //! decided in the core (`clp_core::verdict`), and what a record means as well (`clp_core::arbiter`).
 
+pub mod etcd;
 mod keeper;
+mod line;
+mod memory;
 pub mod ping;
 pub mod witness;
 
