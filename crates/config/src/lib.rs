@@ -17,7 +17,7 @@ pub mod value;
 
 pub use advice::advise;
 pub use configuration::{
-    Bmc, Configuration, Device, DeviceKind, FailureSwitches, FinalScript, ForcedStop, ForcedStopMethod, Group, GroupKind,
+    Bmc, Configuration, Device, DeviceKind, Etcdnp, FailureSwitches, FinalScript, ForcedStop, ForcedStopMethod, Group, GroupKind,
     Heartbeat, HeartbeatKind, Httpnp, Monitor, MonitorKind, PROOFS, Partition, PartitionKind, Password, Pingnp, RecoveryTarget,
     Resource, ResourceKind, Role, Server, ServerGroup, holds_password,
 };

@@ -214,7 +214,8 @@ mod tests {
     use clp_core::ids::{ServerId, ServerSet};
 
     const KEY: &str = "/mainstay/c";
-    const EMPTY: &str = r#"{"header":{"cluster_id":"324952591200643719","member_id":"3319814642761637952","revision":"1","raft_term":"2"}}"#;
+    const EMPTY: &str =
+        r#"{"header":{"cluster_id":"324952591200643719","member_id":"3319814642761637952","revision":"1","raft_term":"2"}}"#;
     const ONE: &str = r#"{"header":{"cluster_id":"324952591200643719","member_id":"3319814642761637952","revision":"5","raft_term":"2"},"kvs":[{"key":"L21haW5zdGF5L2M=","create_revision":"2","mod_revision":"3","version":"2","value":"aGVsbG8="}],"count":"1"}"#;
     const WRITTEN: &str = r#"{"header":{"cluster_id":"324952591200643719","member_id":"3319814642761637952","revision":"2","raft_term":"2"},"succeeded":true,"responses":[{"response_put":{"header":{"revision":"2"}}}]}"#;
     const STORE: u64 = 324_952_591_200_643_719;
@@ -273,7 +274,10 @@ mod tests {
         let kept = Kept { revision: 3, value: b"hello".to_vec() };
         let next: Value = serde_json::from_slice(&swap(KEY, Some(&kept), b"new")).expect("JSON");
         assert_eq!(next["compare"][0]["mod_revision"], "3");
-        assert_eq!(next["compare"][1], json!({ "key": "L21haW5zdGF5L2M=", "target": "VALUE", "result": "EQUAL", "value": "aGVsbG8=" }));
+        assert_eq!(
+            next["compare"][1],
+            json!({ "key": "L21haW5zdGF5L2M=", "target": "VALUE", "result": "EQUAL", "value": "aGVsbG8=" })
+        );
     }
 
     #[test]

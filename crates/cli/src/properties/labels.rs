@@ -49,6 +49,8 @@ const LABELS: &[(&str, &str, &str)] = &[
     ("", "mainstay/forcestop/interval", "Forced Stop Check Interval"),
     ("", "mainstay/forcestop/path", "Forced Stop Script"),
     ("", "mainstay/forcestop/proves", "Forced Stop Script Proves"),
+    ("networkpartition/etcdnp@NAME", "endpoints", "Members"),
+    ("networkpartition/etcdnp@NAME", "prefix", "Prefix of the Key"),
     ("server@NAME", "mainstay/bmc/address", "BMC Address"),
     ("server@NAME", "mainstay/bmc/port", "BMC Port"),
     ("server@NAME", "mainstay/bmc/user", "BMC User"),

@@ -26,3 +26,15 @@ section! {
         interval: Millis, path "interval", default "5000", range 100..=60000, apply SuspendCluster;
     }
 }
+
+section! {
+    /// An etcd that is asked.
+    pub struct Etcd {
+        /// Addresses and ports of its members, with commas between; a server that reaches them elsewhere has those in its device (extend).
+        endpoints: Text, path "endpoints", default "", range 0..=400, apply SuspendCluster;
+        /// What the key of the cluster's record begins with; its name follows.
+        prefix: Text, path "prefix", default "/mainstay/", range 0..=255, apply SuspendCluster;
+        /// Time between two looks at it for its status.
+        interval: Millis, path "interval", default "5000", range 100..=60000, apply SuspendCluster;
+    }
+}

@@ -78,7 +78,8 @@ impl Etcd {
             _ => member.fresh(until).and_then(|line| line.talk(&bytes, ANSWER_MAX, until)).map_err(|cause| words(&cause))?,
         };
         member.line = talked.line;
-        let (at, kept) = read_range(&self.key, talked.status, &talked.body).map_err(|cause| plain(cause.to_string().as_bytes()))?;
+        let (at, kept) =
+            read_range(&self.key, talked.status, &talked.body).map_err(|cause| plain(cause.to_string().as_bytes()))?;
         let stored = match &kept {
             None => None,
             Some(kept) => Some(Stored::from_bytes(&kept.value).ok_or_else(|| {
