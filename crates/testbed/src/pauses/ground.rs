@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::{
     conf::{ClusterConf, Group, Heartbeat},
+    etcd::{self, Etcd},
     lab::Lab,
     options::{Net, Options},
     witness::{self, Witness},
@@ -36,6 +37,8 @@ pub enum Method {
     Majority,
     /// A witness (`clpwitness`).
     Witness,
+    /// An etcd of three members.
+    Etcd,
 }
 
 impl Method {
@@ -45,6 +48,7 @@ impl Method {
             Method::Ping => "ping",
             Method::Majority => "majority",
             Method::Witness => "witness",
+            Method::Etcd => "etcd",
         }
     }
 }
@@ -66,6 +70,7 @@ pub fn configuration(method: Method) -> ClusterConf {
         Method::Ping => conf.ping(&["10.0.0.254"]),
         Method::Majority => conf.majority(),
         Method::Witness => conf.witness(witness::ADDRESS, ""),
+        Method::Etcd => conf.etcd(&etcd::endpoints(), ""),
     }
 }
 
@@ -80,6 +85,8 @@ pub enum Asked<'a> {
     Nobody,
     /// The witness.
     Witness(Witness<'a>),
+    /// The etcd.
+    Etcd(Etcd<'a>),
 }
 
 impl<'a> Asked<'a> {
@@ -91,6 +98,7 @@ impl<'a> Asked<'a> {
         Ok(match method {
             Method::Ping | Method::Majority => Asked::Nobody,
             Method::Witness => Asked::Witness(Witness::start(lab, "server1")?),
+            Method::Etcd => Asked::Etcd(Etcd::start(lab)?),
         })
     }
 }
