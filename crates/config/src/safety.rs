@@ -121,7 +121,7 @@ mod tests {
         use crate::configuration::{Etcdnp, Httpnp, PartitionKind};
         let witness = Httpnp { host: "10.0.0.9".into(), port: 1, interval: ms(1000) };
         let partition = Partition { name: "httpnp1".into(), kind: PartitionKind::Httpnp(witness), priority: 0, device: 10_700 };
-        let etcd = Etcdnp { endpoints: String::new(), prefix: String::new(), interval: ms(1000) };
+        let etcd = Etcdnp { endpoints: String::new(), prefix: String::new(), tls: None, interval: ms(1000) };
         let etcd = Partition { kind: PartitionKind::Etcdnp(etcd), ..partition.clone() };
         let table = [
             (&partition, 50, 10, 200, 10),

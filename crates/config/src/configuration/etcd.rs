@@ -1,6 +1,7 @@
 //! An etcd, in force: where each server reaches its members.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Partition, PartitionKind, Server};
@@ -15,8 +16,19 @@ pub struct Etcdnp {
     pub endpoints: String,
     /// What the record's key begins with.
     pub prefix: String,
+    /// None: without TLS.
+    pub tls: Option<EtcdTls>,
     /// Between two looks.
     pub interval: Duration,
+}
+
+/// Which files are used for TLS, on every server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EtcdTls {
+    /// Certificates of etcd's authority.
+    pub authority: PathBuf,
+    /// The certificate that a server shows, and its key.
+    pub own: Option<(PathBuf, PathBuf)>,
 }
 
 impl Etcdnp {
@@ -43,7 +55,26 @@ impl Etcdnp {
 
 pub(super) fn read_etcd(element: &Element, at: &str, problems: &mut Vec<Problem>) -> Etcdnp {
     let read = Etcd::read(element, at, &[], problems);
-    Etcdnp { endpoints: read.endpoints, prefix: read.prefix, interval: read.interval }
+    let mut file = |name: &str, text: &str| {
+        if !text.is_empty() && !text.starts_with('/') {
+            let what = format!("{text:?} is not an absolute path");
+            problems.push(Problem::new(format!("{at}/tls/{name}"), what, "name the file with its whole path"));
+        }
+        PathBuf::from(text)
+    };
+    let authority = file("authority", &read.authority);
+    let own = (file("certificate", &read.certificate), file("key", &read.key));
+    let is_own = !read.certificate.is_empty();
+    if is_own == read.key.is_empty() || (is_own && read.authority.is_empty()) {
+        let what = "a certificate is shown with its key, and to an etcd whose own one is checked";
+        problems.push(Problem::new(
+            format!("{at}/tls"),
+            what,
+            "give authority, certificate and key, or authority alone, or nothing",
+        ));
+    }
+    let tls = (!read.authority.is_empty()).then(|| EtcdTls { authority, own: is_own.then_some(own) });
+    Etcdnp { endpoints: read.endpoints, prefix: read.prefix, tls, interval: read.interval }
 }
 
 impl Partition {
@@ -63,7 +94,8 @@ mod tests {
 
     #[test]
     fn a_server_s_own_endpoints_come_before_the_common_ones() {
-        let etcd = Etcdnp { endpoints: "10.0.0.9:2379, 10.0.0.8:2379".into(), prefix: "/m/".into(), interval: Duration::ZERO };
+        let endpoints = "10.0.0.9:2379, 10.0.0.8:2379".into();
+        let etcd = Etcdnp { endpoints, prefix: "/m/".into(), tls: None, interval: Duration::ZERO };
         let server = |extend: &str| Server {
             name: "server1".into(),
             priority: 0,
@@ -87,5 +119,29 @@ mod tests {
             assert_eq!(found, wanted, "{extend}");
         }
         assert_eq!(etcd.key("c"), "/m/c");
+    }
+
+    #[test]
+    fn certificates_are_named_together_and_whole() {
+        let table = [
+            ("", None),
+            ("<authority>/a</authority>", None),
+            ("<authority>/a</authority><certificate>/c</certificate><key>/k</key>", None),
+            ("<authority>a</authority>", Some("\"a\" is not an absolute path")),
+            ("<certificate>/c</certificate><key>/k</key>", Some("is shown with its key")),
+            ("<authority>/a</authority><certificate>/c</certificate>", Some("is shown with its key")),
+            ("<authority>/a</authority><key>/k</key>", Some("is shown with its key")),
+        ];
+        for (tls, wanted) in table {
+            let text = format!("<root><etcdnp name=\"e\"><tls>{tls}</tls></etcdnp></root>");
+            let document = crate::document::Document::read(text.as_bytes()).expect("well-formed");
+            let element = document.root().all("etcdnp").next().expect("there");
+            let mut problems = Vec::new();
+            let read = read_etcd(element, "/e", &mut problems);
+            let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            assert_eq!(told.is_empty(), wanted.is_none(), "{tls}: {told:?}");
+            assert!(wanted.is_none_or(|wanted| told[0].contains(wanted)), "{tls}: {told:?}");
+            assert_eq!(read.tls.is_some(), tls.contains("authority"));
+        }
     }
 }

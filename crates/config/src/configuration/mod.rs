@@ -11,7 +11,7 @@ mod server;
 mod witness;
 
 pub use cluster::{Cluster, FailureSwitches};
-pub use etcd::Etcdnp;
+pub use etcd::{EtcdTls, Etcdnp};
 pub use forced_stop::{Bmc, ForcedStop, ForcedStopMethod, Password, holds_password};
 pub use group::{Group, GroupKind, PROOFS, ServerGroup};
 pub use monitor::{Monitor, MonitorCommon, MonitorKind, Preaction, RecoveryTarget};

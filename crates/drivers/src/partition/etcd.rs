@@ -16,6 +16,7 @@ use clp_protocol::witness::{KeyId, http};
 
 use super::line::{Line, Talked, is_late, plain, words};
 use super::memory::{Memory, Sign};
+use super::tls::Files;
 use super::{Register, Seen};
 
 const JSON: &str = "application/json";
@@ -25,6 +26,8 @@ pub struct Etcd {
     members: Vec<Member>,
     /// Who is asked first.
     first: usize,
+    /// None: without TLS.
+    tls: Option<Files>,
     key: String,
     /// Which cluster the record is of.
     cluster: [u8; 16],
@@ -54,11 +57,18 @@ impl PartialEq for Version {
 }
 
 impl Etcd {
-    /// With its members, the key, which cluster the record is of, and the file that remembers which record is trusted.
+    /// With its members, the key, which cluster the record is of, and the file that remembers which record is trusted; without TLS.
     pub fn new(members: &[SocketAddr], key: String, cluster: KeyId, memory: PathBuf) -> Etcd {
         let remedy = format!("remove {key} from it (etcdctl del), then trust what is written there next");
         let members = members.iter().map(|address| Member { address: *address, line: None }).collect();
-        Etcd { members, first: 0, key, cluster: cluster.0, memory: Memory::new(memory, remedy) }
+        Etcd { members, first: 0, tls: None, key, cluster: cluster.0, memory: Memory::new(memory, remedy) }
+    }
+
+    /// With TLS.
+    #[must_use]
+    pub fn with_tls(mut self, files: Files) -> Etcd {
+        self.tls = Some(files);
+        self
     }
 
     /// Read from one member.
@@ -75,7 +85,10 @@ impl Etcd {
         let talked = match kept {
             Some(Ok(talked)) => talked,
             Some(Err(cause)) if is_late(&cause) && !alone => return Err(words(&cause)),
-            _ => member.fresh(until).and_then(|line| line.talk(&bytes, ANSWER_MAX, until)).map_err(|cause| words(&cause))?,
+            _ => member
+                .fresh(self.tls.as_ref(), until)
+                .and_then(|line| line.talk(&bytes, ANSWER_MAX, until))
+                .map_err(|cause| words(&cause))?,
         };
         member.line = talked.line;
         let (at, kept) =
@@ -106,7 +119,7 @@ impl Etcd {
             let member = &mut self.members[index];
             let line = match member.line.take() {
                 Some(line) => line,
-                None => match member.fresh(share) {
+                None => match member.fresh(self.tls.as_ref(), share) {
                     Ok(line) => line,
                     Err(cause) => {
                         problems.push(format!("{}: {}", member.address, words(&cause)));
@@ -134,8 +147,11 @@ impl Etcd {
 }
 
 impl Member {
-    fn fresh(&self, until: Instant) -> io::Result<Line> {
-        Line::connect(self.address, until)
+    fn fresh(&self, tls: Option<&Files>, until: Instant) -> io::Result<Line> {
+        match tls {
+            None => Line::connect(self.address, until),
+            Some(files) => Line::connect_tls(self.address, files.read().map_err(io::Error::other)?, until),
+        }
     }
 }
 

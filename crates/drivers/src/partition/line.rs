@@ -4,15 +4,22 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clp_protocol::witness::http::{self, HEAD_MAX};
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 /// Of what an arbiter says in plain words so much is shown.
 const WORDS_MAX: usize = 120;
 
 /// A connection.
-pub(super) struct Line(Timed);
+pub(super) struct Line(Stream);
+
+enum Stream {
+    Plain(Timed),
+    Tls(Box<StreamOwned<ClientConnection, Timed>>),
+}
 
 /// What came back.
 pub(super) struct Talked {
@@ -26,6 +33,14 @@ pub(super) struct Talked {
 struct Timed {
     socket: TcpStream,
     until: Instant,
+}
+
+impl Timed {
+    fn connect(address: SocketAddr, until: Instant) -> io::Result<Timed> {
+        let socket = TcpStream::connect_timeout(&address, left(until)?)?;
+        socket.set_nodelay(true)?;
+        Ok(Timed { socket, until })
+    }
 }
 
 impl Read for Timed {
@@ -46,17 +61,53 @@ impl Write for Timed {
     }
 }
 
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Plain(timed) => timed.read(buffer),
+            Stream::Tls(tls) => tls.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Plain(timed) => timed.write(buffer),
+            Stream::Tls(tls) => tls.write(buffer),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Stream::Plain(timed) => timed.flush(),
+            Stream::Tls(tls) => tls.flush(),
+        }
+    }
+}
+
 impl Line {
     /// A new one.
     pub fn connect(address: SocketAddr, until: Instant) -> io::Result<Line> {
-        let socket = TcpStream::connect_timeout(&address, left(until)?)?;
-        socket.set_nodelay(true)?;
-        Ok(Line(Timed { socket, until }))
+        Timed::connect(address, until).map(|timed| Line(Stream::Plain(timed)))
+    }
+
+    /// A new one with TLS, on which both know each other already.
+    pub fn connect_tls(address: SocketAddr, config: Arc<ClientConfig>, until: Instant) -> io::Result<Line> {
+        let mut timed = Timed::connect(address, until)?;
+        let mut tls = ClientConnection::new(config, address.ip().into()).map_err(io::Error::other)?;
+        while tls.is_handshaking() {
+            tls.complete_io(&mut timed)?;
+        }
+        Ok(Line(Stream::Tls(Box::new(StreamOwned::new(tls, timed)))))
     }
 
     /// Say it and wait for the answer, whose body is not longer than `most`.
     pub fn talk(mut self, request: &[u8], most: usize, until: Instant) -> io::Result<Talked> {
-        self.0.until = until;
+        match &mut self.0 {
+            Stream::Plain(timed) => timed.until = until,
+            Stream::Tls(tls) => tls.sock.until = until,
+        }
         self.0.write_all(request)?;
         self.0.flush()?;
         let mut bytes = Vec::new();

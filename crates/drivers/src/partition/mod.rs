@@ -6,6 +6,7 @@ mod keeper;
 mod line;
 mod memory;
 pub mod ping;
+pub mod tls;
 pub mod witness;
 
 use std::time::{Duration, Instant};

@@ -27,11 +27,31 @@ pub struct Ground {
     /// Clients', peers'.
     ports: Vec<(u16, u16)>,
     members: Vec<Option<Child>>,
+    /// More options, of an etcd with TLS.
+    tls: Vec<String>,
 }
 
 impl Ground {
     /// None: there is no etcd here.
     pub fn start(members: usize) -> Option<Ground> {
+        let mut ground = Ground::new(members)?;
+        ground.start_all();
+        Some(ground)
+    }
+
+    /// One member that asks clients for certificates: `authority.pem`, `etcd.pem` and `etcd.key` are in its directory.
+    pub fn start_tls(make: impl Fn(&std::path::Path)) -> Option<Ground> {
+        let mut ground = Ground::new(1)?;
+        let directory = ground.directory.path();
+        make(directory);
+        let files = [("--trusted-ca-file", "authority.pem"), ("--cert-file", "etcd.pem"), ("--key-file", "etcd.key")];
+        let files = files.map(|(option, name)| format!("{option}={}", directory.join(name).display()));
+        ground.tls = files.into_iter().chain(["--client-cert-auth".to_string()]).collect();
+        ground.run(0);
+        Some(ground)
+    }
+
+    fn new(members: usize) -> Option<Ground> {
         if let Err(cause) = Command::new("etcd").arg("--version").stdout(Stdio::null()).status() {
             println!("skipped: etcd cannot be run: {cause}");
             return None;
@@ -42,9 +62,7 @@ impl Ground {
         let ports = ports.chunks(2).map(|pair| (pair[0], pair[1])).collect();
         drop(held);
         let members = (0..members).map(|_| None).collect();
-        let mut ground = Ground { directory: tempfile::tempdir().unwrap(), ports, members };
-        ground.start_all();
-        Some(ground)
+        Some(Ground { directory: tempfile::tempdir().unwrap(), ports, members, tls: Vec::new() })
     }
 
     pub fn start_all(&mut self) {
@@ -65,12 +83,12 @@ impl Ground {
         let mut command = Command::new("etcd");
         command.args(["--name", &format!("m{member}"), "--data-dir"]).arg(self.data(member));
         for option in ["--listen-client-urls", "--advertise-client-urls"] {
-            command.args([option, &url(client)]);
+            command.args([option, &url(client).replace("http:", if self.tls.is_empty() { "http:" } else { "https:" })]);
         }
         for option in ["--listen-peer-urls", "--initial-advertise-peer-urls"] {
             command.args([option, &url(peer)]);
         }
-        command.args(["--initial-cluster", &all.join(",")]);
+        command.args(["--initial-cluster", &all.join(",")]).args(&self.tls);
         self.members[member] = Some(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap());
     }
 

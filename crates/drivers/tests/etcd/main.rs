@@ -3,6 +3,7 @@
 
 mod ground;
 mod hostile;
+mod tls;
 
 use clp_core::arbiter::{Answer, Record};
 use clp_core::ids::ServerId;
