@@ -4,6 +4,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 SEEDS ?= 10000
 SECONDS ?= 30
 SEED ?= 1
+STOPS ?= 200
 # LONG=1 is the hour that a release is given.
 MINUTES ?= $(if $(LONG),60,10)
 CARGO ?= cargo
@@ -13,11 +14,13 @@ BUILT = $(or $(CARGO_TARGET_DIR),$(shell $(CARGO) metadata --no-deps --format-ve
 PROFILE ?= release
 BUILD = $(CARGO) build $(if $(filter release,$(PROFILE)),--release) --workspace
 
-.PHONY: help deps root demo storm test check bench sim sim-planted fuzz generate package
+.PHONY: help deps root demo storm pauses test check bench sim sim-planted fuzz generate package
 
 help:
 	@echo "make demo       build and run a two-server cluster on this machine and watch a failover"
 	@echo "                BATCH=1  no terminal: take everything down at the end, exit 0 only if every step held"
+	@echo "make pauses     whole servers stand still a thousand times: nobody writes behind a successor (root)"
+	@echo "                STOPS=n  SEED=n (default 200 stops for each method, half an hour)"
 	@echo "make storm      four servers under random faults from one seed, with checkers that look at the world (root)"
 	@echo "                SEED=n  MINUTES=n (default 10)    LONG=1  one hour"
 	@echo "make test       all tests; as root the end-to-end cases too; what is skipped says why and proves nothing"
@@ -50,6 +53,14 @@ demo: root deps
 storm: root deps
 	@$(BUILD)
 	@$(BUILT)/$(PROFILE)/testbed storm --seed $(SEED) --minutes $(MINUTES)
+
+# All methods side by side; then what happens where nothing ends a server that stands still, and what a forced stop makes of it.
+PAUSES = @$(BUILT)/$(PROFILE)/testbed pauses --method ping,majority,witness
+pauses: root deps
+	@$(BUILD)
+	$(PAUSES) --stops $(STOPS) --labs 2 --seed $(SEED)
+	$(PAUSES) --stops 20 --seed $(SEED) --fence none
+	$(PAUSES) --stops 20 --seed $(SEED) --fence forced-stop
 
 check: deps
 	@$(CARGO) run -q -p clp-xtask -- check

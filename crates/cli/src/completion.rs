@@ -12,11 +12,16 @@ pub const DIRECTORIES: &str = "/";
 /// The completion for bash: every command, and `clp` itself.
 pub fn bash(all: &[&Command]) -> String {
     let names: Vec<&str> = all.iter().map(|command| command.name).collect();
+    bash_of("clp", &names)
+}
+
+/// That of a program which is asked for the words of itself and of others.
+pub fn bash_of(program: &str, others: &[&str]) -> String {
+    let names = [&[program], others].concat().join(" ");
     format!(
-        "_clp() {{\n    local IFS=$'\\n'\n    COMPREPLY=($(clp --complete \"$COMP_CWORD\" \"${{COMP_WORDS[@]}}\" 2>/dev/null))\n    \
+        "_{program}() {{\n    local IFS=$'\\n'\n    COMPREPLY=($({program} --complete \"$COMP_CWORD\" \"${{COMP_WORDS[@]}}\" 2>/dev/null))\n    \
          if [ \"${{COMPREPLY[0]-}}\" = {DIRECTORIES} ]; then\n        COMPREPLY=($(compgen -d -- \"$2\"))\n        \
-         compopt -o filenames 2>/dev/null\n    fi\n}}\ncomplete -F _clp clp {}\n",
-        names.join(" ")
+         compopt -o filenames 2>/dev/null\n    fi\n}}\ncomplete -F _{program} {names}\n"
     )
 }
 
@@ -24,8 +29,8 @@ pub fn bash(all: &[&Command]) -> String {
 pub fn candidates(words: &[String], at: usize) -> Vec<String> {
     let name = words.first().map_or("", |word| word.rsplit('/').next().unwrap_or(word));
     let current = words.get(at).map_or("", String::as_str);
-    let found = match commands::find(name) {
-        Some(command) => of_command(command, words.get(1..at).unwrap_or_default(), current),
+    let found: Vec<String> = match commands::find(name) {
+        Some(command) => return candidates_of(command, words, at),
         None if at <= 1 => {
             let own = ["--list", "--man", "--completion", "--version", "--help"];
             commands::COMMANDS.iter().map(|command| command.name).chain(own).map(String::from).collect()
@@ -35,6 +40,13 @@ pub fn candidates(words: &[String], at: usize) -> Vec<String> {
         }
         None => return candidates(words.get(1..).unwrap_or_default(), at - 1),
     };
+    found.into_iter().filter(|word| word.starts_with(current) || word == DIRECTORIES).collect()
+}
+
+/// The same for one command, the first of the words.
+pub fn candidates_of(command: &Command, words: &[String], at: usize) -> Vec<String> {
+    let current = words.get(at).map_or("", String::as_str);
+    let found = of_command(command, words.get(1..at).unwrap_or_default(), current);
     found.into_iter().filter(|word| word.starts_with(current) || word == DIRECTORIES).collect()
 }
 

@@ -3,7 +3,7 @@
 //! Binary and library: the library is for `xtask`, which makes manual pages and a chapter of the manual from [`commands`].
 
 pub mod commands;
-mod completion;
+pub mod completion;
 pub mod declaration;
 mod format;
 pub mod help;

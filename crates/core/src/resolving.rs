@@ -59,7 +59,9 @@ impl Cluster {
         let side = Side { part: self.contact.part(now), gone: self.contact.gone() };
         let recorded = self.resolving.recorded;
         let claims = self.executor.holds_anything() || (self.is_governing() && self.document.started);
-        let unknown = self.partition.has_arbiter() && claims && recorded != Some(side);
+        // Who once had itself recorded tells of those who came since, also when it has nothing to lose any more: they cannot.
+        let has_grown = recorded.is_some_and(|told| told.part.minus(side.part).is_empty());
+        let unknown = self.partition.has_arbiter() && (claims || has_grown) && recorded != Some(side);
         let asks = match self.partition.by_votes(now) {
             Some(Answer::Yes) => unknown,
             Some(_) => false,
@@ -76,7 +78,13 @@ impl Cluster {
 
     /// A look at what the partition resolutions ask. While questions are asked the answers say more.
     pub(crate) fn partition_seen(&mut self, now: Time, reachable: Vec<Option<bool>>) {
-        self.resolutions = reachable;
+        let before = std::mem::replace(&mut self.resolutions, reachable);
+        let seen = before.iter().zip(&self.resolutions).zip(&self.plan.partition);
+        let is_back = |((before, now), method)| (before, now, method) == (&Some(false), &Some(true), &MethodKind::Arbiter);
+        if seen.into_iter().any(is_back) {
+            // It may have been away because it lost what it was told.
+            self.resolving.recorded = None;
+        }
         let dead = self.resolutions.contains(&Some(false));
         if self.resolving.doubt_since.is_none() {
             self.resolving.dead_since = dead.then(|| self.resolving.dead_since.unwrap_or(now));
@@ -151,7 +159,7 @@ impl Cluster {
     pub(crate) fn verdict(&mut self, now: Time, ask: u64, answers: &[Option<Answer>], age: Duration, reason: String) {
         let Some((number, side, kind)) = self.resolving.asked else { return };
         let yes = self.partition.answer(now, ask, side.part, answers, age, reason);
-        if number == ask && yes && kind == AskKind::Claim {
+        if number == ask && yes && kind != AskKind::Farewell {
             self.resolving.recorded = Some(side);
         }
     }

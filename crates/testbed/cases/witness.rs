@@ -77,7 +77,8 @@ fn heal(cluster: &Cluster) {
 fn meanwhile(what: &str, cluster: &Cluster, holds: impl Fn() -> bool) {
     let since = Instant::now();
     cluster.until("a while has passed", || {
-        assert!(holds(), "{what} after {:?}", since.elapsed());
+        let why = || SERVERS.map(|server| cluster.run(server, &["clpstat", "--why", "web"])).join("\n");
+        assert!(holds(), "{what} after {:?}\n{}", since.elapsed(), why());
         since.elapsed() > QUIET
     });
 }

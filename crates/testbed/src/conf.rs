@@ -158,6 +158,8 @@ pub struct ClusterConf {
     witness: Option<(String, String)>,
     /// Members of an etcd, and more elements.
     etcd: Option<(String, String)>,
+    /// Below each server; `NUMBER` is its number.
+    each: String,
     groups: Vec<Group>,
     monitors: Vec<(String, String)>,
     monitor_scripts: Vec<(String, String)>,
@@ -175,6 +177,7 @@ impl ClusterConf {
             is_by_majority: false,
             witness: None,
             etcd: None,
+            each: String::new(),
             groups: Vec::new(),
             monitors: Vec::new(),
             monitor_scripts: Vec::new(),
@@ -240,6 +243,12 @@ impl ClusterConf {
     /// Resolution by the etcd with these members, with more elements.
     pub fn etcd(mut self, endpoints: &str, elements: &str) -> ClusterConf {
         self.etcd = Some((endpoints.to_string(), elements.to_string()));
+        self
+    }
+
+    /// Elements below every server; `NUMBER` in them becomes its number.
+    pub fn each_server(mut self, elements: &str) -> ClusterConf {
+        self.each = elements.to_string();
         self
     }
 
@@ -329,6 +338,7 @@ impl ClusterConf {
         if self.etcd.is_some() {
             device(ETCD_DEVICE, "etcd", "1", "");
         }
+        text += &self.each.replace("NUMBER", &number.to_string());
         text + "\t</server>\n"
     }
 

@@ -61,6 +61,7 @@ pub const COMMAND: Command = Command {
     absent: &[],
     notes: &[
         "A witness runs on a machine that is none of the cluster's servers, best where it is reached on another way than they reach each other. It holds a key that is derived from the cluster's: with it nobody can command the cluster. One witness serves many clusters.",
+        "For bash, words are completed after eval \"$(clpwitness --completion)\".",
         "A cluster that is added while the witness runs is answered at once. A state directory that was lost loses the clusters as well: they are answered nothing until they are added again, and their servers do not trust the new record before they are told to (--accept, on every server, when all servers are online or those that are not are switched off). Never put an old copy of the directory back: remove the cluster and add it again.",
     ],
     examples: &[
@@ -82,5 +83,27 @@ fn run(parsed: &Parsed) -> Result<(), Failure> {
         "--key" => setup::key(parsed.value("--cluster"), parsed.value("--from")),
         "--accept" => setup::accept(parsed.value("--accept").unwrap_or_default()),
         _ => serve::run(&state, parsed.value("--listen")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clp_cli::{completion, help, parse};
+
+    #[test]
+    fn what_the_help_shows_is_what_is_taken() {
+        for example in COMMAND.examples {
+            let words: Vec<String> = example.line.split(" >").next().unwrap_or_default().split(' ').map(String::from).collect();
+            if let Err(Failure(reason)) = parse::parse(&COMMAND, &words[1..]) {
+                panic!("{}: {reason}", example.line);
+            }
+        }
+        for width in [40, 80] {
+            let text = help::help(&COMMAND, width);
+            assert_eq!(text.lines().find(|line| line.chars().count() > width), None, "at {width}");
+        }
+        let words = ["clpwitness", "--list", ""].map(String::from);
+        assert_eq!(completion::candidates_of(&COMMAND, &words, 2), ["--state", "--json"]);
     }
 }

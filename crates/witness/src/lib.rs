@@ -15,7 +15,7 @@ mod store;
 
 use std::process::ExitCode;
 
-use clp_cli::{help, parse, screen};
+use clp_cli::{completion, help, parse, screen};
 
 pub use command::COMMAND;
 
@@ -29,6 +29,19 @@ pub fn main() -> ExitCode {
     if arguments.iter().any(|argument| argument == "--version") {
         screen::line(&clp_cli::version(COMMAND.name));
         return ExitCode::SUCCESS;
+    }
+    match arguments.first().map(String::as_str) {
+        Some("--completion") if arguments.get(1).is_none_or(|shell| shell == "bash") => {
+            screen::text(&completion::bash_of(COMMAND.name, &[]));
+            return ExitCode::SUCCESS;
+        }
+        Some("--complete") => {
+            let at = arguments.get(1).and_then(|at| at.parse().ok()).unwrap_or(0);
+            let words = arguments.get(2..).unwrap_or_default();
+            completion::candidates_of(&COMMAND, words, at).iter().for_each(|word| screen::line(word));
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
     }
     match parse::parse(&COMMAND, &arguments).and_then(|parsed| (COMMAND.run)(&parsed)) {
         Ok(()) => ExitCode::SUCCESS,

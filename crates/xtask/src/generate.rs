@@ -4,15 +4,21 @@ use std::fs;
 
 use anyhow::{Context, Result, bail};
 use clp_alerts::Alert;
-use clp_cli::{commands::COMMANDS, manual};
+use clp_cli::{commands::COMMANDS, declaration::Command, manual};
+
+/// Those of the servers, and the witness's.
+fn commands() -> Vec<&'static Command> {
+    COMMANDS.iter().copied().chain([&clp_witness::COMMAND]).collect()
+}
 
 fn files() -> Vec<(String, String)> {
+    let commands = commands();
     let mut files = vec![
         ("docs/manual/alerts.md".into(), alerts()),
         ("docs/manual/parameters.md".into(), parameters()),
-        ("docs/manual/commands.md".into(), format!("{MADE_BY}{}", manual::chapter(COMMANDS))),
+        ("docs/manual/commands.md".into(), format!("{MADE_BY}{}", manual::chapter(&commands))),
     ];
-    files.extend(COMMANDS.iter().map(|command| (page(command.name), manual::page(command, COMMANDS))));
+    files.extend(commands.iter().map(|command| (page(command.name), manual::page(command, &commands))));
     files
 }
 
@@ -91,7 +97,7 @@ pub fn check() -> Result<()> {
         }
     }
     // The page of a command that went away, or was renamed.
-    let known: Vec<String> = COMMANDS.iter().map(|command| page(command.name)).collect();
+    let known: Vec<String> = commands().iter().map(|command| page(command.name)).collect();
     for entry in fs::read_dir(super::top().join(PAGES))? {
         let path = format!("{PAGES}/{}", entry?.file_name().to_string_lossy());
         if !known.contains(&path) {

@@ -75,6 +75,8 @@ const LABELS: &[(&str, &str, &str)] = &[
     ("group@NAME", "exclusive", "Failover Exclusive Attribute"),
     ("group@NAME", "mainstay/minproof", "Least Proof of Death"),
     ("group@NAME", "mainstay/lifesign", "Sign of Life"),
+    ("networkpartition/httpnp@NAME", "host", "Witness Address"),
+    ("networkpartition/httpnp@NAME", "port", "Witness Port"),
     ("*", "act/retry", "Activation Retry Threshold"),
     ("*", "act/fo", "Activation Failover Threshold"),
     ("*", "act/action", "Activation Final Action"),

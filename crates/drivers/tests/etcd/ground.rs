@@ -39,14 +39,16 @@ impl Ground {
         Some(ground)
     }
 
-    /// One member that asks clients for certificates: `authority.pem`, `etcd.pem` and `etcd.key` are in its directory.
-    pub fn start_tls(make: impl Fn(&std::path::Path)) -> Option<Ground> {
+    /// One member with `authority.pem`, `etcd.pem` and `etcd.key` in its directory; does it ask its clients for certificates?
+    pub fn start_tls(asks: bool, make: impl Fn(&std::path::Path)) -> Option<Ground> {
         let mut ground = Ground::new(1)?;
         let directory = ground.directory.path();
         make(directory);
-        let files = [("--trusted-ca-file", "authority.pem"), ("--cert-file", "etcd.pem"), ("--key-file", "etcd.key")];
-        let files = files.map(|(option, name)| format!("{option}={}", directory.join(name).display()));
-        ground.tls = files.into_iter().chain(["--client-cert-auth".to_string()]).collect();
+        let file = |option: &str, name: &str| format!("--{option}={}", directory.join(name).display());
+        ground.tls = vec![file("cert-file", "etcd.pem"), file("key-file", "etcd.key")];
+        if asks {
+            ground.tls.extend([file("trusted-ca-file", "authority.pem"), "--client-cert-auth".into()]);
+        }
         ground.run(0);
         Some(ground)
     }

@@ -4,13 +4,13 @@
 use super::ground::{Ground, ask, until};
 use clp_core::arbiter::Answer;
 use clp_drivers::partition::Keeper;
+use clp_drivers::partition::etcd::Etcd;
 use clp_drivers::partition::tls::Files;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use std::path::Path;
 
-/// Two authorities; certificates of the first for etcd and for a server, and of the second for a server. What is long over or far ahead is
-/// no matter: etcd's own begins to be valid in 1990 and ended in 1995.
-fn make(directory: &Path) {
+/// Two authorities; certificates of the first for etcd and for a server, and of the second for a server. Until when is that of etcd valid?
+fn make(directory: &Path, year: i32) {
     for (authority, names) in [("authority", &["etcd", "server"][..]), ("stranger", &["other"])] {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -23,7 +23,7 @@ fn make(directory: &Path) {
             let mut params = CertificateParams::new(["127.0.0.1".to_string()]).unwrap();
             params.distinguished_name.push(rcgen::DnType::CommonName, *name);
             if *name == "etcd" {
-                (params.not_before, params.not_after) = (rcgen::date_time_ymd(1990, 1, 1), rcgen::date_time_ymd(1995, 1, 1));
+                (params.not_before, params.not_after) = (rcgen::date_time_ymd(1990, 1, 1), rcgen::date_time_ymd(year, 1, 1));
             }
             let key = KeyPair::generate().unwrap();
             write(&format!("{name}.pem"), params.signed_by(&key, &issuer).unwrap().pem());
@@ -32,24 +32,37 @@ fn make(directory: &Path) {
     }
 }
 
-#[test]
-fn an_etcd_that_asks_for_certificates_is_asked_with_them_and_a_stranger_is_not_believed() {
-    let Some(ground) = Ground::start_tls(make) else { return };
-    let keeper = |authority: &str, own: Option<&str>| {
-        let path = |name: String| ground.directory.path().join(name);
-        let own = own.map(|name| (path(format!("{name}.pem")), path(format!("{name}.key"))));
-        let files = Files { authority: path(format!("{authority}.pem")), own };
-        let register = ground.register(0, &ground.addresses()).with_tls(files);
-        Keeper::new(register, vec!["server1".into(), "server2".into()])
-    };
+fn keeper(ground: &Ground, authority: &str, own: Option<&str>) -> Keeper<Etcd> {
+    let path = |name: String| ground.directory.path().join(name);
+    let own = own.map(|name| (path(format!("{name}.pem")), path(format!("{name}.key"))));
+    let files = Files { authority: path(format!("{authority}.pem")), own };
+    Keeper::new(ground.register(0, &ground.addresses()).with_tls(files), vec!["server1".into(), "server2".into()])
+}
+
+/// How many questions it took until etcd had started.
+fn goes_on(server: &mut Keeper<Etcd>) -> u64 {
     let mut number = 0;
-    let mut server = keeper("authority", Some("server"));
     until("it goes on", || {
         number += 1;
-        let reply = ask(&mut server, 0, &[0], number);
+        let reply = ask(server, 0, &[0], number);
         assert!(reply.answer == Answer::Yes || !reply.words.contains("certificate"), "{}", reply.words);
         reply.answer == Answer::Yes
     });
+    number
+}
+
+#[test]
+fn a_certificate_that_is_over_is_taken_as_no_clock_is_trusted() {
+    let Some(ground) = Ground::start_tls(false, |directory| make(directory, 1995)) else { return };
+    goes_on(&mut keeper(&ground, "authority", None));
+}
+
+#[test]
+fn an_etcd_that_asks_for_certificates_is_asked_with_them_and_a_stranger_is_not_believed() {
+    let Some(ground) = Ground::start_tls(true, |directory| make(directory, 2200)) else { return };
+    let keeper = |authority: &str, own: Option<&str>| keeper(&ground, authority, own);
+    let mut server = keeper("authority", Some("server"));
+    let number = goes_on(&mut server);
     for next in 1..4 {
         assert_eq!(ask(&mut server, 0, &[0], number + next).answer, Answer::Yes);
     }

@@ -1,7 +1,10 @@
 //! The words of the command, each with the help that is shown for it.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use clp_testbed::{Cut, FileSystem, Net, Options, SwitchKind, pauses::ground::Method};
+use clp_testbed::{
+    Cut, FileSystem, Net, Options, SwitchKind,
+    pauses::ground::{Fence, Method},
+};
 use std::{net::SocketAddr, path::PathBuf};
 
 /// A cluster's worth of servers on one machine, for testing by hand. Needs root.
@@ -212,9 +215,9 @@ pub(crate) enum Task {
         /// Which stops: the same seed brings the same
         #[arg(long, default_value_t = 1)]
         seed: u64,
-        /// No /dev/watchdog in the servers: nothing is promised then, and it is printed what happened
-        #[arg(long)]
-        no_watchdog: bool,
+        /// What ends a server that stands still; with nothing nothing is promised, and it is printed what happened
+        #[arg(long, default_value = "watchdog")]
+        fence: Fence,
     },
     /// Write blocks to a device that say whose they are, for the checker of `pauses`
     Blocks {

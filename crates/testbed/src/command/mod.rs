@@ -35,8 +35,8 @@ pub(crate) fn run(task: Task) -> Result<ExitCode> {
             let order = Order { seed, length, round: replay, name, evidence };
             return if list { say(&order.list()) } else { storm::run_storm(&order) };
         }
-        Task::Pauses { method, stops, labs, seed, no_watchdog } => {
-            return pauses::run_pauses(&method, stops, labs.max(1), seed, !no_watchdog);
+        Task::Pauses { method, stops, labs, seed, fence } => {
+            return pauses::run_pauses(&method, stops, labs.max(1), seed, fence);
         }
         Task::Blocks { device, pause } => blocks::write(&device, Duration::from_millis(pause))?,
         Task::Gaps { interface, seconds } => {

@@ -2,7 +2,10 @@
 
 use anyhow::{Context, Result};
 use clp_testbed::{
-    pauses::{self, Order, Outcome, ground::Method},
+    pauses::{
+        self, Order, Outcome,
+        ground::{Fence, Method},
+    },
     places::need_root,
 };
 use std::{
@@ -14,7 +17,7 @@ use std::{
 };
 
 /// All runs until their end or a signal; the last lines, one for each method, are for machines.
-pub(super) fn run_pauses(methods: &[Method], stops: u32, labs: u32, seed: u64, watchdog: bool) -> Result<ExitCode> {
+pub(super) fn run_pauses(methods: &[Method], stops: u32, labs: u32, seed: u64, fence: Fence) -> Result<ExitCode> {
     need_root()?;
     // Before the first thread, so that none of them is ended by a signal and the labs are always taken down in order.
     let signals = clp_sys::signals::Ending::hold().context("cannot hold signals back")?;
@@ -33,8 +36,7 @@ pub(super) fn run_pauses(methods: &[Method], stops: u32, labs: u32, seed: u64, w
                 // The first labs have one more when it does not come out even.
                 stops: stops / labs + u32::from(lab < stops % labs),
                 seed: seed + u64::from(lab) * 1000,
-                watchdog,
-                name: None,
+                fence,
                 evidence: evidence.clone(),
             };
             (0..labs).map(order).collect()
@@ -57,7 +59,7 @@ pub(super) fn run_pauses(methods: &[Method], stops: u32, labs: u32, seed: u64, w
         let Some(order) = orders.first() else { continue };
         outcome.found.iter().for_each(|words| println!("found: {words}"));
         println!("{}", outcome.line(order));
-        is_ok &= if watchdog { outcome.is_clean() } else { outcome.found.is_empty() };
+        is_ok &= outcome.is_ok(order);
     }
     Ok(if is_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -1,8 +1,8 @@
 //! `testbed pauses`: whole servers stand still again and again, for 0.1 to 60 s, and nobody may write behind their successor.
 //!
 //! Two checkers look at the world all the time: the disk notes whose blocks come (`blocks`), and the client's segment is asked who
-//! has the address. The watchdog stand-in counts the machine's time and resets a server that stands still for too long. Without it
-//! (`--no-watchdog`) nothing ends a server that wakes behind its successor's start; what happens then is counted and printed.
+//! has the address. What ends a server that stands still is the watchdog stand-in, which counts the machine's time, or its BMC. Without
+//! either (`--fence none`) it wakes behind its successor's start; what happens then is counted and printed.
 
 pub mod ground;
 pub mod plan;
@@ -26,7 +26,7 @@ use crate::{
     segment::Segment,
     tools::hold,
 };
-use ground::{ADDRESS, Asked, GROUP, Method, SERVERS};
+use ground::{ADDRESS, Asked, Fence, GROUP, Method, SERVERS};
 use plan::Stop;
 
 /// Longest time from the end of a stop until all is well again: reset, boot, sync wait, takeover, on a busy machine.
@@ -45,10 +45,8 @@ pub struct Order {
     pub stops: u32,
     /// Which stops.
     pub seed: u64,
-    /// Is there a watchdog?
-    pub watchdog: bool,
-    /// Name of the lab.
-    pub name: Option<String>,
+    /// What ends a server that stands still.
+    pub fence: Fence,
     /// Where the evidence goes when something is found.
     pub evidence: PathBuf,
 }
@@ -91,19 +89,24 @@ impl Outcome {
         self.overlaps == 0 && self.doubles == 0 && self.found.is_empty()
     }
 
+    /// Says whether what is promised was kept.
+    pub fn is_ok(&self, order: &Order) -> bool {
+        self.is_clean() || (order.fence == Fence::None && self.found.is_empty())
+    }
+
     /// The last line, for machines.
     pub fn line(&self, order: &Order) -> String {
-        // Without a watchdog nothing is promised (rule R12): then it is a measurement.
-        let word = match (self.is_clean(), order.watchdog || !self.found.is_empty()) {
-            (true, _) => "ok",
-            (false, true) => "failed",
-            (false, false) => "measured",
+        // Without a fence nothing is promised (rule R12): then it is a measurement.
+        let word = match (self.is_ok(order), self.is_clean()) {
+            (true, true) => "ok",
+            (true, false) => "measured",
+            (false, _) => "failed",
         };
         let reason = self.found.first().map(|first| format!(" reason={first:?}")).unwrap_or_default();
         format!(
-            "PAUSES {word} method={} watchdog={} seed={} stops={} runs={} overlapping_writes={} longest_overlap_ms={} double_addresses={} minutes={:.1}{reason}",
+            "PAUSES {word} method={} fence={} seed={} stops={} runs={} overlapping_writes={} longest_overlap_ms={} double_addresses={} minutes={:.1}{reason}",
             order.method.word(),
-            if order.watchdog { "yes" } else { "no" },
+            order.fence.word(),
             order.seed,
             self.stops,
             self.runs,
@@ -122,10 +125,10 @@ impl Outcome {
 pub fn run(order: &Order, stop: &AtomicBool) -> Result<Outcome> {
     let begin = Instant::now();
     let conf = tempfile::tempdir().context("cannot make a directory for the configuration")?;
-    ground::configuration(order.method).write(conf.path())?;
-    let lab = Lab::up(ground::options(conf.path().to_path_buf(), order.name.clone(), order.watchdog))?;
+    ground::configuration(order.method, order.fence).write(conf.path())?;
+    let lab = Lab::up(ground::options(conf.path().to_path_buf(), order.fence))?;
     let outcome = {
-        let asked = Asked::start(&lab, order.method)?;
+        let asked = Asked::start(&lab, order.method, order.fence)?;
         let run = Run { lab: &lab, over: AtomicBool::new(false), stop, doubles: Mutex::new(0) };
         let mut outcome = std::thread::scope(|scope| {
             let segment = scope.spawn(|| run.watch_segment());
@@ -139,7 +142,7 @@ pub fn run(order: &Order, stop: &AtomicBool) -> Result<Outcome> {
         (outcome.runs, outcome.overlaps, outcome.longest) = (reading.runs.len(), reading.overlaps.len(), reading.longest);
         outcome.doubles = *hold(&run.doubles);
         outcome.took = begin.elapsed();
-        if !outcome.found.is_empty() || (order.watchdog && !outcome.is_clean()) {
+        if !outcome.is_ok(order) {
             run.save(order);
         }
         outcome
