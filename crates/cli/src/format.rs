@@ -60,6 +60,7 @@ pub fn kind_title(kind: &str) -> &str {
         "pingnp" => "ping resolution",
         "majonp" => "majority resolution",
         "httpnp" => "http resolution",
+        "etcdnp" => "etcd resolution",
         "ipmi" => "forced stop by IPMI",
         "script" => "forced stop by script",
         other => other,

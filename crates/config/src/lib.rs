@@ -17,9 +17,9 @@ pub mod value;
 
 pub use advice::advise;
 pub use configuration::{
-    Bmc, Configuration, Device, DeviceKind, FailureSwitches, FinalScript, ForcedStop, ForcedStopMethod, Group, GroupKind,
-    Heartbeat, HeartbeatKind, Httpnp, Monitor, MonitorKind, PROOFS, Partition, PartitionKind, Password, Pingnp, RecoveryTarget,
-    Resource, ResourceKind, Role, Server, ServerGroup, holds_password,
+    Bmc, Configuration, Device, DeviceKind, EtcdTls, Etcdnp, FailureSwitches, FinalScript, ForcedStop, ForcedStopMethod, Group,
+    GroupKind, Heartbeat, HeartbeatKind, Httpnp, Monitor, MonitorKind, PROOFS, Partition, PartitionKind, Password, Pingnp,
+    RecoveryTarget, Resource, ResourceKind, Role, Server, ServerGroup, holds_password,
 };
 pub use difference::{Change, Changes, diff};
 pub use document::{Document, ReadError, SetError};

@@ -6,9 +6,11 @@ use std::net::IpAddr;
 use crate::configuration::{Configuration, HeartbeatKind, MonitorKind, PartitionKind, RecoveryTarget, ResourceKind};
 use crate::problem::Problem;
 
+mod etcd;
 mod forced_stop;
 mod groups;
 mod witness;
+use etcd::etcds_have_endpoints;
 use forced_stop::{bmcs_are_told_apart, forced_stop_reaches_every_server};
 use groups::{
     groups_wait_for_others_without_cycle, overrides_name_servers, scripts_before_final_actions_are_named, server_groups_exist,
@@ -56,6 +58,7 @@ rules! {
     partitions_have_targets,
     majorities_can_be_had,
     witnesses_have_addresses,
+    etcds_have_endpoints,
     shared_disks_need_a_resolution,
     stall_limits_are_numbers,
     forced_stop_reaches_every_server,
@@ -472,7 +475,7 @@ fn majorities_can_be_had(configuration: &Configuration, problems: &mut Vec<Probl
         problems.push(Problem::new(
             format!("/root/networkpartition/majonp@{}", majority.name),
             "two servers have no majority: when either is lost the other stops too",
-            "use ping instead, or add a witness (httpnp)",
+            "use ping instead, or add a witness (httpnp) or an etcd (etcdnp)",
         ));
     }
 }
@@ -486,7 +489,7 @@ fn shared_disks_need_a_resolution(configuration: &Configuration, problems: &mut 
         problems.push(Problem::new(
             "/root/networkpartition",
             "groups have shared disks and there is no network partition resolution: when all heartbeat paths are cut, several servers write to the same disk",
-            "add a ping resolution or a witness; who wants to go without sets mainstay/networkpartition/none to 1",
+            "add a ping resolution, a witness or an etcd; who wants to go without sets mainstay/networkpartition/none to 1",
         ));
     }
 }

@@ -118,11 +118,21 @@ mod tests {
 
     #[test]
     fn an_arbiter_that_needs_longer_lengthens_the_takeover_delay() {
-        use crate::configuration::{Httpnp, PartitionKind};
+        use crate::configuration::{Etcdnp, Httpnp, PartitionKind};
         let witness = Httpnp { host: "10.0.0.9".into(), port: 1, interval: ms(1000) };
         let partition = Partition { name: "httpnp1".into(), kind: PartitionKind::Httpnp(witness), priority: 0, device: 10_700 };
-        for (timeout, interval, arbiter, gate) in [(50, 10, 200, 10), (1000, 100, 300, 100), (5000, 500, 1500, 500)] {
-            let delays = delays(&cluster(timeout, interval), std::slice::from_ref(&partition));
+        let etcd = Etcdnp { endpoints: String::new(), prefix: String::new(), tls: None, interval: ms(1000) };
+        let etcd = Partition { kind: PartitionKind::Etcdnp(etcd), ..partition.clone() };
+        let table = [
+            (&partition, 50, 10, 200, 10),
+            (&partition, 1000, 100, 300, 100),
+            (&partition, 5000, 500, 1500, 500),
+            (&etcd, 50, 10, 500, 10),
+            (&etcd, 1000, 100, 500, 100),
+            (&etcd, 5000, 500, 1500, 500),
+        ];
+        for (partition, timeout, interval, arbiter, gate) in table {
+            let delays = delays(&cluster(timeout, interval), std::slice::from_ref(partition));
             assert_eq!((delays.arbiter, delays.gate), (ms(arbiter), ms(gate)), "{timeout}");
             // The sum: T_s + D is not less than what the other side needs; addresses wait for its gate alone.
             let bound = delays.right_timeout + ms(interval) + delays.arbiter;

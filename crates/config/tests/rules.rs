@@ -19,6 +19,13 @@ const RESOLUTION: &str = "<pingnp name=\"pingnp1\">\n\t\t\t<priority>0</priority
 const MAJORITY: &str = "<majonp name=\"majonp1\">\n\t\t\t<priority>0</priority>\n\t\t\t<device>10200</device>\n\t\t</majonp>";
 const WITNESS: &str = "<httpnp name=\"httpnp1\"><priority>0</priority><device>10200</device><host>witness</host></httpnp>";
 const UNASKED: &str = "<httpnp name=\"httpnp1\"><priority>0</priority><device>10700</device><host>10.0.0.9</host></httpnp>";
+const NAMED: &str =
+    "<etcdnp name=\"etcdnp1\"><priority>0</priority><device>10200</device><endpoints>etcd1:2379</endpoints></etcdnp>";
+const EMPTY: &str = "<etcdnp name=\"etcdnp1\"><priority>0</priority><device>10200</device></etcdnp>";
+const TWICE: &str = "<etcdnp name=\"etcdnp1\"><priority>0</priority><device>10200</device><endpoints>10.0.0.9:2379,10.0.0.9:2379</endpoints></etcdnp>";
+const BLANK: &str = "<etcdnp name=\"etcdnp1\"><priority>0</priority><device>10200</device><endpoints>10.0.0.9:2379</endpoints><prefix>/a b/</prefix></etcdnp>";
+const ETCD_UNASKED: &str =
+    "<etcdnp name=\"etcdnp1\"><priority>0</priority><device>10800</device><endpoints>10.0.0.9:2379</endpoints></etcdnp>";
 const CYCLE: &str = "<disk name=\"disk1\">\n<depend name=\"exec1\"/>";
 const IPW: &str = "<ipw name=\"ipw1\"/>\n\t</monitor>";
 const BAD_IPW: &str = "<ipw name=\"ipw1\"><parameters><list id=\"0\"><ip>10.0.0</ip></list></parameters></ipw>\n\t</monitor>";
@@ -97,6 +104,11 @@ const TABLE: &[(&str, &str, &str, &str, &str, &str)] = &[
     ("shared_disks_need_a_resolution", RESOLUTION, "", "/root/networkpartition", "several servers write to the same disk", "add a ping resolution"),
     ("witnesses_have_addresses", RESOLUTION, WITNESS, "/root/networkpartition/httpnp@httpnp1/host", "\"witness\" is not an address of the witness for server1", "give the IPv4 or IPv6 address"),
     ("witnesses_have_addresses", RESOLUTION, UNASKED, "/root/networkpartition/httpnp@httpnp1", "server1 does not ask this witness", "the device 10700 with the value 1"),
+    ("etcds_have_endpoints", RESOLUTION, NAMED, "/root/networkpartition/etcdnp@etcdnp1/endpoints", "\"etcd1:2379\" is not an address with a port of a member for server1", "such as 10.0.0.9:2379"),
+    ("etcds_have_endpoints", RESOLUTION, EMPTY, "/root/networkpartition/etcdnp@etcdnp1/endpoints", "server1 has 0 members to ask", "1 to 7 members"),
+    ("etcds_have_endpoints", RESOLUTION, TWICE, "/root/networkpartition/etcdnp@etcdnp1/endpoints", "named twice for server1", "name each once"),
+    ("etcds_have_endpoints", RESOLUTION, BLANK, "/root/networkpartition/etcdnp@etcdnp1/prefix", "has blanks", "such as /mainstay/"),
+    ("etcds_have_endpoints", RESOLUTION, ETCD_UNASKED, "/root/networkpartition/etcdnp@etcdnp1", "server1 does not ask this etcd", "the device 10800 with the value 1"),
     ("forced_stop_reaches_every_server", "<mainstay>", "<mainstay><forcestop><use>1</use></forcestop>", "/root/server@server2/mainstay/bmc/address", "this one has no BMC", "give the address of its BMC"),
     ("forced_stop_reaches_every_server", "<mainstay>", "<mainstay><forcestop><use>1</use><type>script</type></forcestop>", "/root/server@server1/mainstay/bmc/address", "this one has no BMC", "give the address of its BMC"),
     ("forced_stop_reaches_every_server", "<mainstay>", "<mainstay><forcestop><use>1</use><type>script</type><path>../x.sh</path></forcestop>", "/root/mainstay/forcestop/path", "neither an absolute path nor a bare name", "below scripts/"),

@@ -165,7 +165,7 @@ fn method(kind: &PartitionKind) -> MethodKind {
     match kind {
         PartitionKind::Pingnp(_) => MethodKind::Ping,
         PartitionKind::Majonp => MethodKind::Majority,
-        PartitionKind::Httpnp(_) => MethodKind::Arbiter,
+        PartitionKind::Httpnp(_) | PartitionKind::Etcdnp(_) => MethodKind::Arbiter,
     }
 }
 

@@ -4,5 +4,6 @@
 
 pub mod control;
 pub mod datagram;
+pub mod etcd;
 pub mod seal;
 pub mod witness;

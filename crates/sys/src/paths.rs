@@ -71,7 +71,7 @@ impl Root {
         self.0.join("work")
     }
 
-    /// Which record of a witness a partition resolution of this server trusts.
+    /// Which record of a witness or an etcd a partition resolution of this server trusts.
     pub fn witnessed(&self, resolution: &str) -> PathBuf {
         self.work().join("witness").join(resolution)
     }

@@ -13,6 +13,8 @@ const COM_DEVICE: u32 = 200;
 const DISK_DEVICE: u32 = 300;
 const PING_DEVICE: u32 = 10_200;
 const HTTP_DEVICE: u32 = 10_700;
+/// Of an etcd resolution.
+const ETCD_DEVICE: u32 = 10_800;
 
 /// A heartbeat path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,6 +156,8 @@ pub struct ClusterConf {
     is_by_majority: bool,
     /// Address of a witness, and more elements.
     witness: Option<(String, String)>,
+    /// Members of an etcd, and more elements.
+    etcd: Option<(String, String)>,
     /// Below each server; `NUMBER` is its number.
     each: String,
     groups: Vec<Group>,
@@ -172,6 +176,7 @@ impl ClusterConf {
             pings: Vec::new(),
             is_by_majority: false,
             witness: None,
+            etcd: None,
             each: String::new(),
             groups: Vec::new(),
             monitors: Vec::new(),
@@ -232,6 +237,12 @@ impl ClusterConf {
     /// Resolution by the witness at an address, with more elements.
     pub fn witness(mut self, host: &str, elements: &str) -> ClusterConf {
         self.witness = Some((host.to_string(), elements.to_string()));
+        self
+    }
+
+    /// Resolution by the etcd with these members, with more elements.
+    pub fn etcd(mut self, endpoints: &str, elements: &str) -> ClusterConf {
+        self.etcd = Some((endpoints.to_string(), elements.to_string()));
         self
     }
 
@@ -324,6 +335,9 @@ impl ClusterConf {
         if self.witness.is_some() {
             device(HTTP_DEVICE, "http", "1", "");
         }
+        if self.etcd.is_some() {
+            device(ETCD_DEVICE, "etcd", "1", "");
+        }
         text += &self.each.replace("NUMBER", &number.to_string());
         text + "\t</server>\n"
     }
@@ -354,7 +368,12 @@ impl ClusterConf {
     }
 
     fn resolutions(&self) -> String {
-        let kinds = [("pingnp", !self.pings.is_empty()), ("majonp", self.is_by_majority), ("httpnp", self.witness.is_some())];
+        let kinds = [
+            ("pingnp", !self.pings.is_empty()),
+            ("majonp", self.is_by_majority),
+            ("httpnp", self.witness.is_some()),
+            ("etcdnp", self.etcd.is_some()),
+        ];
         let kinds: String =
             kinds.iter().filter(|(_, used)| *used).map(|(kind, _)| format!("\t\t<types name=\"{kind}\"/>\n")).collect();
         if kinds.is_empty() {
@@ -387,6 +406,12 @@ impl ClusterConf {
             let index = self.pings.len() + usize::from(self.is_by_majority);
             text += &format!(
                 "\t\t<httpnp name=\"httpnp1\">\n\t\t\t<priority>{index}</priority>\n\t\t\t<device>{HTTP_DEVICE}</device>\n\t\t\t<host>{host}</host>\n\t\t\t{elements}\n\t\t</httpnp>\n"
+            );
+        }
+        if let Some((endpoints, elements)) = &self.etcd {
+            let index = self.pings.len() + usize::from(self.is_by_majority) + usize::from(self.witness.is_some());
+            text += &format!(
+                "\t\t<etcdnp name=\"etcdnp1\">\n\t\t\t<priority>{index}</priority>\n\t\t\t<device>{ETCD_DEVICE}</device>\n\t\t\t<endpoints>{endpoints}</endpoints>\n\t\t\t{elements}\n\t\t</etcdnp>\n"
             );
         }
         text + "\t</networkpartition>\n"

@@ -15,6 +15,7 @@ pub mod conf;
 pub mod control;
 pub mod cost;
 pub mod disk;
+pub mod etcd;
 mod forward;
 pub mod fuse;
 pub mod gaps;

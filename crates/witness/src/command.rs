@@ -40,7 +40,11 @@ pub const COMMAND: Command = Command {
             parts: &[Part::Any(&["--cluster", "--from"])],
             help: "on a server of the cluster: print the line that makes it known to a witness; keep it as secret as a key",
         },
-        Form { mode: "--accept", parts: &[], help: "on a server of the cluster: trust the record that a witness has begun anew" },
+        Form {
+            mode: "--accept",
+            parts: &[],
+            help: "on a server of the cluster: trust the record that a witness or an etcd has begun anew",
+        },
     ],
     options: &[
         Opt { name: "--listen", also: &[], value: Some(ADDRESS), help: "where to listen; else port 29020 of every address" },
@@ -52,7 +56,7 @@ pub const COMMAND: Command = Command {
         Opt { name: "--key", also: &[], value: None, help: "print a cluster's line" },
         Opt { name: "--cluster", also: &[], value: Some(CLUSTER), help: "its name; else that of the configuration in force" },
         Opt { name: "--from", also: &[], value: Some(FILE), help: "its key; else etc/trust/cluster.key" },
-        Opt { name: "--accept", also: &[], value: Some(RESOLUTION), help: "a resolution such as httpnp1" },
+        Opt { name: "--accept", also: &[], value: Some(RESOLUTION), help: "a resolution such as httpnp1 or etcdnp1" },
     ],
     absent: &[],
     notes: &[

@@ -199,7 +199,7 @@ pub fn remove(directory: &Path, given: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Trust the next record that the witness of a resolution shows.
+/// Trust the next record that the arbiter of a resolution shows.
 pub fn accept(resolution: &str) -> Result<(), Failure> {
     let path = Root::from_env().witnessed(resolution);
     if resolution.is_empty() || resolution.contains('/') {
@@ -207,11 +207,11 @@ pub fn accept(resolution: &str) -> Result<(), Failure> {
     }
     match std::fs::remove_file(&path) {
         Ok(()) => {
-            screen::line(&format!("{resolution}: the record that its witness shows next is trusted on this server."));
+            screen::line(&format!("{resolution}: the record that it shows next is trusted on this server."));
             Ok(())
         }
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
-            Err(Failure::new(format!("{resolution} has no witness whose record this server knows")))
+            Err(Failure::new(format!("{resolution} has no record that this server knows")))
         }
         Err(cause) => Err(Failure::new(format!("{} cannot be removed: {cause}", path.display()))),
     }

@@ -1,6 +1,7 @@
 //! What is in force: a checked configuration with every default filled in. One file a kind of object.
 
 mod cluster;
+mod etcd;
 mod forced_stop;
 mod group;
 mod monitor;
@@ -10,6 +11,7 @@ mod server;
 mod witness;
 
 pub use cluster::{Cluster, FailureSwitches};
+pub use etcd::{EtcdTls, Etcdnp};
 pub use forced_stop::{Bmc, ForcedStop, ForcedStopMethod, Password, holds_password};
 pub use group::{Group, GroupKind, PROOFS, ServerGroup};
 pub use monitor::{Monitor, MonitorCommon, MonitorKind, Preaction, RecoveryTarget};

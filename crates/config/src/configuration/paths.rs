@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::etcd::{Etcdnp, read_etcd};
 use super::witness::{Httpnp, read_witness};
 use super::{NOT_YET, instances, key, number};
 use crate::document::Element;
@@ -105,6 +106,8 @@ pub enum PartitionKind {
     Majonp,
     /// By a witness.
     Httpnp(Httpnp),
+    /// By an etcd.
+    Etcdnp(Etcdnp),
 }
 
 impl PartitionKind {
@@ -114,6 +117,7 @@ impl PartitionKind {
             PartitionKind::Pingnp(_) => "pingnp",
             PartitionKind::Majonp => "majonp",
             PartitionKind::Httpnp(_) => "httpnp",
+            PartitionKind::Etcdnp(_) => "etcdnp",
         }
     }
 
@@ -127,6 +131,7 @@ impl PartitionKind {
         match self {
             PartitionKind::Pingnp(_) | PartitionKind::Majonp => None,
             PartitionKind::Httpnp(_) => Some(Httpnp::ANSWER_MIN),
+            PartitionKind::Etcdnp(_) => Some(Etcdnp::ANSWER_MIN),
         }
     }
 }
@@ -176,6 +181,7 @@ pub(super) fn read_partitions(root: &Element, problems: &mut Vec<Problem>) -> Ve
             "pingnp" => PartitionKind::Pingnp(read_ping(element, &at, problems)),
             "majonp" => PartitionKind::Majonp,
             "httpnp" => PartitionKind::Httpnp(read_witness(element, &at, problems)),
+            "etcdnp" => PartitionKind::Etcdnp(read_etcd(element, &at, problems)),
             other => {
                 problems.push(Problem::new(at, format!("partition resolution type {other}"), NOT_YET));
                 continue;

@@ -23,6 +23,7 @@ pub const SECTIONS: &[(&str, &[Param])] = &[
     ("monitor/TYPE@NAME", common::MonitorCommon::PARAMS),
     ("networkpartition/pingnp@NAME", partition::PingTimes::PARAMS),
     ("networkpartition/httpnp@NAME", partition::Witness::PARAMS),
+    ("networkpartition/etcdnp@NAME", partition::Etcd::PARAMS),
     ("resource/exec@NAME", resources::exec::Exec::PARAMS),
     ("resource/disk@NAME", resources::disk::Disk::PARAMS),
     ("resource/fip@NAME", resources::fip::Fip::PARAMS),

@@ -26,3 +26,21 @@ section! {
         interval: Millis, path "interval", default "5000", range 100..=60000, apply SuspendCluster;
     }
 }
+
+section! {
+    /// An etcd that is asked.
+    pub struct Etcd {
+        /// Addresses and ports of its members, with commas between; a server that reaches them elsewhere has those in its device (extend).
+        endpoints: Text, path "endpoints", default "", range 0..=400, apply SuspendCluster;
+        /// What the key of the cluster's record begins with; its name follows.
+        prefix: Text, path "prefix", default "/mainstay/", range 0..=255, apply SuspendCluster;
+        /// Whole path of the certificates of its authority in PEM; empty: it is asked without TLS.
+        authority: Text, path "tls/authority", default "", range 0..=1023, apply SuspendCluster;
+        /// Whole path of the certificate that a server shows; empty: none.
+        certificate: Text, path "tls/certificate", default "", range 0..=1023, apply SuspendCluster;
+        /// Whole path of the key of that certificate.
+        key: Text, path "tls/key", default "", range 0..=1023, apply SuspendCluster;
+        /// Time between two looks at it for its status.
+        interval: Millis, path "interval", default "5000", range 100..=60000, apply SuspendCluster;
+    }
+}

@@ -8,7 +8,8 @@ pub fn sample() -> String {
 /// The same with a monitor of each kind that it does not use, for looking at their parameters.
 pub fn sample_with_every_kind() -> String {
     let more = "<genw name=\"genw1\"/><arpw name=\"arpw1\"/><fipw name=\"fipw1\"/><psw name=\"psw1\"/></monitor>";
-    let witness = "<httpnp name=\"httpnp1\"><priority>1</priority><device>0</device><host>10.0.0.9</host></httpnp>";
+    let witness = "<httpnp name=\"httpnp1\"><priority>1</priority><device>0</device><host>10.0.0.9</host></httpnp>\
+                   <etcdnp name=\"etcdnp1\"><priority>2</priority><device>0</device><endpoints>10.0.0.9:2379</endpoints></etcdnp>";
     sample().replacen("</monitor>", more, 1).replacen("</pingnp>", &format!("</pingnp>{witness}"), 1)
 }
 
@@ -29,6 +30,7 @@ pub fn place(section: &str) -> &str {
         "monitor/fipw@NAME" => "monitor/fipw@fipw1/",
         "monitor/psw@NAME" => "monitor/psw@psw1/",
         "networkpartition/httpnp@NAME" => "networkpartition/httpnp@httpnp1/",
+        "networkpartition/etcdnp@NAME" => "networkpartition/etcdnp@etcdnp1/",
         "networkpartition/pingnp@NAME" => "networkpartition/pingnp@pingnp1/",
         other => panic!("section {other} has no example here"),
     }

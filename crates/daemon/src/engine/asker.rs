@@ -4,12 +4,14 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use clp_config::{Partition, PartitionKind};
+use clp_config::{EtcdTls, Partition, PartitionKind};
 use clp_core::arbiter::{Answer, Ask};
 use clp_core::event::Event;
 use clp_core::ids::ServerId;
 use clp_core::plan::Timing;
+use clp_drivers::partition::etcd::Etcd;
 use clp_drivers::partition::ping::Ping;
+use clp_drivers::partition::tls::Files;
 use clp_drivers::partition::witness::Witness;
 use clp_drivers::partition::{Keeper, Method, Question, Reply};
 use clp_protocol::witness::Key;
@@ -192,6 +194,7 @@ fn method(
     trust: &[u8; 32],
 ) -> Option<(Box<dyn Method>, Duration)> {
     let configuration = &loaded.configuration;
+    let servers = || configuration.servers.iter().map(|server| server.name.clone()).collect();
     match &partition.kind {
         PartitionKind::Pingnp(pingnp) => {
             let groups = pingnp.groups.iter().map(|group| group.iter().filter_map(|ip| ip.parse().ok()).collect()).collect();
@@ -205,8 +208,17 @@ fn method(
             let address = witness.address(&configuration.servers[me.index()], partition.device).ok()?;
             let key = Key::derive(trust, &configuration.cluster.name);
             let register = Witness::new(address, key, loaded.root.witnessed(&partition.name));
-            let servers = configuration.servers.iter().map(|server| server.name.clone()).collect();
-            Some((Box::new(Keeper::new(register, servers)), witness.interval))
+            Some((Box::new(Keeper::new(register, servers())), witness.interval))
+        }
+        PartitionKind::Etcdnp(etcd) => {
+            let members = etcd.addresses(&configuration.servers[me.index()], partition.device).ok()?;
+            let name = &configuration.cluster.name;
+            let cluster = Key::derive(trust, name).id();
+            let mut register = Etcd::new(&members, etcd.key(name), cluster, loaded.root.witnessed(&partition.name));
+            if let Some(EtcdTls { authority, own }) = etcd.tls.clone() {
+                register = register.with_tls(Files { authority, own });
+            }
+            Some((Box::new(Keeper::new(register, servers())), etcd.interval))
         }
     }
 }

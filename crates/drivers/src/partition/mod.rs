@@ -1,8 +1,12 @@
 //! What answers the partition question: probes of targets, and stores that keep an arbiter's record. Whether this side may go on is
 //! decided in the core (`clp_core::verdict`), and what a record means as well (`clp_core::arbiter`).
 
+pub mod etcd;
 mod keeper;
+mod line;
+mod memory;
 pub mod ping;
+pub mod tls;
 pub mod witness;
 
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
-//! HTTP/1.1 around sealed requests and answers: heads are read by `httparse`, bodies have a length. Knows nothing of sockets.
+//! HTTP/1.1 around requests to an arbiter (a witness, etcd) and their answers: heads are read by `httparse`, bodies have a length. Knows
+//! nothing of sockets.
 //!
 //! A subset on purpose: no chunks, no ranges, no pipelining by clients. What is not understood is refused with a status.
 
@@ -54,10 +55,13 @@ impl HeadError {
 
 /// A request with a sealed body.
 pub fn request(host: &str, body: &[u8]) -> Vec<u8> {
-    let head = format!(
-        "POST {TARGET} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/octet-stream\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
+    post(TARGET, host, "application/octet-stream", body)
+}
+
+/// A request with a body of some kind.
+pub fn post(target: &str, host: &str, kind: &str, body: &[u8]) -> Vec<u8> {
+    let head =
+        format!("POST {target} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n", body.len());
     [head.as_bytes(), body].concat()
 }
 

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use crate::{
     bmc::{self, Bmc},
     conf::{ClusterConf, Group, Heartbeat},
+    etcd::{self, Etcd},
     lab::Lab,
     options::{Net, Options},
     witness::{self, Witness},
@@ -38,6 +39,8 @@ pub enum Method {
     Majority,
     /// A witness (`clpwitness`).
     Witness,
+    /// An etcd of three members.
+    Etcd,
 }
 
 impl Method {
@@ -47,6 +50,7 @@ impl Method {
             Method::Ping => "ping",
             Method::Majority => "majority",
             Method::Witness => "witness",
+            Method::Etcd => "etcd",
         }
     }
 }
@@ -111,6 +115,7 @@ pub fn configuration(method: Method, fence: Fence) -> ClusterConf {
         Method::Ping => conf.ping(&["10.0.0.254"]),
         Method::Majority => conf.majority(),
         Method::Witness => conf.witness(witness::ADDRESS, ""),
+        Method::Etcd => conf.etcd(&etcd::endpoints(), ""),
     }
 }
 
@@ -123,6 +128,7 @@ pub fn options(conf: PathBuf, fence: Fence) -> Options {
 /// Who is asked beside the servers: they live as long as this value.
 pub struct Asked<'a> {
     _witness: Option<Witness<'a>>,
+    _etcd: Option<Etcd<'a>>,
     _bmcs: Vec<Bmc<'a>>,
 }
 
@@ -133,6 +139,7 @@ impl<'a> Asked<'a> {
     /// One does not start.
     pub fn start(lab: &'a Lab, method: Method, fence: Fence) -> Result<Asked<'a>> {
         let witness = if method == Method::Witness { Some(Witness::start(lab, "server1")?) } else { None };
+        let etcd = if method == Method::Etcd { Some(Etcd::start(lab)?) } else { None };
         let mut bmcs = Vec::new();
         if fence == Fence::ForcedStop {
             let testbed = crate::making::programs_directory()?.join("testbed");
@@ -145,6 +152,6 @@ impl<'a> Asked<'a> {
                 bmcs.push(Bmc::start(lab, &testbed, &server, &address)?);
             }
         }
-        Ok(Asked { _witness: witness, _bmcs: bmcs })
+        Ok(Asked { _witness: witness, _etcd: etcd, _bmcs: bmcs })
     }
 }
