@@ -27,7 +27,7 @@ help:
 	@echo "make check      format, lints, documentation, licences, generated files, rows, paths"
 	@echo "make bench      figures beside their alternatives (root); ONLY=P1,P5 some of them"
 	@echo "                JSON=1  the same for machines    LONG=1  more samples"
-	@echo "make sim        the decision core under random faults"
+	@echo "make sim        the decision core under random faults, one thread a processor; a thousand seeds take about four processor-minutes"
 	@echo "                SEEDS=n  so many runs (default $(SEEDS))"
 	@echo "make sim-planted  every mistake put into the decision core is found"
 	@echo "make fuzz       mutated input for the decoders, two at a time; SECONDS=n for each (default $(SECONDS))"

@@ -235,6 +235,7 @@ impl Cluster {
         let gap = now.since(std::mem::replace(&mut self.ran, now));
         if gap > self.plan.timing.interval * GAP_INTERVALS {
             self.contact.stood_still(gap);
+            self.views.stood_still(gap);
         }
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct Extending {
     until: Option<Time>,
     /// What the disk holds at least.
     kept: u32,
+    /// A write failed since: the disk may hold more, and the next life would wait for longer than it has to.
+    unsure: bool,
     /// What is being written, since then.
     writing: Option<u32>,
     not_before: Time,
@@ -35,7 +37,7 @@ pub(crate) struct Extending {
 
 impl Extending {
     pub(crate) fn new(kept: u32, now: Time) -> Extending {
-        Extending { until: None, kept: kept.max(1), writing: None, not_before: now, told: 1 }
+        Extending { until: None, kept: kept.max(1), unsure: false, writing: None, not_before: now, told: 1 }
     }
 
     /// What may be promised: a write on its way may have reached the disk or not.
@@ -113,7 +115,8 @@ impl Cluster {
             self.out.push(Action::Alert(Alert::TimeoutRatio { ratio, span: left }));
         }
         let wanted = ratio.max(self.contact.ratio_to_keep());
-        if wanted != self.extending.kept && self.extending.writing.is_none() && now >= self.extending.not_before {
+        let differs = wanted != self.extending.kept || self.extending.unsure;
+        if differs && self.extending.writing.is_none() && now >= self.extending.not_before {
             self.extending.writing = Some(wanted);
             self.out.push(Action::KeepRatio { ratio: wanted });
         }
@@ -125,6 +128,7 @@ impl Cluster {
             return;
         }
         self.extending.writing = None;
+        self.extending.unsure = result.is_err();
         if result.is_ok() {
             self.extending.kept = ratio;
         } else {

@@ -4,6 +4,7 @@
 //! nothing when they are gone; nobody who is alive by any path is left out of a view.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::action::{Action, Alert};
 use crate::cluster::Cluster;
@@ -71,6 +72,15 @@ impl Views {
     /// Coordinator of the committed view.
     pub fn coordinator(&self) -> Option<ServerId> {
         self.committed.as_ref().map(|view| view.epoch.server)
+    }
+
+    /// This server did not listen for `gap`: contact was not stable for that time, nor did anybody fail to answer (rule R6). A view of
+    /// its own that it formed at once would freeze its acknowledgements of all others.
+    pub(crate) fn stood_still(&mut self, gap: Duration) {
+        self.desired_since = self.desired_since + gap;
+        if let Some(forming) = &mut self.forming {
+            forming.since = forming.since + gap;
+        }
     }
 
     /// Is a proposal of this server open?

@@ -263,6 +263,20 @@ fn a_server_that_stood_still_accuses_nobody() {
 }
 
 #[test]
+fn a_server_that_stands_still_as_it_starts_forms_no_view_of_its_own_over_that() {
+    let mut starting = Cluster::new(plan(2, vec![]), Identity { boot: 1, ..ground::identity(1, 1) }, Time(0));
+    starting.handle(Time(0), Event::Deadline);
+    // A view of its own would withhold its acknowledgements from a server that runs.
+    let woken = Time(0) + TIMING.interval * 9;
+    starting.handle(woken, Event::Deadline);
+    assert_eq!(starting.coordinator(), None, "nobody listened meanwhile (rule R6)");
+    starting.handle(woken + TIMING.interval, Event::Deadline);
+    assert_eq!(starting.coordinator(), None, "it has listened for one interval");
+    starting.handle(woken + TIMING.interval * 2, Event::Deadline);
+    assert_eq!(starting.coordinator(), Some(ServerId::at(1)));
+}
+
+#[test]
 fn an_owner_that_stood_still_for_longer_than_its_right_gives_up_at_once() {
     let mut world = World::new(&plan(2, vec![]));
     world.run_until(Time(10_000_000));
@@ -458,22 +472,46 @@ fn a_resume_that_the_other_server_did_not_hear_is_remembered_over_a_restart() {
     assert_eq!((world.phase(0), world.phase(1)), (Phase::On, Phase::Off));
 }
 
+/// Are all servers from that one on, and no other, in the view of each of them, with the first of them as the coordinator?
+fn are_together(world: &World, from: usize) -> bool {
+    (from..world.servers.len()).all(|server| {
+        let cluster = world.servers[server].as_ref().expect("it lives");
+        let members = (0..world.servers.len()).map(ServerId::at);
+        cluster.coordinator() == Some(ServerId::at(from))
+            && members.into_iter().all(|of| cluster.server_view(world.now, of).member == (of.index() >= from))
+    })
+}
+
 #[test]
 fn thirty_two_servers_form_one_view_and_the_next_one_takes_over() {
     let mut world = World::new(&plan(32, vec![]));
     world.run_until(Time(3_500_000));
-    let everybody = |world: &World, from: usize| {
-        (from..32).all(|server| {
-            let cluster = world.servers[server].as_ref().expect("it lives");
-            cluster.coordinator() == Some(ServerId::at(from))
-                && (0..32).map(ServerId::at).all(|of| cluster.server_view(world.now, of).member == (of.index() >= from))
-        })
-    };
-    assert!(everybody(&world, 0));
+    assert!(are_together(&world, 0));
     assert_eq!((world.phase(0), world.phase(31)), (Phase::On, Phase::Off));
     world.servers[0] = None;
     world.run_until(Time(6_500_000));
-    assert!(everybody(&world, 1));
+    assert!(are_together(&world, 1));
     assert_eq!((1..32).map(|server| world.phase(server)).filter(|phase| *phase == Phase::On).count(), 1);
     assert_eq!(world.phase(1), Phase::On);
+}
+
+#[test]
+fn thirty_two_servers_form_a_view_within_two_hundred_milliseconds_of_hearing_each_other() {
+    // Without groups: who has to give one up when the cut begins ends its service, and is not there afterwards.
+    let servers = plan(32, vec![]).servers;
+    let mut world = World::new(&Plan { servers, partition: vec![MethodKind::Majority], ..ground::plan(vec![], vec![]) });
+    world.run_until(Time(4_000_000));
+    assert!(are_together(&world, 0));
+    world.cut = true;
+    world.run_until(Time(9_000_000));
+    assert!(!are_together(&world, 0));
+    world.cut = false;
+    let healed = world.now;
+    while !are_together(&world, 0) {
+        world.run_until(Time(world.now.0 + 10_000));
+        assert!(world.now.since(healed) < Duration::from_secs(1), "no view");
+    }
+    // Each has heard all others after an interval, and knows that they heard it after the next one.
+    let formed = world.now.since(healed);
+    assert!(formed <= TIMING.interval * 2 + ms(200), "{formed:?}");
 }

@@ -67,23 +67,26 @@ impl World {
             Action::Beat(frame) => self.beat(host, frame),
             Action::Send(letter) => {
                 let to = letter.to.server.index();
+                if let Message::Order(order) = &letter.message {
+                    self.note_order(to, order);
+                }
                 let letter = Rc::new(letter);
                 if self.network.lan(host, to) {
-                    for delay in self.network.arrivals(&mut self.rng) {
+                    for delay in self.arrivals(host, to) {
                         let letter = letter.clone();
                         self.after(delay, Happening::Message { to, from: host, letter });
                     }
                 }
             }
             Action::AskPartition { mut ask } => {
-                if self.is_planted(Planted::NoTakeoverDelay) {
+                if self.is_planted(Planted::NoTakeoverDelay) || self.is_planted(Planted::RecordRunsOutAtOnce) {
                     ask.lease = self.options.plan.timing.interval;
                 }
                 let way = self.rng.below(self.interval() / 4 + 1);
                 self.after(way, Happening::Question { host, life, ask });
             }
             Action::Search { server } => {
-                let way = 100 + self.rng.below(self.interval() / 2);
+                let way = 100 + self.below(host, self.interval() / 2);
                 self.after(way, Happening::Searched { host, life, server });
             }
             Action::Resource { op, resource, work } => self.work(host, op, resource, work),
@@ -95,7 +98,7 @@ impl World {
                         resource.0, group.0
                     ));
                 }
-                let time = 200 + self.rng.below(self.options.operation_limit * 2);
+                let time = 200 + self.below(host, self.options.operation_limit * 2);
                 self.after(time, Happening::Ran { host, life, run });
             }
             Action::Emergency { .. } => {
@@ -103,23 +106,25 @@ impl World {
                 self.emergency(host);
             }
             Action::Monitor { monitor, run } => self.monitor(host, monitor, run),
+            Action::Remember { suspended } => self.remember(host, suspended),
             Action::RememberRan { servers } => self.hosts[host].ran = servers,
-            // No plan of a run has it.
-            Action::ForceStop { .. } => {}
-            Action::Remember { suspended } => self.hosts[host].suspended = suspended,
+            Action::ForceStop { server } => self.force_stop(host, life, server.index()),
             Action::KeepRatio { ratio } => {
-                let way = self.rng.below(self.interval() * 2);
+                let way = self.below(host, self.interval() * 2);
                 self.after(way, Happening::RatioKept { host, life, ratio });
             }
             Action::TimeoutRatio { .. } => {}
             Action::MonitorScript { monitor, script, .. } => self.handle(host, Event::MonitorScriptDone { monitor, script }),
             Action::FinalScript { resource, script, .. } => {
-                let span = self.rng.below(self.interval() * 3);
+                let span = self.below(host, self.interval() * 3);
                 self.after(span, Happening::FinalScriptDone { host, life, resource, script });
             }
             Action::RememberReboots { count } => self.reboots_counted(host, count),
             Action::EndServer { .. } => self.end_server(host),
-            Action::Alert(alert) => self.alerted(host, &alert),
+            Action::Alert(alert) => {
+                self.tell_alert(host, &alert);
+                self.alerted(host, &alert);
+            }
             Action::Cause { .. } => {}
             Action::Answer { .. } => {}
             Action::Exit { then, clean } => self.exit(host, then, clean),

@@ -8,13 +8,17 @@ use clp_core::event::Event;
 use clp_core::ids::ServerId;
 use clp_core::verdict::MethodKind;
 
+use crate::fault::What;
 use crate::plant::Planted;
 use crate::world::{Happening, World};
+
+/// Intervals between two looks.
+const LOOK_INTERVALS: u64 = 5;
 
 /// The store: a record and the number of its write.
 #[derive(Debug, Default)]
 pub struct Store {
-    record: Option<Record>,
+    pub(crate) record: Option<Record>,
     version: u64,
     /// What each server saw, by its own clock.
     watches: Vec<Watch<u64>>,
@@ -25,18 +29,35 @@ impl Store {
     pub fn new(servers: usize) -> Self {
         Store { watches: vec![Watch::default(); servers], ..Store::default() }
     }
+
+    /// It starts from nothing; true when it held a record.
+    pub fn forget(&mut self) -> bool {
+        self.version += 1;
+        self.record.take().is_some()
+    }
 }
 
 impl World {
     /// A question reaches what answers it, or does not.
     pub(crate) fn question(&mut self, host: usize, life: u64, ask: Ask) {
         let arbiter = self.options.plan.partition.contains(&MethodKind::Arbiter);
+        if self.remembers_yes(host, life) {
+            return self.reply(host, life, ask.number, Answer::Yes, Duration::ZERO);
+        }
         if self.network.arbiter_cuts[host] > 0 || !self.hosts[host].powered {
             // A target that does not answer is a No after a while; the question's time limit is Q.
             let wait = self.options.plan.timing.arbiter.as_micros() as u64 * 3 / 4;
-            let answer = if arbiter { Answer::Wait } else { Answer::No };
+            let answer = match arbiter {
+                true if self.is_planted(Planted::FallsToWeaker) => Answer::Yes,
+                true => Answer::Wait,
+                false => Answer::No,
+            };
             self.after(wait, Happening::Verdict { host, life, ask: ask.number, answer, age: Duration::ZERO });
             return;
+        }
+        if let Some(fault) = self.befalls(host, |what| matches!(what, What::ArbiterWrong { lost: false })) {
+            self.took_effect(fault);
+            return self.reply(host, life, ask.number, Answer::No, Duration::ZERO);
         }
         if !arbiter {
             return self.reply(host, life, ask.number, Answer::Yes, Duration::ZERO);
@@ -44,7 +65,8 @@ impl World {
         let now = Duration::from_micros(self.hosts[host].clock(self.now).0);
         let version = self.store.version;
         let standing = self.store.watches[host].see(version, now);
-        let decision = decide(self.store.record.as_ref(), standing, &ask);
+        let record = self.distort_record(host);
+        let decision = decide(record.as_ref(), standing, &ask);
         self.say(|| format!("s{host} asks {ask:?} of {:?}, {standing:?}: {decision:?}", self.store.record));
         match decision {
             Decision::Stands { age } => self.reply(host, life, ask.number, Answer::Yes, age),
@@ -59,24 +81,51 @@ impl World {
         }
     }
 
+    /// A look at what the partition resolutions ask, from time to time. Ping targets are not looked at: a look before anybody is in doubt
+    /// decides whether they count at all.
+    pub(crate) fn look_at_arbiter(&mut self, host: usize, life: u64) {
+        if !self.alive(host, life) || !self.options.plan.partition.contains(&MethodKind::Arbiter) {
+            return;
+        }
+        self.after(self.interval() * LOOK_INTERVALS, Happening::LookAtArbiter { host, life });
+        let answers = self.network.arbiter_cuts[host] == 0;
+        let kinds = self.options.plan.partition.iter();
+        let reachable = kinds.map(|kind| (*kind == MethodKind::Arbiter).then_some(answers)).collect();
+        self.handle(host, Event::PartitionSeen { reachable });
+    }
+
     /// The write reaches the store, perhaps after its server died.
     pub(crate) fn swap(&mut self, host: usize, life: u64, ask: Ask, version: u64, record: Record, answer: Answer) {
         if self.network.arbiter_cuts[host] > 0 {
             return self.reply(host, life, ask.number, Answer::Wait, Duration::ZERO);
         }
-        if version != self.store.version {
+        if version != self.store.version && !self.is_planted(Planted::NoCompareAndSwap) {
             return self.question(host, life, ask);
         }
         self.store.record = Some(record);
         self.store.version += 1;
+        let lost = self.befalls(host, |what| matches!(what, What::ArbiterWrong { lost: true }));
+        if let Some(fault) = lost {
+            self.took_effect(fault);
+            return self.reply(host, life, ask.number, Answer::Wait, Duration::ZERO);
+        }
         self.reply(host, life, ask.number, answer, Duration::ZERO);
     }
 
     fn reply(&mut self, host: usize, life: u64, ask: u64, answer: Answer, age: Duration) {
         if answer != Answer::Yes {
             self.note_upset(host);
+        } else if self.memory.yes_asked[host].is_none_or(|(of, _)| of != life) || !self.is_planted(Planted::AnswersFromMemory) {
+            self.memory.yes_asked[host] = Some((life, self.now));
         }
-        let way = self.rng.below(self.interval() / 4 + 1);
+        let mut way = self.rng.below(self.interval() / 4 + 1);
+        if let Some(fault) = self.befalls(host, |what| matches!(what, What::ArbiterSlow { .. }))
+            && let What::ArbiterSlow { by } = self.faults[fault].what
+        {
+            self.took_effect(fault);
+            self.note_upset(host);
+            way += by;
+        }
         self.after(way, Happening::Verdict { host, life, ask, answer, age });
     }
 

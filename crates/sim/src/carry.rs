@@ -1,9 +1,8 @@
-//! How frames travel: over each LAN to each server, and through the slots of shared disks. Cables stand in `network.rs`.
+//! How frames travel: over each LAN to each server, and to the slots of shared disks. Cables stand in `network.rs`, disks in
+//! `slots.rs`.
 
 use std::rc::Rc;
 
-use clp_core::event::Event;
-use clp_core::ids::ServerId;
 use clp_core::message::Frame;
 
 use crate::world::{Happening, World};
@@ -15,7 +14,7 @@ impl World {
         let frame = Rc::new(frame);
         for path in 0..self.network.paths() {
             if !self.network.is_lan(path) {
-                let delay = 100 + self.rng.below(self.interval() / 10);
+                let delay = 100 + self.below(host, self.interval() / 10);
                 self.after(delay, Happening::DiskWrite { host, path, frame: frame.clone() });
                 continue;
             }
@@ -23,32 +22,8 @@ impl World {
                 if !self.network.passes(path, host, to) {
                     continue;
                 }
-                for delay in self.network.arrivals(&mut self.rng) {
+                for delay in self.arrivals(host, to) {
                     self.after(delay, Happening::Frame { to, from: host, path, frame: frame.clone() });
-                }
-            }
-        }
-    }
-
-    pub(crate) fn disk_read(&mut self, host: usize, life: u64, path: usize) {
-        if !self.alive(host, life) {
-            return;
-        }
-        self.after(self.interval(), Happening::DiskRead { host, life, path });
-        if !self.network.passes(path, host, host) {
-            return;
-        }
-        for from in (0..self.hosts.len()).filter(|from| *from != host) {
-            let Some(slot) = self.slots[path][from].clone() else { continue };
-            if (life, slot.serial) > self.hosts[host].slots_read[from] {
-                // What lay there before this engine started is no sign of life: the reader waits for a change.
-                let (read_life, _) = self.hosts[host].slots_read[from];
-                self.hosts[host].slots_read[from] = (life, slot.serial);
-                if read_life == life && self.hosts[host].engine.is_some() {
-                    let mut frame = slot.frame;
-                    if self.distort_frame(host, from, false, &mut frame) {
-                        self.handle(host, Event::Frame { from: ServerId::at(from), path, lan: false, frame });
-                    }
                 }
             }
         }

@@ -8,6 +8,7 @@ use clp_core::plan::{Exclusion, FinalAction};
 
 use crate::needless::Upsets;
 use crate::options::{Arbiter, Options};
+use crate::violation::Violation;
 use crate::waits::Waits;
 use crate::world::World;
 
@@ -18,7 +19,7 @@ const GOOD_CHECKS: u32 = 10;
 #[derive(Debug, Default)]
 pub struct Checker {
     /// Found so far.
-    pub violations: Vec<String>,
+    pub violations: Vec<Violation>,
     /// Stage of the healing.
     pub stage: usize,
     /// Until when it must be well.
@@ -27,12 +28,18 @@ pub struct Checker {
     pub(crate) waits: Waits,
     /// The second copy came while the method allows it; it stays until servers can deal with it.
     double_excused: Vec<bool>,
+    /// The operator said of the server that stays off that it is.
+    pub(crate) declared: bool,
+    /// Until when nothing is promised, since an arbiter lost its record.
+    pub(crate) forgot_until: u64,
     /// For each pair: when it could last run both copies, as the method allows.
     excused: Vec<Option<u64>>,
     /// For each pair: which of them reached the target since they lost each other.
     apart: Vec<Option<(bool, bool)>>,
     tries: Vec<u32>,
     finals: Vec<u32>,
+    /// How often final actions ended each server, as far as its disk could take it.
+    reboots: Vec<u32>,
     good: Vec<u32>,
 }
 
@@ -48,6 +55,7 @@ impl Checker {
             apart: vec![None; servers * servers],
             tries: vec![0; servers * options.plan.resources.len()],
             finals: vec![0; servers * options.plan.monitors.len()],
+            reboots: vec![0; servers],
             good: vec![0; servers * options.plan.monitors.len()],
             ..Checker::default()
         }
@@ -111,7 +119,8 @@ impl World {
 
     /// May both copies run, by what the method of this run promises?
     fn is_excused(&self, a: usize, b: usize) -> bool {
-        if self.options.is_sound() {
+        // Nothing is taken over before it was read that the power of whoever had it is off.
+        if self.options.is_sound() || self.options.plan.forced_stop {
             return false;
         }
         let at = a.min(b) * self.hosts.len() + a.max(b);
@@ -126,11 +135,17 @@ impl World {
         self.note_whole();
         for group in self.options.plan.group_ids() {
             let owners: Vec<usize> = (0..self.hosts.len()).filter(|host| self.serves(*host, group)).collect();
+            let owners = self.without_overdue(owners);
             let [first, second, ..] = owners.as_slice() else {
                 self.checker.double_excused[group.index()] = false;
                 continue;
             };
             let (first, second) = (*first, *second);
+            if self.now < self.checker.forgot_until && !self.options.plan.forced_stop {
+                self.tally.outside += 1;
+                self.checker.double_excused[group.index()] = true;
+                continue;
+            }
             if self.checker.double_excused[group.index()] || self.is_excused(first, second) {
                 self.checker.double_excused[group.index()] = true;
                 continue;
@@ -216,8 +231,14 @@ impl World {
             Alert::Recovery { monitor, step, .. } => {
                 let at = host * monitors + monitor.index();
                 let number = |words: &str, at: usize| words.split(' ').nth(at).and_then(|n| n.parse::<u32>().ok());
-                if step.starts_with("reactivation") && number(step, 1) > number(step, 3) {
-                    self.violation(format!("ladder: {step} of m{}", monitor.0));
+                let planned = self.options.plan.monitor(*monitor);
+                let limit = match step {
+                    _ if step.starts_with("reactivation") => Some(planned.restart_max),
+                    _ if step.starts_with("failover") => Some(planned.failover_max),
+                    _ => None,
+                };
+                if let Some(limit) = limit.filter(|limit| number(step, 1).is_none_or(|count| count > *limit)) {
+                    self.violation(format!("ladder: {step} of m{}, {limit} are configured", monitor.0));
                 }
                 if step.starts_with("the ladder ends") {
                     self.checker.finals[at] += 1;
@@ -228,6 +249,9 @@ impl World {
             }
             Alert::ServerDown { server, reason } if reason.starts_with("no heartbeat") => {
                 self.check_accusation(host, server.index())
+            }
+            Alert::ServerUp { server } if self.hosts[host].generation != self.hosts[server.index()].generation => {
+                self.tally.mixed += 1;
             }
             Alert::StopWait { group, wait, .. } => self.note_stop_wait(host, *group, *wait),
             Alert::GroupStarting { group } => {
@@ -246,13 +270,16 @@ impl World {
         }
     }
 
-    /// How often final actions have ended the server, as its engine counts.
+    /// Another final action ends the server (with zero: it has run for long enough), and that is written down.
     pub(crate) fn reboots_counted(&mut self, host: usize, count: u32) {
         let max = self.options.plan.restraints.reboot_max;
-        if max > 0 && count > max {
-            self.violation(format!("ladder: final actions end s{host} for the {count}th time, {max} are allowed"));
+        let kept = self.remember_reboots(host, count);
+        let ended = &mut self.checker.reboots[host];
+        *ended = if count == 0 { 0 } else { *ended + u32::from(kept) };
+        let ended = (*ended).max(count);
+        if max > 0 && ended > max {
+            self.violation(format!("ladder: final actions end s{host} for the {ended}th time, {max} are allowed"));
         }
-        self.hosts[host].reboots = count;
     }
 
     /// Failover exclusion: a group that excludes another fully is not started beside it.
@@ -281,10 +308,12 @@ impl World {
     /// Invariant *no-orphan*: what is not as it should be, None when all is well. `lenient` leaves out what failed for good.
     pub(crate) fn what_is_wrong(&self, lenient: bool, resumed: bool) -> Option<String> {
         let mut coordinators = Vec::new();
-        for (number, host) in self.hosts.iter().enumerate() {
+        let is_here = |number: &usize| self.kept_off != Some(*number);
+        for (number, host) in self.hosts.iter().enumerate().filter(|(number, _)| is_here(number)) {
             let Some(engine) = &host.engine else { return Some(format!("s{number} has no engine")) };
-            if self.options.plan.server_ids().any(|s| !engine.server_view(host.clock(self.now), s).member) {
-                return Some(format!("s{number} does not have everybody in its view"));
+            let is_member = |server: ServerId| engine.server_view(host.clock(self.now), server).member;
+            if self.options.plan.server_ids().any(|server| is_member(server) != is_here(&server.index())) {
+                return Some(format!("s{number} does not have everybody in its view, or somebody who is off"));
             }
             coordinators.push(engine.coordinator());
         }
@@ -292,6 +321,9 @@ impl World {
             return Some(format!("coordinators {coordinators:?}"));
         }
         for (number, host) in self.hosts.iter().enumerate() {
+            if self.kept_off.is_some() {
+                break;
+            }
             let stretched = |other| host.engine.as_ref().is_some_and(|engine| engine.ratio_towards(other) != 1);
             if let Some(other) = self.options.plan.server_ids().find(|other| stretched(*other)) {
                 return Some(format!("s{number} still waits longer for {other:?}"));
@@ -328,7 +360,8 @@ impl World {
                 return Some(format!("g{} waits: {note}", group.0));
             }
             // One failover attribute may say that only an operator brings it back.
-            let by_hand = lenient && !self.options.plan.group(group).failover_auto;
+            let planned = self.options.plan.group(group);
+            let by_hand = lenient && (!planned.failover_auto || self.may_be_stranded(group, &note));
             if should && !by_hand && !(on.is_none() && self.is_shut_out(group)) {
                 let Some(on) = on else {
                     return Some(format!("g{} does not run, phases {phases:?}, note: {note}", group.0));
@@ -344,6 +377,14 @@ impl World {
             }
         }
         None
+    }
+
+    /// While a server stays off: is there nobody left for the group, or does only an operator know what it has become of?
+    fn may_be_stranded(&self, group: GroupId, note: &str) -> bool {
+        let policy = &self.options.plan.group(group).policy;
+        let left = policy.iter().any(|server| self.kept_off != Some(server.index()));
+        self.kept_off.is_some()
+            && (!left || note.contains("no server can take it") || note.contains("while the cluster was suspended"))
     }
 
     /// The last look.

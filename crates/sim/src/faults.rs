@@ -1,86 +1,127 @@
-//! Faults at random moments, the healing of all of them, and the administrator who looks after what is left.
+//! Faults of the list are carried out when their moment is there; some take effect at once, others only on what meets them.
 
-use clp_core::event::Event;
-use clp_core::ids::{GroupId, ResourceId, ServerId};
-use clp_core::message::{Command, Phase};
-use clp_core::plan::AfterStop;
-use clp_core::single::ResourceOrder;
+use clp_core::action::Work;
+use clp_core::ids::{MonitorId, ResourceId};
 
+use crate::fault::{Cutting, What};
 use crate::host::Pause;
 use crate::network::Cut;
-use crate::options::{Fault, RATIO_MAX, RATIO_TIMEOUTS};
 use crate::world::{Happening, World};
 
+/// A fault that waits for something to meet it.
+#[derive(Debug, Clone, Copy)]
+pub struct Window {
+    fault: usize,
+    until: u64,
+}
+
+/// No lease is longer.
+const LEASE_MAX: u64 = 3_600_000_000;
+
+/// A configuration on its way.
+#[derive(Debug, Clone, Copy)]
+pub struct Push {
+    fault: usize,
+    generation: u64,
+    until: u64,
+}
+
 impl World {
-    /// One fault now, the next one later.
-    pub(crate) fn fault(&mut self) {
+    /// The moment of a fault.
+    pub(crate) fn fault(&mut self, number: usize) {
         if self.healed {
             return;
         }
-        let gap = self.rng.below(2 * self.options.fault_gap);
-        self.after(gap, Happening::Fault);
-        let kind = self.rng.pick(&self.options.faults.clone());
-        let host = self.rng.index(self.hosts.len());
-        self.say(|| format!("FAULT {kind:?} at s{host}"));
-        let scale = (self.options.plan.timing.timeout.as_micros() as u64).max(self.options.watchdog);
-        let span = match self.rng.below(3) {
-            0 => self.rng.below(scale / 2),
-            1 => self.rng.below(scale * 2),
-            _ => self.rng.below(scale * 6),
+        let planned = self.faults[number].clone();
+        self.say(|| format!("FAULT {number}: {}", planned.to_string().trim_start()));
+        self.tell(|| format!("fault at s{}: {}", planned.host, planned.what));
+        let (host, span) = (planned.host, planned.span);
+        let took = match planned.what {
+            What::Crash { torn } => self.crash(host, span, torn.then_some(number)),
+            What::PowerLoss { back } => {
+                let lost = (0..self.hosts.len()).filter(|host| self.crash(*host, span + back[*host], None)).count();
+                lost > 0
+            }
+            What::EngineRestart => self.engine_dies(host, Some(span)),
+            What::EngineDeath => self.engine_dies(host, None),
+            What::PauseServer => self.pause(host, Pause::Server, span),
+            What::PauseEngine => self.pause(host, Pause::Engine, span),
+            What::ArbiterAway => self.lose_arbiter(host, span),
+            What::Cut { cut, arbiter } => self.cut(host, &cut, arbiter, span),
+            What::Loss { percent } => {
+                self.network.loss = percent;
+                self.contact_changed();
+                self.after(span, Happening::Calm);
+                true
+            }
+            What::Delay { longest } => {
+                self.network.delay = longest;
+                self.contact_changed();
+                self.after(span, Happening::Calm);
+                true
+            }
+            What::Operator(order) => self.order(host, order),
+            What::TornSlots { path } => self.spoil(path, host, true, span),
+            What::StaleSlots { path, older } => {
+                self.freeze_slots(number, path, older);
+                self.spoil(path, host, false, span)
+            }
+            What::Push => self.push(number, host, span),
+            What::ArbiterForgets => self.forget_record(),
+            What::ClockTurns { drift } => self.turn_clock(host, drift),
+            What::MonitorBad { .. }
+            | What::MonitorFlaps { .. }
+            | What::StartFails { .. }
+            | What::StopFails { .. }
+            | What::Stuck { .. }
+            | What::DiskFull
+            | What::ArbiterSlow { .. }
+            | What::ArbiterWrong { .. }
+            | What::ControllerAway
+            | What::WatchdogLate { .. } => false,
         };
-        match kind {
-            Fault::Crash => {
-                if self.hosts[host].powered {
-                    self.power_off(host);
-                    self.after(span, Happening::PowerOn { host });
-                }
-            }
-            Fault::EngineRestart | Fault::EngineDeath => self.engine_dies(host, kind, span),
-            Fault::PauseServer => self.pause(host, Pause::Server, span),
-            Fault::PauseEngine => self.pause(host, Pause::Engine, span),
-            Fault::ArbiterAway => {
-                self.network.arbiter_cuts[host] += 1;
-                self.contact_changed();
-                self.after(span, Happening::ArbiterBack { host });
-            }
-            Fault::MonitorBad => {
-                if !self.options.plan.monitors.is_empty() {
-                    let monitor = self.rng.index(self.options.plan.monitors.len());
-                    self.hosts[host].bad_until[monitor] = self.now + span;
-                }
-            }
-            Fault::Operator => self.random_command(host),
-            Fault::Loss => {
-                self.network.loss = self.rng.range(20, 90);
-                self.contact_changed();
-                self.after(span, Happening::Calm);
-            }
-            Fault::Delay => {
-                self.network.delay = self.rng.range(self.interval(), scale * 2);
-                self.contact_changed();
-                self.after(span, Happening::Calm);
-            }
-            _ => self.cut(host, kind, span),
+        if took {
+            self.took_effect(number);
         }
+        self.windows.retain(|window| window.until > self.now);
+        self.windows.push(Window { fault: number, until: self.now + span });
     }
 
-    fn engine_dies(&mut self, host: usize, kind: Fault, span: u64) {
+    /// The fault for which this is true and which befalls the server at this moment.
+    pub(crate) fn befalls(&self, host: usize, is: impl Fn(&What) -> bool) -> Option<usize> {
+        let mut open = self.windows.iter().filter(|window| window.until > self.now).map(|window| window.fault);
+        open.find(|fault| self.faults[*fault].host == host && is(&self.faults[*fault].what))
+    }
+
+    fn crash(&mut self, host: usize, span: u64, torn: Option<usize>) -> bool {
+        if !self.hosts[host].powered {
+            return false;
+        }
+        if let Some(fault) = torn {
+            self.tear_slots(host, fault);
+        }
+        self.power_off(host);
+        self.after(span, Happening::PowerOn { host });
+        true
+    }
+
+    fn engine_dies(&mut self, host: usize, again: Option<u64>) -> bool {
         if !self.hosts[host].powered || self.hosts[host].engine.is_none() {
-            return;
+            return false;
         }
         let (boot, life) = (self.hosts[host].boot, self.hosts[host].life);
         self.hosts[host].end_engine();
-        if kind == Fault::EngineRestart {
-            self.after(span, Happening::EngineStart { host, boot });
-        } else {
-            self.after(1000, Happening::Fence { host, boot, life });
+        match again {
+            Some(span) => self.after(span, Happening::EngineStart { host, boot }),
+            None => self.after(1000, Happening::Fence { host, boot, life }),
         }
         self.contact_changed();
+        true
     }
 
-    fn pause(&mut self, host: usize, pause: Pause, span: u64) {
+    fn pause(&mut self, host: usize, pause: Pause, span: u64) -> bool {
         if !self.hosts[host].powered || self.hosts[host].pause != Pause::No {
-            return;
+            return false;
         }
         self.hosts[host].pause = pause;
         self.hosts[host].pauses += 1;
@@ -88,162 +129,160 @@ impl World {
         let pauses = self.hosts[host].pauses;
         self.after(span, Happening::Resume { host, pauses });
         self.contact_changed();
+        true
     }
 
-    fn cut(&mut self, host: usize, kind: Fault, span: u64) {
-        let servers = self.hosts.len();
-        let other = (host + 1 + self.rng.index(servers - 1)) % servers;
-        let all = self.rng.percent(50);
-        let others: Vec<usize> = (0..servers).filter(|one| *one != host).collect();
-        let mut cuts: Vec<Cut> = match kind {
-            Fault::IsolateServer => others.iter().flat_map(|one| self.network.between(host, *one, true)).collect(),
-            Fault::CutLans => others.iter().flat_map(|one| self.network.between(host, *one, false)).collect(),
-            Fault::CutPair => self.network.between(host, other, all),
-            Fault::CutOneWay => {
-                let lans = self.network.between(host, other, false);
-                lans.into_iter().filter(|(_, from, _)| *from == host).collect()
-            }
-            Fault::CutPath => {
-                let path = self.rng.index(self.network.paths());
-                others.iter().flat_map(|one| self.network.between(host, *one, true)).filter(|cut| cut.0 == path).collect()
-            }
-            _ => {
-                let mut sides: Vec<bool> = (0..servers).map(|_| self.rng.percent(50)).collect();
-                sides[host] = true;
-                sides[other] = false;
-                let mut cuts = Vec::new();
-                for a in 0..servers {
-                    for b in (0..servers).filter(|b| sides[a] && !sides[*b]) {
-                        cuts.extend(self.network.between(a, b, all));
-                    }
-                }
-                cuts
-            }
-        };
+    /// True when it was reached before by somebody who could ask.
+    fn lose_arbiter(&mut self, host: usize, span: u64) -> bool {
+        let took = self.network.arbiter_cuts[host] == 0 && self.hosts[host].acts();
+        self.network.arbiter_cuts[host] += 1;
+        self.contact_changed();
+        self.after(span, Happening::ArbiterBack { host });
+        took
+    }
+
+    /// The arbiter starts from nothing. What was promised by its record is excused until it would have run out.
+    fn forget_record(&mut self) -> bool {
+        let had = self.store.forget();
+        let lease = u64::try_from(self.options.plan.timing.lease().as_micros()).unwrap_or(u64::MAX);
+        self.checker.forgot_until = self.now + lease * u64::from(self.options.stretch() * 2);
+        had
+    }
+
+    fn turn_clock(&mut self, host: usize, drift: i64) -> bool {
+        let now = self.now;
+        let clock = &mut self.hosts[host];
+        let lease = clock.clock(clock.lease.min(now + LEASE_MAX));
+        let turned = clock.turn(now, drift);
+        if clock.lease > now {
+            clock.lease = clock.real(lease);
+        }
+        clock.wake = u64::MAX;
+        self.schedule(host);
+        turned
+    }
+
+    fn spoil(&mut self, path: usize, host: usize, torn: bool, span: u64) -> bool {
+        self.network.spoil(path, host, torn, true);
+        self.contact_changed();
+        self.after(span, Happening::SlotsWhole { path, host, torn });
+        // Only who meets them tells.
+        false
+    }
+
+    /// True when a cable that was whole is cut.
+    fn cut(&mut self, host: usize, cut: &Cutting, arbiter: bool, span: u64) -> bool {
+        let mut cuts = self.cables(host, cut);
         cuts.sort_unstable();
         cuts.dedup();
+        let took = cuts.iter().any(|cut| self.network.is_whole(*cut));
         self.network.change(&cuts, true);
         // A cut that also cuts one side from the arbiter.
-        if self.rng.percent(40) {
+        if arbiter {
             self.network.arbiter_cuts[host] += 1;
             self.after(span, Happening::ArbiterBack { host });
         }
         self.contact_changed();
         self.after(span, Happening::Mend { cuts });
+        took
     }
 
-    fn random_command(&mut self, host: usize) {
-        if !self.hosts[host].acts() {
-            return;
-        }
-        let any = |world: &mut World| Some(ServerId::at(world.rng.index(world.hosts.len()))).filter(|_| world.rng.percent(60));
-        let group = Some(GroupId::at(self.rng.index(self.options.plan.groups.len()))).filter(|_| self.rng.percent(80));
-        let then = self.rng.pick(&[AfterStop::Nothing, AfterStop::Shutdown, AfterStop::Reboot]);
-        let command = match self.rng.below(24) {
-            0..=2 => Command::GroupStart { group, server: any(self) },
-            3 | 4 => Command::GroupStop { group, server: None },
-            5..=7 => Command::GroupMove { group, from: None, to: any(self) },
-            8 => Command::StopAll { then },
-            9 | 10 => Command::Suspend { on: true },
-            11..=13 => Command::Suspend { on: false },
-            14..=17 => {
-                let resource = ResourceId::at(self.rng.index(self.options.plan.resources.len()));
-                let order = ResourceOrder { on: self.rng.percent(50), others: self.rng.percent(70) };
-                self.operate_resource(host, resource, order);
-                return;
-            }
-            // An operator looks first whether the server is really off.
-            18 => match (0..self.hosts.len()).find(|other| !self.hosts[*other].powered) {
-                Some(off) => Command::DeclareOff { server: ServerId::at(off) },
-                None => return,
-            },
-            19..=21 => Command::TimeoutRatio {
-                ratio: u32::try_from(self.rng.range(2, u64::from(RATIO_MAX))).expect("small"),
-                span: self.rng.below(RATIO_TIMEOUTS * self.options.plan.timing.timeout.as_micros() as u64),
-            },
-            22 => Command::TimeoutRatio { ratio: 1, span: 0 },
-            _ => {
-                self.command += 1;
-                let id = self.command;
-                self.say(|| format!("operator at s{host}: stop the service, then {then:?}"));
-                self.handle(host, Event::StopService { id, then });
-                return;
-            }
+    fn cables(&self, host: usize, cut: &Cutting) -> Vec<Cut> {
+        let servers = self.hosts.len();
+        let all_of = |all: bool| {
+            let others = (0..servers).filter(|one| *one != host);
+            others.flat_map(|one| self.network.between(host, one, all)).collect::<Vec<Cut>>()
         };
-        self.operate(host, command);
-    }
-
-    /// The end of all faults.
-    pub(crate) fn heal(&mut self) {
-        self.say(|| "HEALED".into());
-        self.healed = true;
-        self.network.heal();
-        self.network.loss = self.options.loss;
-        self.network.duplicate = self.options.duplicate;
-        self.network.delay = self.options.delay;
-        for host in 0..self.hosts.len() {
-            self.hosts[host].bad_until.fill(0);
-            self.resume(host);
-        }
-        self.contact_changed();
-        self.checker.stage_until = self.now + self.options.quiet;
-        self.after(self.interval() * 5, Happening::Help);
-    }
-
-    /// Look how far healing came; help where an administrator has to, and start all groups in the end.
-    pub(crate) fn help(&mut self) {
-        self.after(self.interval() * 5, Happening::Help);
-        let stage = self.checker.stage;
-        let problem = self.what_is_wrong(stage < 3, stage > 0);
-        if let Some(problem) = problem {
-            // The server that took the resume may have been the one that was switched off with it: nobody was told that it is done.
-            if stage == 1
-                && let Some(host) = self.coordinator()
-                && self.hosts[host].engine.as_ref().is_some_and(|engine| engine.is_suspended())
-            {
-                self.operate(host, Command::Suspend { on: false });
+        match cut {
+            Cutting::Isolate => all_of(true),
+            Cutting::Lans => all_of(false),
+            Cutting::Pair { other, all } => self.network.between(host, *other, *all),
+            Cutting::OneWay { other } => {
+                let lans = self.network.between(host, *other, false);
+                lans.into_iter().filter(|(_, from, _)| *from == host).collect()
             }
-            if self.now > self.checker.stage_until {
-                let stages = ["by themselves", "after resume", "after stopping what failed", "after starting all groups"];
-                self.violation(format!("no-orphan: not well {}: {problem}", stages[stage]));
+            Cutting::Path { path } => all_of(true).into_iter().filter(|cut| cut.0 == *path).collect(),
+            Cutting::Split { side, all } => {
+                let others: Vec<usize> = (0..servers).filter(|server| !side.contains(server)).collect();
+                let pairs = side.iter().flat_map(|a| others.iter().map(move |b| (*a, *b)));
+                pairs.flat_map(|(a, b)| self.network.between(a, b, *all)).collect()
             }
-            return;
-        }
-        self.say(|| format!("stage {stage} is well"));
-        self.checker.stage += 1;
-        self.checker.stage_until = self.now + self.options.quiet;
-        let Some(host) = self.coordinator() else { return };
-        match stage {
-            0 => {
-                self.operate(host, Command::Suspend { on: false });
-                for broken in 0..self.hosts.len() {
-                    if self.phases(broken).contains(&Phase::OfflineFailure) {
-                        self.power_off(broken);
-                        self.after(self.interval() * 50, Happening::PowerOn { host: broken });
-                    }
-                }
-            }
-            1 => {
-                for group in self.options.plan.group_ids() {
-                    let failed = (0..self.hosts.len()).any(|h| self.phases(h)[group.index()] == Phase::OnlineFailure);
-                    if failed {
-                        self.operate(host, Command::GroupStop { group: Some(group), server: None });
-                    }
-                }
-            }
-            2 => self.operate(host, Command::GroupStart { group: None, server: None }),
-            _ => self.after(0, Happening::End),
         }
     }
 
-    pub(crate) fn phases(&self, host: usize) -> Vec<Phase> {
-        let engine = self.hosts[host].engine.as_ref();
-        let phase = |group| engine.map_or(Phase::Off, |engine| engine.local_phase(group));
-        self.options.plan.group_ids().map(phase).collect()
+    /// The cluster is stopped, and every engine that ends takes the new configuration and starts with it.
+    fn push(&mut self, fault: usize, host: usize, span: u64) -> bool {
+        let newest = self.hosts.iter().map(|host| host.generation).max().unwrap_or(1);
+        let stop = crate::operator::Order::StopAll { then: clp_core::plan::AfterStop::Nothing };
+        if self.order(host, stop) {
+            self.pushing = Some(Push { fault, generation: newest + 1, until: self.now + span });
+        }
+        false
     }
 
-    fn coordinator(&self) -> Option<usize> {
-        let engine = self.hosts.iter().find_map(|host| host.engine.as_ref());
-        engine.and_then(|engine| engine.coordinator()).map(ServerId::index)
+    /// An engine has ended by itself: with a push on its way it starts again soon, with the new configuration.
+    pub(crate) fn take_push(&mut self, host: usize) -> Option<u64> {
+        let push = self.pushing.filter(|push| push.until > self.now)?;
+        self.took_effect(push.fault);
+        self.hosts[host].generation = push.generation;
+        Some(self.range(host, self.interval() / 2, self.interval() * 4))
+    }
+
+    /// Does a fault of the list let this operation fail?
+    pub(crate) fn planned_failure(&mut self, host: usize, resource: ResourceId, work: Work) -> bool {
+        let fault = self.befalls(host, |what| match (what, work) {
+            (What::StartFails { resource: of }, Work::Activate { .. }) => *of == resource,
+            (What::StopFails { resource: of, .. }, Work::Deactivate { .. }) => *of == resource,
+            (What::StopFails { resource: of, detach }, Work::Detach | Work::Verify) => *of == resource && *detach,
+            _ => false,
+        });
+        fault.into_iter().for_each(|fault| self.took_effect(fault));
+        fault.is_some()
+    }
+
+    /// Until when operations on this resource, or on any, do not end.
+    pub(crate) fn stuck_until(&mut self, host: usize, resource: Option<ResourceId>) -> Option<u64> {
+        let is_it = |of: ResourceId| resource.is_none_or(|resource| of == resource);
+        let fault = self.befalls(host, |what| matches!(what, What::Stuck { resource: of } if is_it(*of)))?;
+        self.took_effect(fault);
+        let healed = self.options.first_fault() + self.options.faulty;
+        Some((self.faults[fault].at + self.faults[fault].span).min(healed).max(self.now))
+    }
+
+    /// Does a fault of the list let this check find an error?
+    pub(crate) fn planned_error(&mut self, host: usize, monitor: MonitorId, pause: u64) -> bool {
+        let fault = self.befalls(host, |what| match what {
+            What::MonitorBad { monitor: of } | What::MonitorFlaps { monitor: of, .. } => *of == monitor,
+            _ => false,
+        });
+        let Some(fault) = fault else { return false };
+        self.took_effect(fault);
+        match self.faults[fault].what {
+            What::MonitorFlaps { every, .. } => ((self.now - self.faults[fault].at) / pause / every).is_multiple_of(2),
+            _ => true,
+        }
+    }
+
+    /// How late the watchdog's reset is by a fault of the list.
+    pub(crate) fn planned_lateness(&mut self, host: usize) -> Option<u64> {
+        let fault = self.befalls(host, |what| matches!(what, What::WatchdogLate { .. }))?;
+        self.took_effect(fault);
+        let What::WatchdogLate { by } = self.faults[fault].what else { return None };
+        let grain = self.options.watchdog_grain;
+        if by > grain {
+            self.hosts[host].overdue = Some(self.now + grain);
+        }
+        Some(by)
+    }
+
+    /// Those whose watchdog should have reset them are beyond what is promised; that is counted alone.
+    pub(crate) fn without_overdue(&mut self, owners: Vec<usize>) -> Vec<usize> {
+        let is_overdue = |host: &usize| self.hosts[*host].overdue.is_some_and(|from| self.now >= from);
+        if owners.len() < 2 || !owners.iter().any(is_overdue) {
+            return owners;
+        }
+        let rest: Vec<usize> = owners.iter().copied().filter(|host| !is_overdue(host)).collect();
+        self.tally.outside += 1;
+        rest
     }
 }

@@ -1,6 +1,7 @@
 //! A simulated server: power, boot, engine, clock, watchdog, and what is truly active on it.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use clp_core::cluster::Cluster;
 use clp_core::ids::ServerSet;
@@ -49,10 +50,12 @@ pub struct Host {
     pub lease: u64,
     /// Running monitors, with the number of their start.
     pub monitors: Vec<Option<u64>>,
-    /// Monitors that find errors until this instant.
-    pub bad_until: Vec<u64>,
-    /// Newest slot read on each disk path, by server.
-    pub slots_read: Vec<(u64, u64)>,
+    /// What was read last on each disk path.
+    pub looks: Vec<Look>,
+    /// Generation of the configuration on its disk.
+    pub generation: u64,
+    /// From when on its watchdog is later than anything promises.
+    pub overdue: Option<u64>,
     /// What its disk remembers of a suspension.
     pub suspended: bool,
     /// The time-out ratio that its disk remembers.
@@ -65,7 +68,9 @@ pub struct Host {
     pub paused_at: u64,
     /// Time that its clock did not count; none but with a planted mistake.
     pub stood: u64,
+    /// Its clock: what it showed at a real instant, and by how many millionths it has run faster since.
     base: u64,
+    from: u64,
     drift: i64,
 }
 
@@ -74,16 +79,28 @@ pub struct Host {
 pub struct Slot {
     /// Number of the write.
     pub serial: u64,
-    /// What was written.
-    pub frame: Frame,
+    /// What was written; None: a half of it, so that its checksum is wrong.
+    pub frame: Option<Rc<Frame>>,
 }
+
+/// What an engine's reader of a shared disk remembers.
+#[derive(Debug, Clone)]
+pub struct Look {
+    /// When it read last; None after a failure.
+    pub at: Option<u64>,
+    /// The last whole slot of each server.
+    pub seen: Vec<Option<u64>>,
+}
+
+/// Writes to a slot before the newest that a disk may still give.
+pub const SLOT_HISTORY: usize = 6;
 
 /// Most datagrams kept by the sockets of a server that does not read.
 const SOCKET: usize = 400;
 
 impl Host {
     /// Off.
-    pub fn new(resources: usize, monitors: usize, servers: usize, base: u64, drift: i64) -> Self {
+    pub fn new(resources: usize, monitors: usize, servers: usize, paths: usize, base: u64, drift: i64) -> Self {
         Host {
             powered: false,
             boot: 0,
@@ -98,8 +115,9 @@ impl Host {
             watchdog: None,
             lease: 0,
             monitors: vec![None; monitors],
-            bad_until: vec![0; monitors],
-            slots_read: vec![(0, 0); servers],
+            looks: vec![Look { at: None, seen: vec![None; servers] }; paths],
+            generation: 1,
+            overdue: None,
             suspended: false,
             ratio: 1,
             reboots: 0,
@@ -107,25 +125,34 @@ impl Host {
             paused_at: 0,
             stood: 0,
             base,
+            from: 0,
             drift,
         }
     }
 
     /// This server's clock.
     pub fn clock(&self, real: u64) -> Time {
-        let drifted = i64::try_from(real).expect("runs are short") * self.drift / 1_000_000;
-        Time((self.base + real.saturating_add_signed(drifted)).saturating_sub(self.stood))
+        let passed = real.saturating_sub(self.from);
+        let drifted = i64::try_from(passed).expect("runs are short") * self.drift / 1_000_000;
+        Time((self.base + passed.saturating_add_signed(drifted)).saturating_sub(self.stood))
     }
 
     /// The first real instant at which the clock shows `time` or more.
     pub fn real(&self, time: Time) -> u64 {
         let local = (time.0.saturating_add(self.stood)).saturating_sub(self.base);
         let drifted = i64::try_from(local).unwrap_or(i64::MAX / 2_000_000) * self.drift / (1_000_000 + self.drift);
-        let mut real = local.saturating_add_signed(-drifted);
+        let mut real = self.from.saturating_add(local.saturating_add_signed(-drifted));
         while self.clock(real) < time {
             real += 1;
         }
         real
+    }
+
+    /// Its clock runs at another rate from now on; true when it does.
+    pub fn turn(&mut self, real: u64, drift: i64) -> bool {
+        self.base = self.clock(real).0 + self.stood;
+        self.from = real;
+        std::mem::replace(&mut self.drift, drift) != drift
     }
 
     /// Does its engine take events now?
@@ -158,5 +185,6 @@ impl Host {
         self.active.fill(false);
         self.work.iter_mut().for_each(|work| *work += 1);
         self.watchdog = None;
+        self.overdue = None;
     }
 }

@@ -9,6 +9,10 @@ pub struct Network {
     lan: Vec<bool>,
     /// Number of faults that cut a direction of a path, by path, sender, receiver. Disks are cut at (path, s, s).
     cuts: Vec<u32>,
+    /// Number of faults that keep others from reading what a server writes to a disk, by path and server.
+    torn: Vec<u32>,
+    /// Number of faults that keep a server from reading what others write there.
+    stale: Vec<u32>,
     /// Faults between a server and the arbiter.
     pub arbiter_cuts: Vec<u32>,
     /// Frames lost, in percent.
@@ -17,7 +21,12 @@ pub struct Network {
     pub duplicate: u64,
     /// Longest delay.
     pub delay: u64,
+    /// Longest delay of a few of the doubles, which come long after what they repeat.
+    pub late: u64,
 }
+
+/// How many of a hundred doubles come late.
+const LATE: u64 = 25;
 
 /// One direction of one path.
 pub type Cut = (usize, usize, usize);
@@ -26,11 +35,17 @@ impl Network {
     /// All cables plugged.
     pub fn new(servers: usize, lan: Vec<bool>) -> Self {
         let cuts = vec![0; lan.len() * servers * servers];
-        Network { servers, lan, cuts, arbiter_cuts: vec![0; servers], loss: 0, duplicate: 0, delay: 0 }
+        let (torn, stale) = (vec![0; lan.len() * servers], vec![0; lan.len() * servers]);
+        Network { servers, lan, cuts, torn, stale, arbiter_cuts: vec![0; servers], loss: 0, duplicate: 0, delay: 0, late: 0 }
     }
 
     fn at(&self, (path, from, to): Cut) -> usize {
         (path * self.servers + from) * self.servers + to
+    }
+
+    /// Does no fault cut this direction?
+    pub fn is_whole(&self, cut: Cut) -> bool {
+        self.cuts[self.at(cut)] == 0
     }
 
     /// Cut (or heal one cut of) these directions.
@@ -41,9 +56,22 @@ impl Network {
         }
     }
 
+    /// The slots that a server writes on a disk are half-written, or those that it reads are old, by one fault more or less.
+    pub fn spoil(&mut self, path: usize, server: usize, torn: bool, more: bool) {
+        let faults = &mut if torn { &mut self.torn } else { &mut self.stale }[path * self.servers + server];
+        *faults = if more { *faults + 1 } else { faults.saturating_sub(1) };
+    }
+
+    /// Is the server's end of a disk path whole?
+    pub fn reaches_disk(&self, path: usize, server: usize) -> bool {
+        self.cuts[self.at((path, server, server))] == 0
+    }
+
     /// Everything works again.
     pub fn heal(&mut self) {
         self.cuts.fill(0);
+        self.torn.fill(0);
+        self.stale.fill(0);
         self.arbiter_cuts.fill(0);
         self.loss = 0;
     }
@@ -53,7 +81,8 @@ impl Network {
         if self.lan[path] {
             self.cuts[self.at((path, from, to))] == 0
         } else {
-            self.cuts[self.at((path, from, from))] == 0 && self.cuts[self.at((path, to, to))] == 0
+            let fresh = self.torn[path * self.servers + from] == 0 && self.stale[path * self.servers + to] == 0;
+            fresh && self.reaches_disk(path, from) && self.reaches_disk(path, to)
         }
     }
 
@@ -84,7 +113,7 @@ impl Network {
 
     /// Is anything cut, the way to the arbiter included?
     pub fn is_touched(&self) -> bool {
-        self.cuts.iter().chain(&self.arbiter_cuts).any(|cuts| *cuts > 0)
+        self.cuts.iter().chain(&self.arbiter_cuts).chain(&self.torn).chain(&self.stale).any(|cuts| *cuts > 0)
     }
 
     /// Is so much lost or late that contact is a matter of luck?
@@ -125,7 +154,8 @@ impl Network {
         }
         let mut delays = vec![50 + rng.below(self.delay)];
         if rng.percent(self.duplicate) {
-            delays.push(50 + rng.below(self.delay * 4));
+            let longest = if rng.percent(LATE) { self.late } else { self.delay * 4 };
+            delays.push(50 + rng.below(longest));
         }
         delays
     }

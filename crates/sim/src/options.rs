@@ -1,13 +1,13 @@
 //! Everything a run is made of, drawn from its seed before the run starts: cluster, times, faults that may happen.
 
+mod plan;
+
 use std::time::Duration;
 
-use clp_core::ids::{GroupId, MonitorId, ResourceId, ServerId, ServerSet};
-use clp_core::plan::{
-    AfterStop, Exclusion, FinalAction, GroupPlan, MonitorPlan, Plan, RecoveryTarget, ResourcePlan, Restraints, Switches, Timing,
-    Waits,
-};
+use clp_core::plan::{Plan, Timing};
 use clp_core::verdict::MethodKind;
+
+use plan::{draw_plan, draw_restraints, with_scripts_elsewhere};
 
 use crate::plant::Planted;
 use crate::rng::Rng;
@@ -40,11 +40,17 @@ impl Arbiter {
     }
 }
 
+impl Arbiter {
+    /// All of them.
+    pub const ALL: &[Arbiter] = &[Arbiter::None, Arbiter::Ping, Arbiter::Majority, Arbiter::Witness, Arbiter::Tie];
+}
+
 /// Kinds of faults that a run may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Fault {
     Crash,
+    PowerLoss,
     EngineRestart,
     EngineDeath,
     PauseServer,
@@ -58,12 +64,28 @@ pub enum Fault {
     Loss,
     Delay,
     ArbiterAway,
+    ArbiterSlow,
+    ArbiterWrong,
+    ArbiterForgets,
+    ControllerAway,
+    ClockTurns,
     MonitorBad,
+    MonitorFlaps,
+    StartFails,
+    StopFails,
+    Stuck,
+    TornSlots,
+    StaleSlots,
+    DiskFull,
+    WatchdogLate,
+    Push,
     Operator,
 }
 
-const FAULTS: &[Fault] = &[
+/// All of them.
+pub const FAULTS: &[Fault] = &[
     Fault::Crash,
+    Fault::PowerLoss,
     Fault::EngineRestart,
     Fault::EngineDeath,
     Fault::PauseServer,
@@ -77,9 +99,36 @@ const FAULTS: &[Fault] = &[
     Fault::Loss,
     Fault::Delay,
     Fault::ArbiterAway,
+    Fault::ArbiterSlow,
+    Fault::ArbiterWrong,
+    Fault::ArbiterForgets,
+    Fault::ControllerAway,
+    Fault::ClockTurns,
     Fault::MonitorBad,
+    Fault::MonitorFlaps,
+    Fault::StartFails,
+    Fault::StopFails,
+    Fault::Stuck,
+    Fault::TornSlots,
+    Fault::StaleSlots,
+    Fault::DiskFull,
+    Fault::WatchdogLate,
+    Fault::Push,
     Fault::Operator,
 ];
+
+/// Those that take a server away.
+pub const BREAKING: &[Fault] = &[Fault::Crash, Fault::EngineDeath, Fault::PauseServer];
+
+/// Clusters up to this size are usual; in so many of a thousand runs there are more servers.
+const FEW_SERVERS: usize = 5;
+const MANY_IN_THOUSAND: u64 = 8;
+const MANY_SERVERS: &[usize] = &[8, 8, 12, 16, 32];
+/// T_s of the guide's times, in microseconds.
+const GUIDE_TIMEOUT: u64 = 90_000_000;
+
+/// An arbiter answers within an interval, and half of one later where two write at once: Q is well above that, as `config` has it.
+const ARBITER_INTERVALS: u64 = 3;
 
 /// Greatest time-out ratio that an operator orders.
 pub const RATIO_MAX: u32 = 4;
@@ -129,6 +178,8 @@ pub struct Options {
     pub faulty: u64,
     /// Whose kernel has an address gate.
     pub gated: Vec<bool>,
+    /// Who stays off when all else heals, until the rest is well.
+    pub away: Option<usize>,
     /// Length of the wait after healing.
     pub quiet: u64,
     /// Something wrong on purpose.
@@ -144,6 +195,8 @@ impl Options {
     pub fn draw(seed: u64) -> Options {
         let mut rng = Rng::new(seed);
         let servers = rng.pick(&[2usize, 2, 2, 2, 3, 3, 3, 4, 5]);
+        let mut many = Rng::new(seed ^ 0x0032_0032);
+        let servers = if many.below(1000) < MANY_IN_THOUSAND { many.pick(MANY_SERVERS) } else { servers };
         // (h, T_s, T_x, K, W, r) in milliseconds: profiles of the protocol, but K of five intervals (or T_x): an
         // acknowledgement over a disk path in perfect order is often four intervals old.
         let profile: (u64, u64, u64, u64, u64, u64) = rng.pick(&[
@@ -151,6 +204,7 @@ impl Options {
             (100, 1000, 600, 500, 1000, 100),
             (10, 50, 30, 30, 300, 50),
             (500, 5000, 3000, 2500, 2000, 500),
+            (3000, 90_000, 60_000, 38_000, 30_000, 5000),
         ]);
         let (h, ts, tx, k, w, r) =
             (profile.0 * 1000, profile.1 * 1000, profile.2 * 1000, profile.3 * 1000, profile.4 * 1000, profile.5 * 1000);
@@ -161,8 +215,10 @@ impl Options {
         };
         // An arbiter may take longer than what the time-out leaves; the delays have it then.
         let mut slow = Rng::new(seed ^ 0x000a_4b17);
-        let longer = if matches!(arbiter, Arbiter::Witness | Arbiter::Tie) { slow.pick(&[0, 0, ts / 4, ts]) } else { 0 };
-        let arbiter_time = (ts - tx - h).min(3_000_000) + longer;
+        let asked = matches!(arbiter, Arbiter::Witness | Arbiter::Tie);
+        let longer = if asked { slow.pick(&[0, 0, ts / 4, ts]) } else { 0 };
+        let floor = if asked { h * ARBITER_INTERVALS } else { 0 };
+        let arbiter_time = (ts - tx - h).min(3_000_000).max(floor) + longer;
         let drift: u64 = rng.pick(&[0, 50, 200]);
         let bound = (k + 2 * h + w + r + h).max(tx + h + arbiter_time);
         let bound = bound + bound * 2 * drift / 1_000_000;
@@ -181,18 +237,25 @@ impl Options {
             sync_wait: us(rng.range(ts, 6 * ts)),
         };
         let mut lan = vec![true; rng.pick(&[1usize, 2, 2])];
+        lan.truncate(if servers > FEW_SERVERS { 1 } else { 2 });
         lan.resize(lan.len() + rng.pick(&[0usize, 1, 1]), false);
         let scale = ts.max(w);
         let mut faults: Vec<Fault> = FAULTS.to_vec();
         rng.shuffle(&mut faults);
         let kinds = usize::try_from(rng.range(1, FAULTS.len() as u64)).expect("small");
         faults.truncate(kinds);
+        // Few runs without anything that takes a server away.
+        if !BREAKING.iter().any(|kind| faults.contains(kind)) && rng.percent(70) {
+            faults.push(rng.pick(BREAKING));
+        }
+        let dense = rng.percent(20);
         let mut plan = draw_plan(&mut rng, servers, timing, arbiter);
         // Drawn apart, so that what else a seed is made of stays.
         let mut apart = Rng::new(seed ^ 0x5eed_0a17);
         crate::waits::draw(&mut apart, &mut plan);
         draw_restraints(&mut apart, &mut plan);
         with_scripts_elsewhere(&mut plan, seed);
+        plan.forced_stop = Rng::new(seed ^ 0x00b3_c0de).percent(25);
         let mut kernels = Rng::new(seed ^ 0x006a_7e00);
         let all = kernels.percent(60);
         let gated = (0..servers).map(|_| all || kernels.percent(50)).collect();
@@ -206,7 +269,7 @@ impl Options {
             emergency: h.max(20_000),
             drift,
             faults,
-            fault_gap: rng.range(scale / 2, scale * 5),
+            fault_gap: if dense { rng.range(scale / 4, scale) } else { rng.range(scale * 2, scale * 6) },
             loss: rng.pick(&[0, 0, 1, 5]),
             duplicate: rng.pick(&[0, 0, 2, 10]),
             delay: rng.pick(&[h / 50, h / 10, h / 2]),
@@ -215,8 +278,9 @@ impl Options {
             operation: rng.pick(&[h / 2, h * 3, ts]),
             operation_limit: 2 * ts,
             monitor_fails: rng.pick(&[0, 0, 1, 5]),
-            faulty: scale * rng.range(8, 30),
+            faulty: faulty(&mut rng, servers, scale, ts),
             gated,
+            away: Some(kernels.index(servers)).filter(|_| kernels.percent(40)),
             quiet: 0,
             planted: None,
         }
@@ -239,6 +303,13 @@ impl Options {
             + 60 * h
             + chain
             + 3 * self.watchdog;
+        if self.plan.forced_stop {
+            // Attempts are five seconds apart at least, and the weaker side waits for up to ten.
+            self.quiet += 2 * ts.max(5_000_000) + ts.min(10_000_000) + 8 * self.scale();
+        }
+        if self.faults.contains(&Fault::PowerLoss) {
+            self.quiet += 3 * self.scale();
+        }
         if self.has_ratio() {
             self.quiet += (RATIO_TIMEOUTS + u64::from(RATIO_MAX)) * ts;
         }
@@ -253,6 +324,31 @@ impl Options {
             self.plan.timing.takeover_data = Duration::ZERO;
         }
         self
+    }
+
+    /// Heartbeat interval in microseconds.
+    pub fn interval(&self) -> u64 {
+        u64::try_from(self.plan.timing.interval.as_micros()).expect("fits")
+    }
+
+    /// Time-out T_s in microseconds.
+    pub fn timeout(&self) -> u64 {
+        u64::try_from(self.plan.timing.timeout.as_micros()).expect("fits")
+    }
+
+    /// Are its times those that the guide proposes?
+    pub fn has_usual_times(&self) -> bool {
+        self.timeout() == GUIDE_TIMEOUT
+    }
+
+    /// The longer one of time-out and watchdog: what faults last is measured by it.
+    pub fn scale(&self) -> u64 {
+        self.timeout().max(self.watchdog)
+    }
+
+    /// When faults begin.
+    pub fn first_fault(&self) -> u64 {
+        u64::try_from(self.plan.timing.sync_wait.as_micros()).expect("fits") + self.interval() * 20
     }
 
     /// May time-outs be multiplied in this run?
@@ -271,126 +367,10 @@ impl Options {
     }
 }
 
-/// When final actions are withheld, and some that end a server at once.
-fn draw_restraints(rng: &mut Rng, plan: &mut Plan) {
-    let mut switches = || Switches { activation: rng.percent(10), deactivation: rng.percent(10), monitor: rng.percent(10) };
-    let (survive, no_recovery) = (switches(), switches());
-    plan.restraints = Restraints {
-        survive,
-        no_recovery,
-        reboot_max: rng.pick(&[0, 0, 1, 3]),
-        reboot_reset: plan.timing.timeout * rng.pick(&[0, 20]),
-        exempt: plan.server_ids().filter(|_| rng.percent(10)).collect(),
-    };
-    let mut abrupt = |action: &mut FinalAction| {
-        if rng.percent(8) {
-            *action = FinalAction::StopService(rng.pick(&[AfterStop::SysrqPanic, AfterStop::KeepaliveReset]));
-        }
-    };
-    for resource in &mut plan.resources {
-        abrupt(&mut resource.activate_action);
-        abrupt(&mut resource.deactivate_action);
-    }
-    plan.monitors.iter_mut().for_each(|monitor| abrupt(&mut monitor.action));
-    for resource in &mut plan.resources {
-        resource.activate_script = rng.percent(20);
-        resource.deactivate_script = rng.percent(20);
-    }
-}
-
-/// In every third run, every other resource has scripts for the other servers; drawn without a draw, so that seeds keep their runs.
-fn with_scripts_elsewhere(plan: &mut Plan, seed: u64) {
-    let limit = seed.is_multiple_of(3).then_some(plan.timing.interval * 10);
-    for resource in plan.resources.iter_mut().step_by(2) {
-        resource.elsewhere = clp_core::plan::Elsewhere { start: limit, stop: limit };
-    }
-}
-
-fn draw_plan(rng: &mut Rng, servers: usize, timing: Timing, arbiter: Arbiter) -> Plan {
-    let final_action = |rng: &mut Rng| {
-        rng.pick(&[
-            FinalAction::Nothing,
-            FinalAction::NothingContinue,
-            FinalAction::StopResource,
-            FinalAction::StopGroup,
-            FinalAction::StopService(AfterStop::Nothing),
-            FinalAction::StopService(AfterStop::Shutdown),
-            FinalAction::StopService(AfterStop::Reboot),
-        ])
-    };
-    let exclusive = rng.percent(30);
-    let mut groups = Vec::new();
-    let mut resources: Vec<ResourcePlan> = Vec::new();
-    for group in 0..rng.range(1, 4) {
-        let id = GroupId::at(usize::try_from(group).expect("small"));
-        let mut policy: Vec<ServerId> = (0..servers).map(ServerId::at).collect();
-        rng.shuffle(&mut policy);
-        if rng.percent(15) {
-            policy.truncate(rng.index(servers) + 1);
-        }
-        let first = resources.len();
-        for position in 0..usize::try_from(rng.range(1, 4)).expect("small") {
-            let depends = (0..position).filter(|_| rng.percent(40)).map(|p| ResourceId::at(first + p)).collect();
-            resources.push(ResourcePlan {
-                name: format!("r{}", first + position),
-                group: id,
-                depends,
-                activate_retry: u32::try_from(rng.below(3)).expect("small"),
-                activate_failover: u32::try_from(rng.below(3)).expect("small"),
-                activate_action: final_action(rng),
-                deactivate_retry: u32::try_from(rng.below(3)).expect("small"),
-                deactivate_action: final_action(rng),
-                activate_script: false,
-                deactivate_script: false,
-                elsewhere: clp_core::plan::Elsewhere::default(),
-            });
-        }
-        groups.push(GroupPlan {
-            name: format!("g{group}"),
-            policy,
-            start_auto: rng.percent(85),
-            failover_auto: rng.percent(85),
-            failback_auto: rng.percent(30),
-            exclusion: if exclusive { rng.pick(&[Exclusion::None, Exclusion::Normal, Exclusion::Full]) } else { Exclusion::None },
-            life_forbids: rng.percent(60),
-            shared_data: rng.percent(60),
-            min_proof: None,
-            resources: (first..resources.len()).map(ResourceId::at).collect(),
-            waits: Waits::default(),
-            server_groups: Vec::new(),
-        });
-    }
-    let monitors = (0..usize::try_from(rng.below(4)).expect("small"))
-        .map(|number| {
-            let resource = ResourceId::at(rng.index(resources.len()));
-            let group = resources[resource.index()].group;
-            MonitorPlan {
-                name: format!("m{}", MonitorId::at(number).0),
-                target: rng.percent(70).then_some(resource),
-                servers: ServerSet::all(servers),
-                retry: u32::try_from(rng.below(2)).expect("small"),
-                on_timeout: Default::default(),
-                recovery: match rng.below(3) {
-                    0 => RecoveryTarget::LocalServer,
-                    1 => RecoveryTarget::Group(group),
-                    _ => RecoveryTarget::Resource(resource),
-                },
-                restart_max: u32::try_from(rng.below(3)).expect("small"),
-                failover_max: u32::try_from(rng.below(3)).expect("small"),
-                action: final_action(rng),
-                script_before: Default::default(),
-            }
-        })
-        .collect();
-    Plan {
-        servers: (0..servers).map(|server| format!("s{server}")).collect(),
-        timing,
-        partition: arbiter.methods(),
-        forced_stop: false,
-        partition_action: rng.pick(&[AfterStop::Nothing, AfterStop::Shutdown, AfterStop::Reboot]),
-        groups,
-        resources,
-        monitors,
-        restraints: Restraints::default(),
-    }
+/// How long faults go on: as many can happen whatever the times are, fewer where there is much to be sent.
+fn faulty(rng: &mut Rng, servers: usize, scale: u64, timeout: u64) -> u64 {
+    let spans = rng.range(110, 270);
+    let spans = if servers > FEW_SERVERS { spans / 8 } else { spans };
+    // The guide's times have three times as many beats in a time-out.
+    scale * if timeout >= GUIDE_TIMEOUT { spans / 2 } else { spans }
 }

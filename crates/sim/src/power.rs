@@ -2,16 +2,16 @@
 
 use clp_core::cluster::{Cluster, Identity};
 use clp_core::event::Event;
-use clp_core::ids::ServerId;
+use clp_core::ids::{ServerId, ServerSet};
 use clp_core::plan::AfterStop;
 
-use crate::host::Pause;
+use crate::host::{Look, Pause};
 use crate::plant::{Planted, plan};
 use crate::world::{Happening, World};
 
 impl World {
     pub(crate) fn power_on(&mut self, host: usize) {
-        if self.hosts[host].powered {
+        if self.hosts[host].powered || self.kept_off == Some(host) {
             return;
         }
         let server = &mut self.hosts[host];
@@ -19,11 +19,13 @@ impl World {
         server.boot += 1;
         let boot = server.boot;
         self.say(|| format!("s{host} boots ({boot})"));
+        self.tell(|| format!("s{host} boots"));
         self.after(self.interval(), Happening::Feed { host, boot });
         self.engine_start(host, boot);
     }
 
     pub(crate) fn power_off(&mut self, host: usize) {
+        self.tell(|| format!("s{host} is without power"));
         self.hosts[host].power_off();
         self.truth_changed();
         self.contact_changed();
@@ -35,18 +37,18 @@ impl World {
             return;
         }
         server.life += 1;
-        server.slots_read.fill((0, 0));
+        server.looks.iter_mut().for_each(|look| *look = Look { at: None, seen: vec![None; look.seen.len()] });
         let life = server.life;
         let identity = Identity {
             me: ServerId::at(host),
-            incarnation: life,
+            incarnation: if self.options.planted == Some(Planted::LifeIsNotCounted) { 1 } else { life },
             boot: boot * 1000 + host as u64,
             paths: self.options.lan.len(),
-            generation: 1,
+            generation: server.generation,
             suspended: server.suspended,
-            ratio: server.ratio,
-            reboots: server.reboots,
-            ran: server.ran,
+            ratio: if self.options.planted == Some(Planted::RatioNotKept) { 1 } else { server.ratio },
+            reboots: if self.options.planted == Some(Planted::RebootsCountAnew) { 0 } else { server.reboots },
+            ran: if self.options.planted == Some(Planted::RanIsForgotten) { ServerSet::EMPTY } else { server.ran },
         };
         let mut now = server.clock(self.now);
         if self.options.planted == Some(Planted::BootForgetsAbsent) {
@@ -61,7 +63,9 @@ impl World {
         for path in (0..self.network.paths()).filter(|path| !self.network.is_lan(*path)).collect::<Vec<_>>() {
             self.after(0, Happening::DiskRead { host, life, path });
         }
-        self.handle(host, Event::GateSeen { works: self.options.gated[host] });
+        self.after(self.interval(), Happening::LookAtArbiter { host, life });
+        let works = self.options.gated[host] || self.is_planted(Planted::UngatedSaysGated);
+        self.handle(host, Event::GateSeen { works });
         self.contact_changed();
     }
 
@@ -72,7 +76,8 @@ impl World {
         }
         self.hosts[host].end_engine();
         let boot = self.hosts[host].boot;
-        let back = self.rng.range(self.interval() * 5, self.interval() * 80);
+        let back = self.range(host, self.interval() * 5, self.interval() * 80);
+        let back = if then == AfterStop::Nothing { self.take_push(host).unwrap_or(back) } else { back };
         match then {
             AfterStop::Nothing => self.after(back, Happening::EngineStart { host, boot }),
             _ => {
@@ -86,12 +91,12 @@ impl World {
     /// A final action ends the server at once; sometimes its means does not work, and the parent shuts it down.
     pub(crate) fn end_server(&mut self, host: usize) {
         let (boot, life) = (self.hosts[host].boot, self.hosts[host].life);
-        if self.rng.percent(20) {
+        if self.percent(host, 20) {
             self.hosts[host].end_engine();
             self.after(1000, Happening::Fence { host, boot, life });
         } else {
             self.power_off(host);
-            let back = self.rng.range(self.interval() * 5, self.interval() * 80);
+            let back = self.range(host, self.interval() * 5, self.interval() * 80);
             self.after(back, Happening::PowerOn { host });
         }
         self.contact_changed();
@@ -111,7 +116,7 @@ impl World {
         }
         self.distort_pause(host);
         let waiting = std::mem::take(&mut self.hosts[host].waiting);
-        let first = self.rng.percent(50);
+        let first = self.percent(host, 50);
         if first {
             self.handle(host, Event::Deadline);
         }
@@ -128,7 +133,13 @@ impl World {
             return;
         }
         let now = server.clock(self.now);
-        let allowed = server.pause == Pause::No && server.engine.as_ref().is_some_and(|engine| engine.may_feed_watchdog(now));
+        let turns = server.pause == Pause::No && server.engine.is_some();
+        let may_feed = turns && server.engine.as_ref().is_some_and(|engine| engine.may_feed_watchdog(now));
+        let allowed = match self.options.planted {
+            Some(Planted::FeedsWithoutRight) => turns,
+            Some(Planted::FedInPause) => may_feed || server.pause == Pause::Engine,
+            _ => may_feed,
+        };
         self.after(self.interval(), Happening::Feed { host, boot });
         if !allowed || self.options.planted == Some(Planted::NoWatchdog) {
             return;
@@ -150,7 +161,8 @@ impl World {
             return;
         }
         self.hosts[host].watchdog = None;
-        let late = self.rng.below(self.options.watchdog_grain);
+        let late = self.below(host, self.options.watchdog_grain);
+        let late = self.planned_lateness(host).unwrap_or(late);
         self.after(late, Happening::Reset { host, boot });
     }
 }

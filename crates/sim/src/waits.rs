@@ -4,7 +4,7 @@
 
 use clp_core::action::Wait;
 use clp_core::ids::{GroupId, ServerId};
-use clp_core::message::{Factor, Phase};
+use clp_core::message::{Factor, Order, OrderKind, Phase};
 use clp_core::plan::{FinalAction, Plan, RecoveryTarget, StartAfter, StopOccasions};
 
 use crate::options::Options;
@@ -45,6 +45,10 @@ pub struct Waits {
     emptied: Vec<bool>,
     /// Waits for a stop that ended in vain in the engine's present life, by server and group.
     vain: Vec<Option<u64>>,
+    /// The newest order to start each group that another server sent: its serial, and when it was sent first, by server and group.
+    ordered: Vec<(u64, u64)>,
+    /// When the newest start of each group was ordered, by server and group.
+    begun: Vec<u64>,
 }
 
 impl Waits {
@@ -56,6 +60,8 @@ impl Waits {
             since: vec![None; servers * groups],
             emptied: vec![false; groups],
             vain: vec![None; servers * groups],
+            ordered: vec![(0, 0); servers * groups],
+            begun: vec![0; servers * groups],
         }
     }
 }
@@ -72,6 +78,7 @@ impl World {
                 if whole && since.is_none() {
                     *since = Some(self.now);
                     self.checker.waits.emptied[group.index()] = false;
+                    self.note_takeover(host, group);
                 } else if whole {
                     continue;
                 } else if since.take().is_some() {
@@ -111,12 +118,29 @@ impl World {
         now || self.checker.waits.whole[group.index()].is_some_and(|at| self.now - at < self.knowledge())
     }
 
-    /// A group starts: those that it waits for were online.
+    /// An order is sent, perhaps not for the first time.
+    pub(crate) fn note_order(&mut self, to: usize, order: &Order) {
+        if matches!(order.kind, OrderKind::Start { .. }) {
+            let groups = self.options.plan.groups.len();
+            let known = &mut self.checker.waits.ordered[to * groups + order.group.index()];
+            if known.0 != order.serial {
+                *known = (order.serial, self.now);
+            }
+        }
+    }
+
+    /// A group starts: those that it waits for were online. Of one that is to start here too, only that counts which was known when
+    /// this start was ordered: orders may overtake each other.
     pub(crate) fn check_start_wait(&mut self, host: usize, group: GroupId) {
         let phases = self.phases(host);
+        let groups = self.options.plan.groups.len();
+        let governs = self.hosts[host].engine.as_ref().and_then(|engine| engine.coordinator()) == Some(ServerId::at(host));
+        let ordered = if governs { self.now } else { self.checker.waits.ordered[host * groups + group.index()].1 };
+        self.checker.waits.begun[host * groups + group.index()] = ordered;
         let early = self.options.plan.group(group).waits.start.iter().copied().find(|after| {
             let missed = !self.was_whole(after.group) && !self.may_be_hollow(after.group);
-            missed && (!after.same_server || phases[after.group.index()] == Phase::Starting)
+            let known = self.checker.waits.begun[host * groups + after.group.index()] <= ordered;
+            missed && (!after.same_server || (known && phases[after.group.index()] == Phase::Starting))
         });
         if let Some(after) = early {
             let words = format!("g{} is started on s{host} before g{}, which it waits for", group.0, after.group.0);

@@ -11,20 +11,25 @@ impl World {
     /// Begin an operation; an older one on the same resource is ended by it.
     pub(crate) fn work(&mut self, host: usize, op: u64, resource: ResourceId, work: Work) {
         self.check_order(host, resource, work);
+        self.note_origin(resource, work);
         let life = self.hosts[host].life;
         self.hosts[host].work[resource.index()] += 1;
         let number = self.hosts[host].work[resource.index()];
         let fault = !self.healed;
-        let fails = fault && self.rng.percent(self.options.operation_fails);
-        let hangs = fault && self.rng.percent(self.options.operation_hangs);
-        let rarely = fault && self.options.operation_fails > 0 && self.rng.percent(3);
-        let time = if hangs { self.options.operation_limit } else { 200 + self.rng.below(self.options.operation) };
-        let early = self.rng.below(time);
+        let planned = self.planned_failure(host, resource, work);
+        let stuck = self.stuck_until(host, Some(resource));
+        let fails = (fault && self.percent(host, self.options.operation_fails)) || planned;
+        let hangs = (fault && self.percent(host, self.options.operation_hangs)) || stuck.is_some();
+        let rarely = (fault && self.options.operation_fails > 0 && self.percent(host, 3)) || planned || stuck.is_some();
+        let limit = self.options.operation_limit;
+        let time = if hangs { limit } else { 200 + self.below(host, self.options.operation) };
+        let time = stuck.map_or(time, |end| end - self.now + limit);
+        let early = self.below(host, time);
         let effect = |on: bool| Happening::Effect { host, work: number, resource, on };
         let failed = match work {
             Work::Activate { .. } => {
                 let failed = fails || hangs;
-                if !failed || self.rng.percent(60) {
+                if !failed || self.percent(host, 60) {
                     self.after(early, effect(true));
                 }
                 if failed {
@@ -35,7 +40,7 @@ impl World {
             }
             Work::Deactivate { .. } => {
                 let failed = fails || hangs;
-                if !failed || self.rng.percent(30) {
+                if !failed || self.percent(host, 30) {
                     self.after(early, effect(false));
                 }
                 failed
@@ -52,16 +57,19 @@ impl World {
             self.after(1, Happening::Done { host, life, op, resource, result: Ok(()) });
             return;
         }
-        let result = if failed { Err(if hangs { "time limit".into() } else { "it failed".into() }) } else { Ok(()) };
+        let told = matches!(work, Work::Deactivate { .. }) && self.is_planted(Planted::StopFailureIsSuccess);
+        let result = if failed && !told { Err(if hangs { "time limit".into() } else { "it failed".into() }) } else { Ok(()) };
         self.after(time, Happening::Done { host, life, op, resource, result });
     }
 
     /// Everything of the server is given up within F, or hangs.
     pub(crate) fn emergency(&mut self, host: usize) {
         let life = self.hosts[host].life;
-        let hangs = !self.healed && self.rng.percent(self.options.operation_hangs * 2);
+        let rate = self.options.operation_hangs * 2;
+        let hangs = !self.healed && self.percent(host, rate);
+        let hangs = hangs || self.stuck_until(host, None).is_some();
         let longest = if hangs { self.options.watchdog * 3 } else { self.options.emergency };
-        let whole = 200 + self.rng.below(longest);
+        let whole = 200 + self.below(host, longest);
         for index in 0..self.options.plan.resources.len() {
             let resource = ResourceId::at(index);
             self.hosts[host].work[index] += 1;
@@ -69,7 +77,7 @@ impl World {
             if self.options.planted == Some(Planted::EmergencyDoesNothing) {
                 continue;
             }
-            let at = self.rng.below(whole);
+            let at = self.below(host, whole);
             self.after(at, Happening::Effect { host, work, resource, on: false });
         }
         self.after(whole, Happening::EmergencyDone { host, life });
@@ -100,8 +108,9 @@ impl World {
         }
         let wait = self.interval() * 5;
         self.after(wait, Happening::Check { host, run, monitor });
-        let chance = !self.healed && self.rng.percent(self.options.monitor_fails);
-        let bad = chance || self.now < self.hosts[host].bad_until[monitor.index()];
+        let rate = self.options.monitor_fails;
+        let chance = !self.healed && self.percent(host, rate);
+        let bad = self.planned_error(host, monitor, wait) || chance;
         self.checker.checked(host, monitor, bad);
         let failure = bad.then(|| "it does not answer".to_string());
         let failure = failure.map(clp_core::event::Failure::error);

@@ -4,253 +4,95 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::rc::Rc;
-use std::time::Duration;
 
-use clp_core::arbiter::{Answer, Ask, Record};
 use clp_core::event::Event;
-use clp_core::ids::{MonitorId, ResourceId, ServerId};
-use clp_core::message::{Frame, Letter};
+use clp_core::ids::ServerId;
 
+use crate::Outcome;
 use crate::arbiter::Store;
 use crate::check::Checker;
+use crate::fault::Planned;
+use crate::faults::{Push, Window};
+use crate::happening::Entry;
+pub use crate::happening::Happening;
 use crate::host::{Host, Pause, Slot};
-use crate::network::{Cut, Network};
+use crate::network::Network;
 use crate::options::Options;
-use crate::plant::Memory;
+use crate::plant::{Memory, Planted};
 use crate::rng::Rng;
-use crate::{Outcome, rerun};
+use crate::slots::Slots;
+use crate::tally::Tally;
+use crate::violation::Violation;
 
-/// Something that happens at an instant.
-#[derive(Debug, Clone)]
-#[allow(missing_docs, reason = "the names say it")]
-pub enum Happening {
-    /// A frame arrives.
-    Frame {
-        to: usize,
-        from: usize,
-        path: usize,
-        frame: Rc<Frame>,
-    },
-    /// A message arrives.
-    Message {
-        to: usize,
-        from: usize,
-        letter: Rc<Letter>,
-    },
-    /// An engine's deadline.
-    Wake {
-        host: usize,
-    },
-    /// A frame reaches the shared disk.
-    DiskWrite {
-        host: usize,
-        path: usize,
-        frame: Rc<Frame>,
-    },
-    /// A server reads the slots.
-    DiskRead {
-        host: usize,
-        life: u64,
-        path: usize,
-    },
-    /// A question reaches the arbiter.
-    Question {
-        host: usize,
-        life: u64,
-        ask: Ask,
-    },
-    /// The record that a question leads to reaches the store.
-    Swap {
-        host: usize,
-        life: u64,
-        ask: Ask,
-        version: u64,
-        record: Record,
-        answer: Answer,
-    },
-    /// Its answer arrives.
-    Verdict {
-        host: usize,
-        life: u64,
-        ask: u64,
-        answer: Answer,
-        age: Duration,
-    },
-    /// A look whether another server's kernel answers.
-    Searched {
-        host: usize,
-        life: u64,
-        server: ServerId,
-    },
-    /// The truth about a resource changes.
-    Effect {
-        host: usize,
-        work: u64,
-        resource: ResourceId,
-        on: bool,
-    },
-    /// An operation ends.
-    Ran {
-        host: usize,
-        life: u64,
-        run: u64,
-    },
-    Done {
-        host: usize,
-        life: u64,
-        op: u64,
-        resource: ResourceId,
-        result: Result<(), clp_core::event::WorkError>,
-    },
-    /// The script before a final action ends.
-    FinalScriptDone {
-        host: usize,
-        life: u64,
-        resource: ResourceId,
-        script: u64,
-    },
-    /// The emergency ends.
-    EmergencyDone {
-        host: usize,
-        life: u64,
-    },
-    /// A monitor checks.
-    Check {
-        host: usize,
-        run: u64,
-        monitor: MonitorId,
-    },
-    /// The heartbeat thread looks at the watchdog.
-    Feed {
-        host: usize,
-        boot: u64,
-    },
-    /// The watchdog may be at its end.
-    Watchdog {
-        host: usize,
-        boot: u64,
-    },
-    /// The watchdog's reset takes effect.
-    Reset {
-        host: usize,
-        boot: u64,
-    },
-    /// A time-out ratio is on the disk.
-    RatioKept {
-        host: usize,
-        life: u64,
-        ratio: u32,
-    },
-    /// A server is switched on.
-    PowerOn {
-        host: usize,
-    },
-    /// The service is started.
-    EngineStart {
-        host: usize,
-        boot: u64,
-    },
-    /// A parent shuts its server down after the death of the engine.
-    Fence {
-        host: usize,
-        boot: u64,
-        life: u64,
-    },
-    /// A pause ends.
-    Resume {
-        host: usize,
-        pauses: u64,
-    },
-    /// The next fault.
-    Fault,
-    /// A fault of the network ends.
-    Mend {
-        cuts: Vec<Cut>,
-    },
-    /// The arbiter is reached again.
-    ArbiterBack {
-        host: usize,
-    },
-    /// Loss and delay are usual again.
-    Calm,
-    /// The end of the faults.
-    Heal,
-    /// An administrator looks after what is left.
-    Help,
-    /// The end.
-    End,
-}
-
-struct Entry {
-    at: u64,
-    number: u64,
-    happening: Happening,
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        (self.at, self.number) == (other.at, other.number)
-    }
-}
-impl Eq for Entry {}
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.number).cmp(&(other.at, other.number))
-    }
-}
+/// A double of a datagram may come so many time-outs after it.
+const LATE_SCALES: u64 = 6;
+/// By how many millionths a clock with a planted mistake runs slower.
+const SLOW: i64 = 300_000;
 
 /// One run.
 pub struct World {
     /// What it is made of.
     pub options: Options,
     pub(crate) now: u64,
+    /// For what belongs to no server.
     pub(crate) rng: Rng,
+    /// A stream for each server, and for each pair of sender and receiver: what befalls one leaves the luck of others as it is,
+    /// so that a fault can be taken from the list without changing everything.
+    dice: Vec<Rng>,
+    links: Vec<Rng>,
     queue: BinaryHeap<Reverse<Entry>>,
     number: u64,
     /// All servers.
     pub hosts: Vec<Host>,
     pub(crate) network: Network,
-    pub(crate) slots: Vec<Vec<Option<Slot>>>,
-    pub(crate) slot_serial: u64,
+    pub(crate) slots: Slots,
+    /// The list of faults.
+    pub(crate) faults: Vec<Planned>,
+    pub(crate) windows: Vec<Window>,
+    pub(crate) pushing: Option<Push>,
+    /// What disks give in place of what they hold, by fault.
+    pub(crate) stale: Vec<(usize, Vec<Option<Slot>>)>,
+    pub(crate) tally: Tally,
     pub(crate) store: Store,
     /// For planted mistakes.
     pub(crate) memory: Memory,
     pub(crate) healed: bool,
+    /// It stays off while the rest heals.
+    pub(crate) kept_off: Option<usize>,
     pub(crate) checker: Checker,
     pub(crate) command: u64,
     pub(crate) events: u64,
     trace: bool,
+    pub(crate) story: Option<Vec<String>>,
+    /// The run ends here, well or not.
+    pub(crate) limit: u64,
     ended: bool,
 }
 
 impl World {
     /// A world before its first instant.
-    pub fn new(options: Options, trace: bool) -> Self {
+    pub fn new(options: Options, faults: Vec<Planned>, trace: bool) -> Self {
         let servers = options.plan.servers.len();
         let mut rng = Rng::new(options.seed ^ 0xabcd_ef01);
         let hosts = (0..servers)
-            .map(|_| {
+            .map(|host| {
                 let drift = i64::try_from(rng.below(2 * options.drift + 1)).expect("small")
                     - i64::try_from(options.drift).expect("small");
+                let slow = host == 0 && options.planted == Some(Planted::ClockRunsSlow);
+                let drift = if slow { drift - SLOW } else { drift };
                 let base = rng.pick(&[0, 1_000_000, 86_400_000_000]);
-                Host::new(options.plan.resources.len(), options.plan.monitors.len(), servers, base, drift)
+                Host::new(options.plan.resources.len(), options.plan.monitors.len(), servers, options.lan.len(), base, drift)
             })
             .collect();
         let mut network = Network::new(servers, options.lan.clone());
         network.loss = options.loss;
         network.duplicate = options.duplicate;
         network.delay = options.delay;
-        let slots = vec![vec![None; servers]; options.lan.len()];
+        network.late = options.scale() * LATE_SCALES;
         let checker = Checker::new(&options);
-        if trace {
-            println!("{options:#?}");
-        }
+        let mut stream = |number: usize| Rng::new(options.seed ^ ((number as u64 + 1) << 40));
+        let dice = (0..servers).map(&mut stream).collect();
+        let links = (servers..servers * (servers + 1)).map(&mut stream).collect();
         World {
             now: 0,
             rng,
@@ -258,33 +100,49 @@ impl World {
             number: 0,
             hosts,
             network,
-            slots,
-            slot_serial: 0,
+            slots: Slots::new(&options),
+            windows: Vec::new(),
+            pushing: None,
+            stale: Vec::new(),
+            tally: Tally::new(&options, faults.len()),
+            faults,
+            dice,
+            links,
             store: Store::new(servers),
             memory: Memory::new(servers),
             healed: false,
+            kept_off: None,
             checker,
             command: 0,
             events: 0,
             trace,
+            story: None,
+            limit: u64::MAX,
             ended: false,
             options,
         }
     }
 
+    /// The same, with its story kept.
+    pub fn recorded(mut self) -> Self {
+        self.story = Some(Vec::new());
+        self
+    }
+
     /// To the end.
     pub fn run(mut self) -> Outcome {
         for host in 0..self.hosts.len() {
-            let late = self.rng.below(self.interval() * 30);
+            let late = self.below(host, self.interval() * 30);
             self.after(late, Happening::PowerOn { host });
         }
-        let first = self.options.plan.timing.sync_wait.as_micros() as u64 + self.interval() * 20;
-        self.after(first, Happening::Fault);
-        self.after(first + self.options.faulty, Happening::Heal);
+        for number in 0..self.faults.len() {
+            self.after(self.faults[number].at, Happening::Fault { number });
+        }
+        self.after(self.options.first_fault() + self.options.faulty, Happening::Heal);
         while let Some(Reverse(entry)) = self.queue.pop() {
             self.now = entry.at;
             self.happens(entry.happening);
-            if self.ended || !self.checker.violations.is_empty() {
+            if self.ended || self.now > self.limit || !self.checker.violations.is_empty() {
                 break;
             }
         }
@@ -293,11 +151,43 @@ impl World {
                 println!("VIOLATION {violation}");
             }
         }
-        Outcome { seed: self.options.seed, time: self.now, violations: self.checker.violations, events: self.events }
+        Outcome {
+            seed: self.options.seed,
+            time: self.now,
+            effects: self.effects(),
+            takeovers: self.tally.takeovers,
+            outside: self.tally.outside,
+            stopped: self.tally.stopped,
+            mixed: self.tally.mixed,
+            story: self.story.unwrap_or_default(),
+            violations: self.checker.violations,
+            events: self.events,
+        }
     }
 
     pub(crate) fn interval(&self) -> u64 {
-        self.options.plan.timing.interval.as_micros() as u64
+        self.options.interval()
+    }
+
+    /// From a server's own stream: below `bound`.
+    pub(crate) fn below(&mut self, host: usize, bound: u64) -> u64 {
+        self.dice[host].below(bound)
+    }
+
+    /// From a server's own stream: from `low` up to `high`.
+    pub(crate) fn range(&mut self, host: usize, low: u64, high: u64) -> u64 {
+        self.dice[host].range(low, high)
+    }
+
+    /// From a server's own stream: true in `percent` of a hundred.
+    pub(crate) fn percent(&mut self, host: usize, percent: u64) -> bool {
+        self.dice[host].percent(percent)
+    }
+
+    /// Delays of the copies that arrive of a datagram.
+    pub(crate) fn arrivals(&mut self, from: usize, to: usize) -> Vec<u64> {
+        let servers = self.hosts.len();
+        self.network.arrivals(&mut self.links[from * servers + to])
     }
 
     pub(crate) fn after(&mut self, span: u64, happening: Happening) {
@@ -312,12 +202,8 @@ impl World {
     }
 
     pub(crate) fn violation(&mut self, words: String) {
-        let at = self.now as f64 / 1e6;
-        self.checker.violations.push(format!(
-            "seed {} at {at:.4} s: {words}; repeat: {}",
-            self.options.seed,
-            rerun(self.options.seed)
-        ));
+        let (seed, at) = (self.options.seed, self.now);
+        self.checker.violations.push(Violation { seed, at, words });
     }
 
     pub(crate) fn alive(&self, host: usize, life: u64) -> bool {
@@ -336,7 +222,9 @@ impl World {
             | Check { host, .. }
             | FinalScriptDone { host, .. }
             | Ran { host, .. }
-            | Searched { host, .. } => (self.hosts[*host].pause != Pause::No).then_some(*host),
+            | PowerRead { host, .. }
+            | Searched { host, .. }
+            | LookAtArbiter { host, .. } => (self.hosts[*host].pause != Pause::No).then_some(*host),
             DiskRead { host, .. } | EngineStart { host, .. } | Fence { host, .. } | RatioKept { host, .. } => {
                 (self.hosts[*host].pause != Pause::No).then_some(*host)
             }
@@ -366,14 +254,10 @@ impl World {
                 }
             }
             Wake { host } => self.wake(host),
-            DiskWrite { host, path, frame } => {
-                if self.network.passes(path, host, host) {
-                    self.slot_serial += 1;
-                    self.slots[path][host] = Some(Slot { serial: self.slot_serial, frame: (*frame).clone() });
-                }
-            }
+            DiskWrite { host, path, frame } => self.disk_write(host, path, frame),
             DiskRead { host, life, path } => self.disk_read(host, life, path),
             Question { host, life, ask } => self.question(host, life, ask),
+            LookAtArbiter { host, life } => self.look_at_arbiter(host, life),
             Swap { host, life, ask, version, record, answer } => self.swap(host, life, ask, version, record, answer),
             Verdict { host, life, ask, answer, age } => self.answered(host, life, ask, answer, age),
             Searched { host, life, server } => {
@@ -417,24 +301,26 @@ impl World {
                 if self.hosts[host].boot == boot && self.hosts[host].powered {
                     self.say(|| format!("s{host} is reset by its watchdog"));
                     self.power_off(host);
-                    let back = self.rng.range(self.interval(), self.interval() * 40);
+                    let back = self.range(host, self.interval(), self.interval() * 40);
                     self.after(back, PowerOn { host });
                 }
             }
             RatioKept { host, life, ratio } => {
                 if self.alive(host, life) {
-                    self.hosts[host].ratio = ratio;
-                    self.handle(host, Event::RatioKept { ratio, result: Ok(()) });
+                    self.keep_ratio(host, ratio);
                 }
             }
             PowerOn { host } => self.power_on(host),
+            PowerOrder { host, life, server } => self.power_order(host, life, server),
+            PowerCut { server } => self.power_cut(server),
+            PowerRead { host, life, server, order } => self.power_read(host, life, server, order),
             EngineStart { host, boot } => self.engine_start(host, boot),
             Fence { host, boot, life } => {
                 let same = self.hosts[host].boot == boot && self.hosts[host].powered && self.hosts[host].life == life;
                 if same && self.hosts[host].engine.is_none() {
                     self.say(|| format!("s{host} is shut down by its parent process"));
                     self.power_off(host);
-                    let back = self.rng.range(self.interval(), self.interval() * 40);
+                    let back = self.range(host, self.interval(), self.interval() * 40);
                     self.after(back, PowerOn { host });
                 }
             }
@@ -443,7 +329,14 @@ impl World {
                     self.resume(host);
                 }
             }
-            Fault => self.fault(),
+            Fault { number } => self.fault(number),
+            SlotsWhole { path, host, torn } => {
+                if !self.healed {
+                    self.stale.retain(|(fault, _)| self.faults[*fault].at + self.faults[*fault].span > self.now);
+                    self.network.spoil(path, host, torn, false);
+                    self.contact_changed();
+                }
+            }
             Mend { cuts } => {
                 if !self.healed {
                     self.network.change(&cuts, false);
