@@ -55,7 +55,7 @@ storm: root deps
 	@$(BUILT)/$(PROFILE)/testbed storm --seed $(SEED) --minutes $(MINUTES)
 
 # All methods side by side; then what happens where nothing ends a server that stands still, and what a forced stop makes of it.
-PAUSES = @$(BUILT)/$(PROFILE)/testbed pauses --method ping,majority,witness
+PAUSES = @$(BUILT)/$(PROFILE)/testbed pauses --method ping,majority,witness,etcd
 pauses: root deps
 	@$(BUILD)
 	$(PAUSES) --stops $(STOPS) --labs 2 --seed $(SEED)

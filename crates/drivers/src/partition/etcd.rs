@@ -122,7 +122,7 @@ impl Etcd {
                 None => match member.fresh(self.tls.as_ref(), share) {
                     Ok(line) => line,
                     Err(cause) => {
-                        problems.push(format!("{}: {}", member.address, words(&cause)));
+                        problems.push((member.address, words(&cause)));
                         continue;
                     }
                 },
@@ -130,7 +130,7 @@ impl Etcd {
             self.first = index;
             return Ok(line.talk(&bytes(member.address), ANSWER_MAX, until));
         }
-        Err(problems.join("; "))
+        Err(told(&problems))
     }
 
     /// Who is asked, one after the other.
@@ -153,6 +153,19 @@ impl Member {
             Some(files) => Line::connect_tls(self.address, files.read().map_err(io::Error::other)?, until),
         }
     }
+}
+
+/// Who said what; what several said is told once.
+fn told(problems: &[(SocketAddr, String)]) -> String {
+    let mut causes: Vec<(&str, Vec<String>)> = Vec::new();
+    for (address, cause) in problems {
+        match causes.iter_mut().find(|(known, _)| known == cause) {
+            Some((_, addresses)) => addresses.push(address.to_string()),
+            None => causes.push((cause, vec![address.to_string()])),
+        }
+    }
+    let causes: Vec<String> = causes.iter().map(|(cause, addresses)| format!("{}: {cause}", addresses.join(", "))).collect();
+    causes.join("; ")
 }
 
 fn sign(at: At, name: [u8; 16], kept: &Kept) -> Sign {
@@ -182,10 +195,10 @@ impl Register for Etcd {
                     self.first = index;
                     return Ok(seen);
                 }
-                Err(cause) => problems.push(format!("{}: {cause}", self.members[index].address)),
+                Err(cause) => problems.push((self.members[index].address, cause)),
             }
         }
-        Err(problems.join("; "))
+        Err(told(&problems))
     }
 
     fn swap(&mut self, version: &Version, record: &Record, until: Instant) -> Result<bool, String> {
@@ -216,5 +229,22 @@ impl Register for Etcd {
                 Err(unsure(&format!("{}: {cause}", self.members[asked].address)))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_several_members_said_is_told_once() {
+        let at = |last: u8| SocketAddr::from(([10, 0, 0, last], 2379));
+        let problems = [(at(1), "no".to_string()), (at(2), "late".to_string()), (at(3), "no".to_string())];
+        assert_eq!(told(&problems), "10.0.0.1:2379, 10.0.0.3:2379: no; 10.0.0.2:2379: late");
+        let members: Vec<SocketAddr> = (1..4).map(at).collect();
+        let key = clp_protocol::witness::Key::derive(&[7; 32], "c").id();
+        let mut etcd = Etcd::new(&members, "/m/c".into(), key, PathBuf::new());
+        etcd.first = 2;
+        assert_eq!(etcd.order(), [2, 0, 1], "beginning with the one that answered last, all of them");
     }
 }
