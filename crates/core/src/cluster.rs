@@ -161,10 +161,33 @@ impl Cluster {
 
     /// Take one event; what is to be done comes back in order.
     pub fn handle(&mut self, now: Time, event: Event) -> Vec<Action> {
+        self.handle_all(now, [event])
+    }
+
+    /// Take events of one instant, in order; what follows from all of them together comes back.
+    pub fn handle_all(&mut self, now: Time, events: impl IntoIterator<Item = Event>) -> Vec<Action> {
         if self.exited {
             return Vec::new();
         }
         self.note_gap(now);
+        for event in events {
+            self.take(now, event);
+            if self.exited {
+                break;
+            }
+        }
+        self.settle(now);
+        let out = std::mem::take(&mut self.out);
+        let mut out = self.hold_for_others(now, out);
+        // While somebody may not know that it is over, a restart must not make this server forget it either.
+        let suspended = self.document.suspended || !self.document.unsure.is_empty();
+        if std::mem::replace(&mut self.suspended_kept, suspended) != suspended {
+            out.insert(0, Action::Remember { suspended });
+        }
+        out
+    }
+
+    fn take(&mut self, now: Time, event: Event) {
         match event {
             Event::Deadline => {}
             Event::Frame { from, path, lan, frame } => self.frame(now, from, path, lan, &frame),
@@ -187,15 +210,6 @@ impl Cluster {
             Event::EmergencyDone => self.emergency_done(now),
             Event::EmergencyFailed { reason } => self.emergency_failed(now, &reason),
         }
-        self.settle(now);
-        let out = std::mem::take(&mut self.out);
-        let mut out = self.hold_for_others(now, out);
-        // While somebody may not know that it is over, a restart must not make this server forget it either.
-        let suspended = self.document.suspended || !self.document.unsure.is_empty();
-        if std::mem::replace(&mut self.suspended_kept, suspended) != suspended {
-            out.insert(0, Action::Remember { suspended });
-        }
-        out
     }
 
     /// Does everybody know that nobody takes anything over, so that nothing needs to be given up either?

@@ -2,6 +2,7 @@
 //!
 //! Presence is for showing and accusing; the right (`right.rs`) comes only from acknowledgements, proofs and verdicts.
 
+mod present;
 mod right;
 mod search;
 

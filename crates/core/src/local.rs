@@ -3,6 +3,8 @@
 //! Independent resources go in parallel; a resource is activated only while all it depends on are online, and deactivated
 //! only when nothing that depends on it is left (invariant *ordered*). Who decides to start or stop stands in `govern.rs`.
 
+mod present;
+
 use crate::action::{Action, Work};
 use crate::depends::{locate, positions};
 use crate::event::WorkError;

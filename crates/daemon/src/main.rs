@@ -9,7 +9,6 @@ mod exit;
 mod ipc;
 mod monitord;
 mod parent;
-mod plan;
 mod setup;
 
 use std::process::ExitCode;

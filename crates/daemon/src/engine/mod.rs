@@ -45,7 +45,7 @@ use clp_drivers::heartbeats::Received;
 use clp_protocol::control::{Reply, Request};
 
 use crate::setup::{self, Loaded};
-use crate::{exit, plan};
+use crate::exit;
 
 /// Inputs taken in one go before the deadline is looked at again: a flood must not hold up heartbeats.
 const INPUTS_AT_ONCE: usize = 256;
@@ -136,7 +136,7 @@ pub fn now() -> Time {
 
 fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
     let loaded = Arc::new(setup::load(&root)?);
-    let plan = plan::plan(&loaded.configuration);
+    let plan = clp_core::configured::plan(&loaded.configuration);
     let me = setup::own_position(&loaded.configuration)?;
     let (inputs, queue) = channel();
     let trust = setup::cluster_key(&root)?;

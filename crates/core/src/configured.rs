@@ -1,8 +1,8 @@
 //! From a checked configuration to the plan that the core decides upon: names become positions, codes become actions.
 
 use clp_config::{Configuration, FailureSwitches, MonitorKind, RecoveryTarget as ConfiguredTarget, ResourceKind, safety};
-use clp_core::ids::{GroupId, ResourceId, ServerId, ServerSet};
-use clp_core::plan::{
+use crate::ids::{GroupId, ResourceId, ServerId, ServerSet};
+use crate::plan::{
     AfterStop, Elsewhere, Exclusion, FinalAction, GroupPlan, MonitorPlan, OnTimeout, PartitionMethod, Plan, RecoveryTarget,
     ResourcePlan, Restraints, ScriptBefore, ServerGroup, StartAfter, StopOccasions, Switches, Timing, Waits,
 };
