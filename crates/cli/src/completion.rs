@@ -92,6 +92,10 @@ fn names(kind: Kind) -> Vec<String> {
         Kind::Monitor => configuration.monitors.into_iter().map(|monitor| monitor.name).collect(),
         Kind::Heartbeat => configuration.heartbeats.into_iter().map(|heartbeat| heartbeat.name).collect(),
         Kind::Partition => configuration.partitions.into_iter().map(|partition| partition.name).collect(),
+        Kind::Disk => {
+            let around = clp_whatif::Surroundings::of(&configuration);
+            commands::disks(&configuration, &around)
+        }
         Kind::Directory
         | Kind::Choice(_)
         | Kind::Script(_)

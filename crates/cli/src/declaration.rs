@@ -91,6 +91,8 @@ pub enum Kind {
     Monitor,
     /// Name of a heartbeat resource.
     Heartbeat,
+    /// A shared disk: its device, or a resource on it.
+    Disk,
     /// Name of a network partition resolution resource.
     Partition,
     /// Name of a script that other servers may ask for.

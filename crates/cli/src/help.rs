@@ -1,6 +1,7 @@
 //! Help for a terminal, made from the declaration and folded to the terminal's width.
 
 use crate::declaration::{Command, Form};
+use crate::waiting;
 
 /// Narrowest and widest text: beyond that lines are hard to read.
 const WIDTHS: std::ops::RangeInclusive<usize> = 40..=100;
@@ -58,9 +59,10 @@ pub fn help(command: &Command, width: usize) -> String {
 }
 
 /// Exit codes of all commands.
-pub const EXITS: [(u8, &str); 3] = [
+pub const EXITS: [(u8, &str); 4] = [
     (0, "done"),
     (1, "not done, or not wholly; the reason is on standard error"),
+    (waiting::ASSUMED, "answered, but an answer holds only under what is named with it (clpstat --whatif)"),
     (130, "the wait was ended by Ctrl-C (143 by SIGTERM, 129 by SIGHUP); what was ordered goes on"),
 ];
 

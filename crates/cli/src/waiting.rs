@@ -3,6 +3,7 @@
 //! An order that was given is the cluster's: it goes on whether anybody waits or not.
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,11 +11,20 @@ use std::time::Duration;
 use crate::declaration::Failure;
 use crate::screen;
 
+/// What was asked is answered, but only under what is taken for granted with it.
+pub const ASSUMED: u8 = 2;
+
+static CODE: AtomicU8 = AtomicU8::new(0);
 static UNDER_WAY: Mutex<Option<String>> = Mutex::new(None);
 
 /// Note what goes on by itself from here on if nobody waits: a sentence without a full stop.
 pub fn goes_on(what: impl Into<String>) {
     *UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner) = Some(what.into());
+}
+
+/// The exit code when the command ends well.
+pub fn ends_with(code: u8) {
+    CODE.store(code, Ordering::Relaxed);
 }
 
 fn under_way() -> String {
@@ -45,7 +55,7 @@ pub fn run(limit: Option<Duration>, work: impl FnOnce() -> Result<(), Failure> +
         let _ = ended.send(News::Ended(result));
     });
     match news.recv_timeout(limit.unwrap_or(Duration::MAX)) {
-        Ok(News::Ended(Ok(()))) => ExitCode::SUCCESS,
+        Ok(News::Ended(Ok(()))) => ExitCode::from(CODE.load(Ordering::Relaxed)),
         Ok(News::Ended(Err(failure))) => {
             screen::error(&failure.0);
             ExitCode::FAILURE

@@ -3,6 +3,8 @@
 //! To follow a failover: a frame stops coming, [`Event::Deadline`] → `view.rs` (who is in) → `govern.rs` (where groups run)
 //! → an order → `local.rs` (activation in order) → actions.
 
+use std::sync::Arc;
+
 use crate::action::{Action, Alert, Blame};
 use crate::command::Commands;
 use crate::contact::Contact;
@@ -57,7 +59,7 @@ pub struct Identity {
 /// The decisions of one server.
 #[derive(Debug, Clone)]
 pub struct Cluster {
-    pub(crate) plan: Plan,
+    pub(crate) plan: Arc<Plan>,
     pub(crate) identity: Identity,
     pub(crate) start: Time,
     pub(crate) contact: Contact,
@@ -103,7 +105,8 @@ pub struct Cluster {
 
 impl Cluster {
     /// A server that just started: it owns nothing that is not verified, and has seen everybody at this moment.
-    pub fn new(plan: Plan, identity: Identity, now: Time) -> Self {
+    pub fn new(plan: impl Into<Arc<Plan>>, identity: Identity, now: Time) -> Self {
+        let plan = plan.into();
         let servers = plan.servers.len();
         let mut cluster = Cluster {
             contact: Contact::new(&identity, servers, now, plan.timing),

@@ -114,6 +114,9 @@ impl Cluster {
     }
 
     pub(crate) fn finish_leaving(&mut self, now: Time) {
+        if self.leaving.is_none() {
+            return;
+        }
         let interval = self.plan.timing.interval;
         let off = !self.executor.holds_anything();
         let stuck = self.plan.group_ids().any(|group| self.executor.phase(group) == Phase::OfflineFailure);

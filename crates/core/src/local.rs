@@ -441,30 +441,36 @@ impl Executor {
 }
 
 impl LocalGroup {
-    /// State as a whole.
+    /// State as a whole. One look at the resources: it is asked for after every event, of every group.
     pub fn phase(&self) -> Phase {
-        let any = |state| self.resources.iter().any(|resource| resource.state == state);
-        if any(ResourceState::DeactivateFailed) {
-            Phase::OfflineFailure
-        } else if any(ResourceState::Unverified) {
-            Phase::Possible
-        } else if self.goal == Goal::On {
-            if self.failed.is_some() {
-                Phase::OnlineFailure
-            } else if self
-                .resources
-                .iter()
-                .all(|r| !r.cycle && (r.state == ResourceState::On || (r.held_off && r.state == ResourceState::Off)))
-            {
-                Phase::On
-            } else {
-                Phase::Starting
+        let (mut unverified, mut off, mut whole) = (false, true, true);
+        for resource in &self.resources {
+            let state = resource.state;
+            if state == ResourceState::DeactivateFailed {
+                return Phase::OfflineFailure;
             }
-        } else if self.resources.iter().all(|resource| resource.state == ResourceState::Off) {
-            Phase::Off
-        } else {
-            Phase::Stopping
+            unverified |= state == ResourceState::Unverified;
+            off &= state == ResourceState::Off;
+            let left_off = resource.held_off && state == ResourceState::Off;
+            whole &= !resource.cycle && (state == ResourceState::On || left_off);
         }
+        match self.goal {
+            _ if unverified => Phase::Possible,
+            Goal::On if self.failed.is_some() => Phase::OnlineFailure,
+            Goal::On if whole => Phase::On,
+            Goal::On => Phase::Starting,
+            Goal::Off if off => Phase::Off,
+            Goal::Off => Phase::Stopping,
+        }
+    }
+
+    /// Does the report still say all of this?
+    pub(crate) fn is_as(&self, told: &GroupReport) -> bool {
+        let states = self.resources.iter().map(|resource| &resource.state);
+        states.eq(&told.resources)
+            && (self.order, self.final_done, self.given_up) == (told.order, told.final_done, told.given_up)
+            && (&self.refused, &self.failed, &self.wanted_away) == (&told.refused, &told.failed, &told.wanted_away)
+            && self.phase() == told.phase
     }
 
     /// This group's part of the report.

@@ -3,6 +3,8 @@
 //! [`Cluster::present`] takes the picture, [`Cluster::continued`] makes the core of any server from it as that server must be now. No running
 //! cluster is ever changed by either. Who drives those cores stands in the crate `whatif`.
 
+use std::sync::Arc;
+
 use minicbor::{Decode, Encode};
 
 use crate::cluster::{Cluster, Identity};
@@ -134,7 +136,7 @@ impl Cluster {
     ///
     /// # Panics
     /// The picture was not taken under this plan, or the server is no member of its view ([`Present::fits`], [`Present::has`]).
-    pub fn continued(plan: Plan, present: &Present, me: ServerId, now: Time) -> Cluster {
+    pub fn continued(plan: Arc<Plan>, present: &Present, me: ServerId, now: Time) -> Cluster {
         assert!(present.fits(&plan) && present.has(me), "a picture is gone on from by its members, under its own plan");
         let seen = &present.servers[me.index()];
         let identity = Identity {

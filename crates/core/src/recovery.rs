@@ -66,6 +66,10 @@ pub struct Counts {
 }
 
 impl Local {
+    fn told_reason(&self) -> &str {
+        if self.state == MonitorState::Failed { &self.reason } else { "" }
+    }
+
     fn is_steady(&self) -> bool {
         self.running && self.normal >= NORMAL_TO_FORGET
     }
@@ -305,13 +309,19 @@ impl Monitors {
 
     /// The monitors' part of the report.
     pub fn report(&self) -> Vec<MonitorReport> {
-        self.monitors
-            .iter()
-            .map(|local| MonitorReport {
-                state: local.state,
-                reason: if local.state == MonitorState::Failed { local.reason.clone() } else { String::new() },
-                steady: local.is_steady(),
-            })
-            .collect()
+        let report = |local: &Local| MonitorReport {
+            state: local.state,
+            reason: local.told_reason().to_string(),
+            steady: local.is_steady(),
+        };
+        self.monitors.iter().map(report).collect()
+    }
+
+    /// Does the report still say all of this?
+    pub(crate) fn are_as(&self, told: &[MonitorReport]) -> bool {
+        let same = |(local, told): (&Local, &MonitorReport)| {
+            (local.state, local.is_steady()) == (told.state, told.steady) && local.told_reason() == told.reason
+        };
+        self.monitors.len() == told.len() && self.monitors.iter().zip(told).all(same)
     }
 }

@@ -50,13 +50,16 @@ impl Cluster {
 
     /// Make my own report new when anything changed; true when it did.
     pub(crate) fn refresh_report(&mut self) -> bool {
+        let mine = &self.reports[self.identity.me.index()];
+        // Looked at after every event, and seldom other than before.
+        let mut told = mine.groups.iter();
+        let same = self.plan.group_ids().all(|group| told.next().is_some_and(|told| self.executor.group(group).is_as(told)));
+        if mine.version != 0 && same && self.monitors.are_as(&mine.monitors) && mine.resolutions == self.resolutions {
+            return false;
+        }
         let groups = self.plan.group_ids().map(|group| self.executor.group(group).report()).collect();
         let monitors = self.monitors.report();
         let mine = &mut self.reports[self.identity.me.index()];
-        let same = mine.groups == groups && mine.monitors == monitors && mine.resolutions == self.resolutions;
-        if mine.version != 0 && same {
-            return false;
-        }
         let resolutions = self.resolutions.clone();
         *mine = Report { incarnation: self.identity.incarnation, version: mine.version + 1, groups, monitors, resolutions };
         true

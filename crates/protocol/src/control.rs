@@ -1,7 +1,7 @@
 //! The control API: what commands and the console ask of the local engine, as one JSON value a line on a root-only unix socket.
 //!
-//! Every request has exactly one reply. The status view is the only picture of the cluster that leaves the engine; text
-//! layouts are made from it elsewhere (`cli`). Names, not numbers, stand in every message.
+//! Every request has exactly one reply. The status view is what leaves the engine of the cluster; text layouts are made
+//! from it elsewhere (`cli`). Names, not numbers, stand in every message; but for [`Picture`], which is for cores alone.
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,8 @@ pub enum Request {
         /// Name of the group.
         group: String,
     },
+    /// What this server knows, for a command that drives cores itself (`clpstat --whatif`).
+    Picture,
     /// Start a group (all groups of the cluster that can start when `group` is absent).
     GroupStart {
         /// Name of the group, or every group.
@@ -167,6 +169,8 @@ pub enum Reply {
     },
     /// The status view.
     Status(Box<ClusterStatus>),
+    /// The picture asked for by [`Request::Picture`].
+    Picture(Picture),
     /// The counts asked for by [`Request::MonitorCounts`].
     MonitorCounts {
         /// In the order of the file.
@@ -177,6 +181,30 @@ pub enum Reply {
         /// Oldest first.
         chain: Vec<Cause>,
     },
+}
+
+/// What a core is made of at a moment, and what was measured around it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Picture {
+    /// Wall-clock time, local, `YYYY/MM/DD hh:mm:ss.mmm`.
+    pub time: String,
+    /// Server that took it.
+    pub server: String,
+    /// The present as [`crate::picture`] writes it.
+    pub present: String,
+    /// How long work on resources took that server last; those that it never activated are absent.
+    pub took: Vec<Took>,
+}
+
+/// How long work on a resource took last, in microseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Took {
+    /// Name of the resource.
+    pub resource: String,
+    /// To activate it.
+    pub activate_us: Option<u64>,
+    /// To deactivate it.
+    pub deactivate_us: Option<u64>,
 }
 
 /// One link of a cause chain.

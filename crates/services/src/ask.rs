@@ -64,7 +64,7 @@ fn readable_within(stream: &UnixStream, limit: Duration) -> bool {
 pub fn is_question(request: &serde_json::Value) -> bool {
     matches!(
         serde_json::from_value::<control::Request>(request.clone()),
-        Ok(control::Request::Status | control::Request::Why { .. })
+        Ok(control::Request::Status | control::Request::Why { .. } | control::Request::Picture)
     )
 }
 

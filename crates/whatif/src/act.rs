@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use clp_core::action::{Action, Alert, Work};
 use clp_core::event::{Event, WorkError};
-use clp_core::ids::ResourceId;
+use clp_core::ids::{ResourceId, ServerId};
 use clp_core::plan::AfterStop;
-use clp_core::time::micros;
+use clp_core::time::{Time, micros};
 
 use crate::around::UNMEASURED;
 use crate::world::{Happening, World};
 
 /// How long a datagram is on its way, in microseconds.
 const WAY: u64 = 300;
-/// How long the partition resolution's targets take to answer.
-const ANSWER: u64 = 5_000;
 /// How long it takes to make sure that nothing is left of a resource, to detach one, or to find that its disk is gone.
 const LOOK: u64 = 20_000;
+/// Intervals without a frame after which a server is missed.
+const SILENT_INTERVALS: u32 = 3;
 /// How long it takes to give everything up at once.
 const EMERGENCY: u64 = 200_000;
 
@@ -28,8 +28,8 @@ impl World {
             Action::Beat(frame) => {
                 let frame = Arc::new(frame);
                 for path in 0..self.around.paths.len() {
-                    // A disk is written and read by turns.
-                    let way = if self.around.paths[path].lan { WAY } else { self.interval() / 2 };
+                    // A disk is written by one turn and read by the next.
+                    let way = if self.around.paths[path].lan { WAY } else { self.interval() + WAY };
                     self.after(way, Happening::Frame { from: host, path, frame: frame.clone() });
                 }
             }
@@ -39,11 +39,11 @@ impl World {
                 }
             }
             Action::AskPartition { ask } => {
-                self.asked = true;
+                self.asked |= self.misses_somebody(host);
                 let yes = self.yes[host];
                 let words = if yes { "the targets answered at the last look" } else { "the targets did not answer at the last look" };
-                // Asked in every interval while somebody is away: no sign that anything goes on.
-                self.after(ANSWER, told(Event::Verdict { ask, yes, reason: words.into() }));
+                // There and back within what a frame takes: one instant less to be looked at in each interval.
+                self.after(WAY, told(Event::Verdict { ask, yes, reason: words.into() }));
             }
             Action::Search { server } => {
                 let other = server.index();
@@ -87,6 +87,17 @@ impl World {
             }
             Action::Remember { .. } | Action::RememberReboots { .. } | Action::TimeoutRatio { .. } | Action::Answer { .. } => {}
         }
+    }
+
+    /// Is another server silent here? A moment without an acknowledgement is doubted as well, and nothing hangs on the answer then.
+    fn misses_somebody(&self, host: usize) -> bool {
+        let Some(core) = &self.hosts[host].core else { return false };
+        let limit = self.plan.timing.interval * SILENT_INTERVALS;
+        let others = (0..self.hosts.len()).filter(|other| *other != host).map(ServerId::at);
+        others.filter(|other| !core.has_left(*other)).any(|other| {
+            let ages = (0..self.around.paths.len()).filter_map(|path| core.path_view(Time(self.now), other, path).age);
+            ages.min().is_none_or(|age| age > limit)
+        })
     }
 
     fn work(&mut self, host: usize, op: u64, resource: ResourceId, work: Work) {

@@ -114,6 +114,7 @@ impl World {
     /// # Errors
     /// There is nothing to go on from.
     pub fn continued(plan: Plan, around: Surroundings, present: &Present) -> Result<World, CannotAsk> {
+        let plan = Arc::new(plan);
         if !present.fits(&plan) || usize::from(present.paths) != around.paths.len() {
             return Err(CannotAsk::OtherConfiguration);
         }
@@ -144,6 +145,7 @@ impl World {
 
     /// All servers of a configuration started together, and all is well: what is to be expected of it before it runs.
     pub fn booted(plan: Plan, around: Surroundings) -> World {
+        let plan = Arc::new(plan);
         let core = |me: ServerId| {
             let (boot, paths) = (u64::from(me.0) + 1, around.paths.len());
             let identity = Identity { me, incarnation: 1, boot, paths, generation: 0, suspended: false, ratio: 1, reboots: 0 };
@@ -151,13 +153,16 @@ impl World {
         };
         let cores = plan.server_ids().map(core).collect();
         let mut world = World::of(plan, around, cores);
+        for host in 0..world.hosts.len() {
+            world.handle(host, vec![Event::PartitionSeen { reachable: vec![Some(true); world.around.resolutions] }]);
+        }
         if !world.run() {
             world.notes.push("the groups of this configuration do not come to rest after a start".into());
         }
         world
     }
 
-    fn of(plan: Plan, around: Surroundings, cores: Vec<Option<Cluster>>) -> World {
+    fn of(plan: Arc<Plan>, around: Surroundings, cores: Vec<Option<Cluster>>) -> World {
         let (servers, groups) = (plan.servers.len(), plan.groups.len());
         let host = |core: Option<Cluster>| Host {
             powered: core.is_some(),
@@ -172,7 +177,7 @@ impl World {
             hosts: cores.into_iter().map(host).collect(),
             cuts: vec![false; around.paths.len() * servers * servers],
             notes: Vec::new(),
-            plan: Arc::new(plan),
+            plan,
             around: Arc::new(around),
             now: START,
             queue: BinaryHeap::new(),

@@ -1,5 +1,8 @@
 //! clpstat: the status of the cluster.
 
+mod answers;
+pub mod whatif;
+
 use clp_protocol::control::{ClusterStatus, PathStatus, Reply, Request};
 use clp_services::client::{self, ReachError};
 use clp_sys::paths::Root;
@@ -22,6 +25,9 @@ const NAMED_SERVER_GROUP: Part = named(Kind::ServerGroup);
 const NAMED_GROUP: Part = named(Kind::Group);
 const NAMED_RESOURCE: Part = named(Kind::Resource);
 const NAMED_MONITOR: Part = named(Kind::Monitor);
+
+const PATH: Value = Value { word: "PATH", kind: Kind::Heartbeat };
+const DISK: Value = Value { word: "DISK", kind: Kind::Disk };
 
 const fn named(kind: Kind) -> Part {
     Part::MaybeWord(Value { word: "NAME", kind })
@@ -47,6 +53,11 @@ pub const COMMAND: Command = Command {
             parts: &[Part::Any(&["--json", "-h"])],
             help: "why the group is where it is: the recorded causes, oldest first",
         },
+        Form {
+            mode: "--whatif",
+            parts: &[Part::One(&["--server", "--path", "--disk"]), Part::Any(&["--double", "--json", "-h"])],
+            help: "what would become of each group if each server, heartbeat path of a server or shared disk of a server were lost now",
+        },
         Form { mode: "-i", parts: DETAIL, help: "the configuration of everything" },
         Form { mode: "--cl", parts: DETAIL, help: "that of the cluster" },
         Form { mode: "--sv", parts: &[NAMED_SERVER, DETAILED], help: "that of the servers, or of one" },
@@ -68,6 +79,11 @@ pub const COMMAND: Command = Command {
         Opt { name: "-p", also: &[], value: None, help: "network partition resolution by server" },
         Opt { name: "--json", also: &[], value: None, help: "as JSON" },
         Opt { name: "--why", also: &[], value: Some(GROUP), help: "the group that is asked for" },
+        Opt { name: "--whatif", also: &[], value: None, help: "where groups would go" },
+        Opt { name: "--server", also: &[], value: Some(HOST), help: "only if this server were lost" },
+        Opt { name: "--path", also: &[], value: Some(PATH), help: "only if this heartbeat path were lost, for each server in turn" },
+        Opt { name: "--disk", also: &[], value: Some(DISK), help: "only if this disk (a device, or a resource on it) were lost, for each server in turn" },
+        Opt { name: "--double", also: &[], value: None, help: "also every two losses at one moment" },
         Opt { name: "-i", also: &[], value: None, help: "configuration" },
         Opt { name: "--cl", also: &[], value: None, help: "configuration of the cluster" },
         Opt { name: "--sv", also: &[], value: None, help: "of servers" },
@@ -86,12 +102,15 @@ pub const COMMAND: Command = Command {
     notes: &[
         "While the cluster service of the server that is asked does not run everything is shown as Offline, and the exit code is 0.",
         "Configuration is read from the file in force on this server, or on HOST, default values included; --hb --detail adds what this server measured of each path while its cluster service runs.",
+        "--whatif drives the decisions of every server in virtual time, from what the server that is asked knows at this moment; nothing of the cluster is touched. What it takes for granted it says, and the exit code is 2 when an answer could be another without that.",
         "The marks of -g, -n and -p: o online or normal, x offline or error, e failed, p on the way, - unknown or not used.",
     ],
     examples: &[
         Example { line: "clpstat", what: "the status as this server sees it" },
         Example { line: "clpstat -h server2", what: "as server2 sees it" },
         Example { line: "clpstat --why failover1", what: "why failover1 is where it is" },
+        Example { line: "clpstat --whatif", what: "what each single loss would do now" },
+        Example { line: "clpstat --whatif --server server1", what: "what the loss of server1 would do now" },
         Example { line: "clpstat --rsc fip1 --detail", what: "every parameter of the resource fip1" },
         Example { line: "clpstat --json", what: "everything, for programs" },
     ],
@@ -103,6 +122,9 @@ fn run(parsed: &Parsed) -> Result<(), Failure> {
     let server = parsed.value("-h").map(|host| server_name(&root, host)).transpose()?;
     if let Some(kinds) = configured(parsed.mode) {
         return show_configuration(&root, server.as_deref(), kinds, parsed.word.as_deref(), parsed.has("--detail"));
+    }
+    if parsed.mode == "--whatif" {
+        return whatif::run(&root, server.as_deref(), parsed);
     }
     if let Some(group) = parsed.value("--why") {
         return why(group, server.as_deref(), parsed.has("--json"));

@@ -16,6 +16,7 @@ mod difference;
 mod progress;
 mod request;
 
+pub(crate) use clpstat::whatif::disks;
 use std::process::ExitCode;
 use std::time::Duration;
 

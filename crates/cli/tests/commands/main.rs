@@ -11,3 +11,4 @@ mod push;
 mod requests;
 mod stand_in;
 mod waiting;
+mod whatif;

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
 use clp_protocol::control::{
-    CONTROL_VERSION, ClusterStatus, GroupStatus, MonitorStatus, PathStatus, Reply, Request, ResourceStatus, ServerStatus,
+    CONTROL_VERSION, ClusterStatus, GroupStatus, MonitorStatus, PathStatus, Picture, Reply, Request, ResourceStatus, ServerStatus, Took,
 };
 use clp_services::request as transfer;
 
@@ -113,6 +113,18 @@ impl StandIn {
     pub fn spawn(&self, command: &mut Command) -> Ran {
         let output = command.env("CLP_ROOT", self.root()).stdin(Stdio::null()).output().unwrap();
         Ran::from(output)
+    }
+
+    /// What the engine hands out of the sample: both servers run, the group is on this one.
+    pub fn picture(&self) -> Picture {
+        let document = clp_config::Document::read(self.sample().as_bytes()).unwrap();
+        let configuration = clp_config::Configuration::from_document(&document).unwrap();
+        let plan = clp_core::configured::plan(&configuration);
+        let world = clp_whatif::World::booted(plan, clp_whatif::Surroundings::of(&configuration));
+        let present = world.present(clp_core::ids::ServerId(0)).unwrap();
+        let took = vec![Took { resource: "exec1".into(), activate_us: Some(2_000_000), deactivate_us: None }];
+        let present = clp_protocol::picture::text(&present);
+        Picture { time: "2030/01/02 03:04:05.678".into(), server: self.own().into(), present, took }
     }
 
     /// What the engine shows: two servers, one group that is active on this server.

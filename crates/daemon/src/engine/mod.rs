@@ -21,6 +21,7 @@ mod requests;
 mod scripts;
 mod search;
 mod status;
+mod took;
 mod unusable;
 mod watch;
 mod words;
@@ -104,6 +105,7 @@ struct Engine {
     keeper: keeper::Keeper,
     /// What operators ordered for monitors.
     ordered: ordered::Ordered,
+    took: took::Took,
 }
 
 /// Run the engine under its parent.
@@ -198,6 +200,7 @@ fn run(root: clp_sys::paths::Root) -> Result<u8, String> {
         refused: refused::Refused::default(),
         keeper,
         ordered: ordered::Ordered::default(),
+        took: took::Took::default(),
     };
     Ok(engine.turn(&queue))
 }
@@ -330,6 +333,7 @@ impl Engine {
     fn tell_of_work(&mut self, event: &Event) {
         let Event::ResourceDone { op, resource, result } = event else { return };
         let work = self.work.ended(*op);
+        self.took.ended(*op, *resource, work, result.is_ok(), now());
         let name = &self.loaded.configuration.resources[resource.index()].name;
         match (work, result) {
             (Some(Work::Activate { .. }), Ok(())) => self.record.say(&Alert::activation_done(name)),
@@ -385,6 +389,7 @@ impl Engine {
                     Work::Deactivate { .. } => self.record.say(&Alert::deactivation_begins(name)),
                     Work::Verify | Work::Detach => {}
                 }
+                self.took.begins(op, now());
                 let around = work::Around { disk_ok: self.disk_is_usable(group), after_stop: self.cluster.after_stop() };
                 self.work.begin(op, resource, work, around, self.cluster.plan());
             }

@@ -77,6 +77,7 @@ impl Engine {
                 let group = self.group(&group)?;
                 return Err(Box::new(Reply::Why { chain: self.causes(group) }));
             }
+            Request::Picture => return Err(Box::new(Reply::Picture(self.picture()))),
             Request::GroupStart { group, server } => {
                 let server = server.map(|name| self.server(&name)).transpose()?;
                 let group = group.map(|name| self.group(&name)).transpose()?;

@@ -4,7 +4,7 @@ use clp_core::ids::{GroupId, ServerId};
 use clp_core::message::{MonitorState, Phase, ResourceState};
 use clp_core::status::PathView;
 use clp_protocol::control::{
-    CONTROL_VERSION, Cause, ClusterStatus, GroupStatus, MonitorStatus, PathStatistics, PathStatus, RatioStatus, ResourceStatus,
+    CONTROL_VERSION, Cause, ClusterStatus, GroupStatus, MonitorStatus, PathStatistics, PathStatus, Picture, RatioStatus, ResourceStatus,
     ServerStatus,
 };
 
@@ -51,6 +51,18 @@ impl Engine {
             servers: self.cluster.plan().server_ids().map(|server| self.server_status(server)).collect(),
             groups: self.cluster.plan().group_ids().map(|group| self.group_status(group)).collect(),
             monitors: (0..configuration.monitors.len()).map(|index| self.monitor_status(index)).collect(),
+        }
+    }
+
+    /// What is known here, for a command that goes on from it: in that command's own process, so that nothing that happens in its world
+    /// can hold up this loop or end this engine.
+    pub(super) fn picture(&self) -> Picture {
+        let configuration = &self.loaded.configuration;
+        Picture {
+            time: crate::setup::wall_time(std::time::Duration::ZERO),
+            server: configuration.servers[self.me().index()].name.clone(),
+            present: clp_protocol::picture::text(&self.cluster.present(super::now())),
+            took: self.took.told(&configuration.resources),
         }
     }
 

@@ -13,10 +13,14 @@ mod idle;
 mod moves;
 mod restart;
 mod start;
+mod whatif;
 
 use anyhow::Result;
 use clap::Parser;
 use figures::Figures;
+
+/// Samples of the figure that needs no lab.
+const WHATIFS: usize = 3;
 
 #[derive(Parser)]
 #[command(about = "Figures beside their alternatives")]
@@ -91,6 +95,9 @@ fn measure(arguments: &Arguments, figures: &mut Figures) -> Result<()> {
         if arguments.wants(&["P11"]) {
             files::stopped(figures)?;
         }
+    }
+    if arguments.wants(&["whatif"]) {
+        (0..WHATIFS).try_for_each(|_| whatif::measure(figures))?;
     }
     if arguments.wants(&["P7", "P7cpu"]) {
         idle::measure(figures, peers, arguments.long)?;
