@@ -14,6 +14,8 @@ enum Planted {
     OneLook,
     /// A swap does not look once more after its value was written.
     NoLastLook,
+    /// A reading that ends the try of another does not.
+    NoLastLookOfReading,
 }
 
 struct Server {
@@ -101,13 +103,15 @@ impl World {
             return Ok(());
         };
         if let Some(sector) = server.writing.take() {
-            let is_value = sector.written == sector.promised && turn.swap.is_some();
-            let ballot = sector.written;
-            self.disk[me] = sector;
-            if planted == Planted::NoLastLook && is_value {
-                return self.done(me, Outcome::Written(ballot));
-            }
-            return Ok(());
+            let is_value = sector.written == sector.promised;
+            self.disk[me] = sector.clone();
+            return match planted {
+                Planted::NoLastLook if is_value && turn.swap.is_some() => self.done(me, Outcome::Written(sector.written)),
+                Planted::NoLastLookOfReading if is_value && turn.swap.is_none() => {
+                    self.done(me, Outcome::Stands(sector.version, sector.value))
+                }
+                _ => Ok(()),
+            };
         }
         server.seen.push(self.disk[server.seen.len()].clone());
         if server.seen.len() < self.disk.len() {
@@ -175,7 +179,7 @@ fn in_any_order_and_with_crashes_all_values_that_stood_follow_each_other() {
 
 #[test]
 fn what_the_rounds_need_is_needed() {
-    for planted in [Planted::LateWrite, Planted::OneLook, Planted::NoLastLook] {
+    for planted in [Planted::LateWrite, Planted::OneLook, Planted::NoLastLook, Planted::NoLastLookOfReading] {
         assert!(run(planted, 30_000).0.is_some(), "{planted:?} is not found");
     }
 }
@@ -202,11 +206,11 @@ fn take(disk: &mut [Sector<u64>], mut turn: Turn<u64>, writes: usize) -> Option<
 #[test]
 fn what_a_server_left_half_done_is_ended_by_others_under_the_version_that_it_gave() {
     let none = Ballot(0);
-    for (writes, left) in [(1, None), (2, Some(7))] {
+    for (by, writes, left) in [(0, 1, None), (0, 2, Some(7)), (2, 1, None), (2, 2, Some(7))] {
         let mut disk = vec![Sector::default(); 3];
-        assert_eq!(take(&mut disk, Turn::swap(0, none, 7), writes), None);
+        assert_eq!(take(&mut disk, Turn::swap(by, none, 7), writes), None);
         let Some(Outcome::Stands(version, value)) = take(&mut disk, Turn::read(1), 9) else { panic!("{disk:?}") };
-        assert_eq!((value, version), (left, disk[0].version));
+        assert_eq!((value, version), (left, disk[by].version));
         let stands = Some(Outcome::Stands(version, value));
         for reader in [2, 1, 0] {
             let before = disk.clone();
