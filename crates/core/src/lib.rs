@@ -39,6 +39,7 @@ pub mod recovery;
 pub mod relocating;
 mod resolving;
 pub mod restarting;
+pub mod sectors;
 pub mod single;
 pub mod status;
 mod suspending;
