@@ -173,6 +173,9 @@ fn an_etcd_that_was_made_anew_is_not_believed_until_that_is_said_on_every_server
     let Some(cluster) = boot() else { return };
     let mut etcd = Etcd::start(&cluster).unwrap();
     settle(&cluster);
+    // Who has never seen a record misses none.
+    let knows = |server: &str| cluster.is_true(server, "test -s /opt/mainstay/work/witness/etcdnp1");
+    cluster.until("both have seen the record", || SERVERS.iter().all(|server| knows(server)));
     etcd.kill_all().unwrap();
     etcd.forget().unwrap();
     etcd.run_all().unwrap();
